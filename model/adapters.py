@@ -1,0 +1,57 @@
+"""Linear maps of the recurrent block: tied over the loops, or with a low-rank adapter for each loop.
+
+Every linear map of a Block is called with the loops that its rows are in, so that one Block serves both.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.config import ModelConfig
+
+Loop = int | Tensor | None
+"""Loops already done: one number for all rows, int64 (batch,) for rows in different loops, None outside the loop."""
+
+
+class Projection(nn.Linear):
+    """A linear map without bias, the same in every loop."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+        nn.init.normal_(self.weight, std=inputs**-0.5)
+
+    def forward(self, x: Tensor, loop: Loop = None) -> Tensor:  # type: ignore[override]
+        return F.linear(x, self.weight)
+
+
+class DepthwiseLoRA(Projection):
+    """W + B_t A_t: loop t has a low-rank adapter of its own (Relaxed Recursive Transformers, 2410.20672).
+
+    B starts at zero, so that the model starts tied. The adapters stand side by side in two matrices:
+    `down` (loops * rank, inputs) and `up` (outputs, loops * rank).
+    """
+
+    def __init__(self, inputs: int, outputs: int, config: ModelConfig) -> None:
+        super().__init__(inputs, outputs)
+        self.rank, self.loops, self.past = config.adapter_rank, config.adapter_loops, config.adapter_past
+        self.down = nn.Parameter(torch.randn(self.loops * self.rank, inputs) * inputs**-0.5)
+        self.up = nn.Parameter(torch.zeros(outputs, self.loops * self.rank))
+
+    def forward(self, x: Tensor, loop: Loop = None) -> Tensor:  # type: ignore[override]
+        if loop is None:
+            return F.linear(x, self.weight)
+        if isinstance(loop, int):  # one loop for all rows: add its adapter to the weight, once
+            if loop >= self.loops and self.past == "off":
+                return F.linear(x, self.weight)
+            t = loop % self.loops if self.past == "cycle" else min(loop, self.loops - 1)
+            its = slice(t * self.rank, (t + 1) * self.rank)
+            return F.linear(x, torch.addmm(self.weight, self.up[:, its], self.down[its]))
+        # rows in different loops: run all adapters side by side and keep each row's own
+        t = loop % self.loops if self.past == "cycle" else loop.clamp(max=self.loops - 1)
+        own = t[:, None] == torch.arange(self.loops, device=x.device)  # batch, loops
+        if self.past == "off":
+            own = own & (loop < self.loops)[:, None]
+        own = own.to(x.dtype).repeat_interleave(self.rank, dim=1)[:, None, :]  # batch, 1, loops * rank
+        return F.linear(x, self.weight) + F.linear(F.linear(x, self.down) * own, self.up)

@@ -1,0 +1,82 @@
+"""What a model is made of: one frozen dataclass, and the one-line errors for what cannot be built."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be built: the field, the value and what is allowed, in one line."""
+
+
+def unknown(kind: str, name: str, allowed: tuple[str, ...]) -> ConfigError:
+    near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return ConfigError(f"unknown {kind} {name!r}: {hint}allowed: {', '.join(allowed)}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes, and the choice of each part. Every default is the full Recurrent-Depth Transformer."""
+
+    # sizes
+    width: int = 64
+    heads: int = 4
+    head_width: int = 16
+    local_heads: int = 2  # of `heads`: rotary, and see the last `window` positions; the rest are global, no position
+    window: int = 3
+    latent: int = 32  # numbers a position that keys and values are expanded from (MLA's d_c)
+    rope_width: int = 8  # numbers a position of the one rotary key that all local heads share (MLA's d_rope)
+    experts: int = 4  # routed
+    active_experts: int = 2  # routed experts a position uses
+    shared_experts: int = 1  # always used
+    expert_width: int = 32
+    prelude_blocks: int = 1
+    recurrent_blocks: int = 1
+    coda_blocks: int = 1
+    # parts
+    attention: str = "latent"
+    feed_forward: str = "moe"
+    injection: str = "lti"
+    adapters: str = "lora"
+    halting: str = "act"
+    loop_signal: str = "none"  # "sinusoidal" brings overthinking back: an unbounded index is out of distribution
+    # settings of parts
+    adapter_rank: int = 4
+    adapter_loops: int = 8  # loops with an adapter of their own
+    adapter_past: str = "hold"  # past them: hold the last one, cycle through them, or off
+    global_drop: float = 0.5  # share of rows for which a global head is dropped in training
+    balance_rate: float = 0.001  # how far a router bias moves a step (2408.15664)
+
+    PARTS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "attention": ("latent", "full"),
+        "feed_forward": ("moe", "dense"),
+        "injection": ("lti", "additive", "none"),
+        "adapters": ("lora", "none"),
+        "halting": ("act", "graves", "none"),
+        "loop_signal": ("none", "sinusoidal"),
+        "adapter_past": ("hold", "cycle", "off"),
+    }
+
+    def __post_init__(self) -> None:
+        for part, allowed in self.PARTS.items():
+            if getattr(self, part) not in allowed:
+                raise unknown(part, str(getattr(self, part)), allowed)
+        may_be_zero = {"local_heads", "shared_experts", "prelude_blocks", "coda_blocks", "global_drop", "balance_rate"}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and value < (0 if field.name in may_be_zero else 1):
+                least = "0 or more" if field.name in may_be_zero else "1 or more"
+                raise ConfigError(f"{field.name} is {value}: allowed is {least}")
+        if self.width % self.heads:
+            raise ConfigError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.local_heads > self.heads:
+            raise ConfigError(f"local_heads is {self.local_heads}: allowed is 0 to heads, {self.heads}")
+        if self.rope_width % 2:
+            raise ConfigError(f"rope_width is {self.rope_width}: allowed are even numbers")
+        if self.active_experts > self.experts:
+            raise ConfigError(f"active_experts is {self.active_experts}: allowed is 1 to experts, {self.experts}")
+        if not self.global_drop < 1:
+            raise ConfigError(f"global_drop is {self.global_drop}: allowed is 0 up to, not including, 1")

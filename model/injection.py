@@ -1,0 +1,59 @@
+"""How the state h and the input e meet before each loop: one class a kind, h <- A h + B e."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.config import ModelConfig
+
+SLOWEST = 2**-7
+"""The least decay rate: A is at most exp(-1/128) = 0.992, which float32 and bfloat16 both hold apart from 1."""
+
+
+class LTIInjection(nn.Module):
+    """Diagonal A and B with spectral radius below 1 by construction (after Parcae, 2604.12946).
+
+    A = exp(-(SLOWEST + softplus(a))) for each channel: softplus is never negative and never NaN for a finite a, so
+    that A lies in [0, exp(-SLOWEST)] whatever the parameter. Starts at sqrt(1/5), as Parcae does.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        start = math.log(math.expm1(0.5 * math.log(5.0) - SLOWEST))  # so that A starts at sqrt(1/5)
+        self.a = nn.Parameter(torch.full((config.width,), start))
+        self.b = nn.Parameter(torch.ones(config.width))
+
+    def decay(self) -> Tensor:
+        """The diagonal of A (width,)."""
+        return torch.exp(-(SLOWEST + F.softplus(self.a)))
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        """A h + B e; all (batch, length, width)."""
+        return self.decay() * h + self.b * e
+
+
+class AdditiveInjection(nn.Module):
+    """h + e, the plain looped transformer's (Saunshi et al., 2502.17416; recall in 2202.05826)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        return h + e
+
+
+class NoInjection(nn.Module):
+    """h alone: e is seen once, as the first state, and never again."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        return h
+
+
+INJECTION = {"lti": LTIInjection, "additive": AdditiveInjection, "none": NoInjection}

@@ -1,0 +1,176 @@
+"""The Recurrent-Depth Transformer: Prelude -> looped Recurrent Block -> Coda. Read it from top to bottom.
+
+    e       = RMSNorm(Prelude(tokens))
+    h_0     = 0
+    h_{t+1} = A h_t + B e + Transformer(h_t, e)
+    answer  = Coda(h_T)
+
+A Block adds what it computes to what it is given, so that Block(A h + B e) is A h + B e + Transformer(h, e), the
+Transformer reading A h + B e. h never grows without bound: A is below 1 and the Transformer reads through a norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from model.adapters import Loop
+from model.block import Block
+from model.config import ConfigError, ModelConfig
+from model.halting import GATE, Halting
+from model.injection import INJECTION
+from model.moe import Router
+
+HALTED_WEIGHT, PROBE_WEIGHT, PONDER = 1.0, 1.0, 0.01
+
+
+class Outputs(NamedTuple):
+    """What a training step is judged by: logits (batch, length, vocabulary), each with a weight, and a penalty."""
+
+    logits: list[tuple[float, Tensor]]
+    penalty: Tensor  # scalar
+
+
+class RDT(nn.Module):
+    """The reference model. Every part is chosen here, once, by its class; `forward` tests no flags."""
+
+    looped = True
+
+    def __init__(self, config: ModelConfig, vocabulary: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(vocabulary, config.width)
+        nn.init.normal_(self.embed.weight)
+        self.prelude = nn.ModuleList(Block(config) for _ in range(config.prelude_blocks))
+        self.input_norm = nn.RMSNorm(config.width)
+        self.inject = INJECTION[config.injection](config)
+        self.signal = sinusoidal if config.loop_signal == "sinusoidal" else no_signal
+        self.recurrent = nn.ModuleList(Block(config, looped=True) for _ in range(config.recurrent_blocks))
+        self.coda = nn.ModuleList(Block(config) for _ in range(config.coda_blocks))
+        self.output_norm = nn.RMSNorm(config.width)
+        self.head = nn.Linear(config.width, vocabulary, bias=False)
+        nn.init.normal_(self.head.weight, std=config.width**-0.5)
+        self.gate = GATE[config.halting](config, vocabulary) if config.halting in GATE else None
+        self.routers = [m for m in self.modules() if isinstance(m, Router)]
+
+    # the three stages
+
+    def encode(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
+        """e (batch, length, width) for tokens (batch, length): what every loop is given again."""
+        x = self.embed(tokens)
+        for block in self.prelude:
+            x = block(x, None, keep)
+        return self.input_norm(x)
+
+    def first(self, e: Tensor) -> Tensor:
+        """h_0 (batch, length, width): zero, or e itself where e is never injected."""
+        return e if self.config.injection == "none" else torch.zeros_like(e)
+
+    def step(self, h: Tensor, e: Tensor, loop: Loop, keep: Tensor | None = None) -> Tensor:
+        """One loop: h_{t+1} from h_t and e, all (batch, length, width); `loop` is t."""
+        x = self.inject(h, e) + self.signal(loop, h)
+        for block in self.recurrent:
+            x = block(x, loop, keep)
+        return x
+
+    def read(self, h: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Logits (batch, length, vocabulary) for a state h."""
+        for block in self.coda:
+            h = block(h, None, keep)
+        return self.head(self.output_norm(h))
+
+    # inference
+
+    def trajectory(self, tokens: Tensor) -> Iterator[Tensor]:
+        """h_0, h_1, h_2, ... without end, each (batch, length, width); holds one state at a time."""
+        e = self.encode(tokens)
+        h = self.first(e)
+        loop = 0
+        while True:
+            yield h
+            h = self.step(h, e, loop)
+            loop += 1
+
+    def readouts(self, tokens: Tensor, loops: tuple[int, ...]) -> Iterator[Tensor]:
+        """Logits (batch, length, vocabulary) after each of `loops` in turn, from one pass over the trajectory."""
+        check_loops(loops)
+        wanted = set(loops)
+        for done, h in enumerate(self.trajectory(tokens)):
+            if done in wanted:
+                yield self.read(h)
+            if done == loops[-1]:
+                return
+
+    def forward(self, tokens: Tensor, loops: tuple[int, ...]) -> Tensor:
+        """Logits (len(loops), batch, length, vocabulary): 1..64 cost 64 loops, not 2,080."""
+        return torch.stack(list(self.readouts(tokens, loops)))
+
+    # training
+
+    def training_outputs(self, tokens: Tensor, horizons: list[int], gradient_loops: int) -> Outputs:
+        """Unroll row i for horizons[i] loops, the last `gradient_loops` of them with gradient.
+
+        Horizons must fall from row to row. All rows end together: a row with a shorter horizon starts later, so that
+        the loops with gradient are the same for all, and the rows that have not started cost nothing.
+        """
+        batch, last, device = len(tokens), horizons[0], tokens.device
+        global_heads = self.config.heads - self.config.local_heads
+        keep = (torch.rand(batch, global_heads, device=device) >= self.config.global_drop).float()
+        e = self.encode(tokens, keep)
+        h = self.first(e)
+        late = torch.tensor([last - horizon for horizon in horizons], device=device)  # when each row starts
+        halting = Halting.start(h)
+        probes = []
+
+        with torch.no_grad():
+            cut = max(0, last - gradient_loops)
+            for t in range(cut):
+                n = sum(horizon >= last - t for horizon in horizons)  # rows that have started
+                h[:n] = self.step(h[:n], e[:n], t - late[:n], keep[:n])
+                if self.gate is not None:
+                    part = Halting(*(x[:n] for x in halting)).step(h[:n], self.gate(h[:n])[0])
+                    for whole, new in zip(halting, part, strict=True):
+                        whole[:n] = new
+        for t in range(cut, last):
+            started = (late <= t)[:, None]
+            h = torch.where(started[..., None], self.step(h, e, (t - late).clamp(min=0), keep), h)
+            if self.gate is not None:
+                probability, probe = self.gate(h)
+                moved = halting.step(h, probability)
+                halting = Halting(
+                    *(torch.where(started if a.dim() == 2 else started[..., None], a, b) for a, b in zip(moved, halting, strict=True))
+                )
+                if probe is not None:
+                    probes.append(probe)
+        if self.gate is None:
+            return Outputs([(1.0, self.read(h, keep))], h.new_zeros(()))
+        answer, halted = self.read(torch.cat([h, halting.finish(h)]), keep.repeat(2, 1)).chunk(2)
+        logits = [(1.0, answer), (HALTED_WEIGHT, halted), *((PROBE_WEIGHT / len(probes), probe) for probe in probes)]
+        return Outputs(logits, PONDER * halting.ponder().mean())
+
+    def after_step(self) -> None:
+        """Called once after each training step: move the routers' biases against their load."""
+        for router in self.routers:
+            router.balance()
+
+
+def no_signal(loop: Loop, h: Tensor) -> float:
+    """The default: a loop does not know which one it is, except by its adapter."""
+    return 0.0
+
+
+def sinusoidal(loop: Loop, h: Tensor) -> Tensor:
+    """A sinusoidal code of the loop's index, (batch or 1, 1, width), after Universal Transformers (1807.03819)."""
+    half = h.shape[-1] // 2
+    index = loop.to(h.dtype) if isinstance(loop, Tensor) else torch.full((1,), float(loop or 0), device=h.device)
+    angle = index[:, None] * 10_000.0 ** (-torch.arange(half, device=h.device) / half)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)[:, None, :]
+
+
+def check_loops(loops: tuple[int, ...]) -> None:
+    """Refuse loop counts that are not a non-empty, increasing tuple of whole numbers of at least 0."""
+    if not loops or list(loops) != sorted(set(loops)) or loops[0] < 0:
+        raise ConfigError(f"loops is {tuple(loops)}: allowed are increasing whole numbers of 0 or more, at least one")

@@ -1,0 +1,91 @@
+"""A running value under + - x modulo a prime, asked after every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from tasks.errors import UserError
+from tasks.task import NOT_ASKED, Answers, Batch, Task
+
+
+@dataclass(frozen=True)
+class ModChain(Task):
+    """Begin with a value and carry out one step a token, `+a`, `-a` or `xa`, modulo a prime; each prefix is asked.
+
+    Depth: the number of steps up to the asked position. Every step is a bijection of the residues (no `x0`), so that
+    the past is never forgotten, and none is the identity (no `+0`, `-0`, `x1`), so that every step is one.
+    The steps do not commute, so that counting the tokens does not answer.
+
+    Two examples, modulo 11:
+
+        depth 1    tokens  7 +6              depth 3    tokens  7 +6 x3 -8
+                   answer  .  2                         answer  .  2  6  9
+    """
+
+    train_depths: tuple[int, ...] = (1, 2, 3, 4, 5)
+    selection_depths: tuple[int, ...] = (6, 8)
+    test_depths: tuple[int, ...] = (10, 12, 16, 20, 40, 80)
+    modulus: int = 11
+
+    name: ClassVar[str] = "mod_chain"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "a running value under + - x modulo a prime"
+    fixed_length: ClassVar[bool] = False
+    prefixes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        m = self.modulus
+        if not 3 <= m <= 997 or any(m % k == 0 for k in range(2, int(m**0.5) + 1)):
+            raise UserError(f"mod_chain: modulus is {m}: allowed are the primes from 3 to 997")
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        m = self.modulus
+        values = [str(v) for v in range(m)]
+        return (
+            *values,
+            *(f"+{a}" for a in range(1, m)),
+            *(f"-{a}" for a in range(1, m)),
+            *(f"x{a}" for a in range(2, m)),
+        )
+
+    @property
+    def chance(self) -> float:
+        return 1 / self.modulus
+
+    @cached_property
+    def _steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every step as value -> factor * value + shift; two int64 arrays (steps,), in the vocabulary's order."""
+        m = self.modulus
+        plus, times = np.arange(1, m), np.arange(2, m)
+        factor = np.concatenate([np.ones(2 * (m - 1), dtype=np.int64), times])
+        shift = np.concatenate([plus, -plus, np.zeros(m - 2, dtype=np.int64)])
+        return factor, shift
+
+    def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
+        factor, shift = self._steps
+        steps = rng.integers(len(factor), size=(count, depth))
+        value = rng.integers(self.modulus, size=count)
+        tokens = np.concatenate([value[:, None], steps + self.modulus], axis=1)
+        targets = np.full_like(tokens, NOT_ASKED)
+        for i in range(depth):
+            value = (factor[steps[:, i]] * value + shift[steps[:, i]]) % self.modulus
+            targets[:, i + 1] = value
+        depths = np.broadcast_to(np.arange(depth + 1), tokens.shape).copy()
+        return Batch(tokens, targets, depths)
+
+    def solve(self, tokens: np.ndarray) -> Answers:
+        words = [self.vocabulary[t] for t in tokens.tolist()]
+        value, done = int(words[0]), 0
+        targets, depths = [NOT_ASKED], [0]
+        for word in words[1:]:
+            a = int(word[1:])
+            value = {"+": value + a, "-": value - a, "x": value * a}[word[0]] % self.modulus
+            done += 1
+            targets.append(value)
+            depths.append(done)
+        return Answers(np.array(targets), np.array(depths))

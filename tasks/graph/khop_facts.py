@@ -1,0 +1,91 @@
+"""k hops over memorised facts: the knowledge is in the weights, the reasoning is in the loops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import networkx as nx
+import numpy as np
+
+from tasks.errors import UserError
+from tasks.task import NOT_ASKED, Answers, Batch, Task
+
+
+@dataclass(frozen=True)
+class KhopFacts(Task):
+    """Start at an entity and follow relations, one hop a relation; each prefix of the path is asked.
+
+    Depth: the number of relations followed up to the asked position. Every relation is a random permutation of the
+    entities, so that no hop forgets where the path has been (a suffix of the path says nothing about its end).
+    The facts stand nowhere in the input: they belong to the task (`facts_seed`) and must be learnt.
+    After: Loop, Think & Generalize (arXiv 2604.07822), there with 200 entities and 10 relations.
+
+    Two examples, where r0 maps e0 -> e2 -> e1 -> e0 and r1 swaps e0 and e1:
+
+        depth 1    tokens  e0 r0             depth 3    tokens  e0 r0 r1 r0
+                   answer   . e2                        answer   . e2 e2 e1
+    """
+
+    train_depths: tuple[int, ...] = (1, 2, 3, 4, 5)
+    selection_depths: tuple[int, ...] = (6, 8)
+    test_depths: tuple[int, ...] = (10, 12, 16, 20, 40, 80)
+    entities: int = 40
+    relations: int = 4
+    facts_seed: int = 0
+
+    name: ClassVar[str] = "khop_facts"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "follow k relations from an entity; the facts are in the weights"
+    fixed_length: ClassVar[bool] = False
+    prefixes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for field, least, most in (("entities", 3, 10_000), ("relations", 1, 1_000), ("facts_seed", 0, 2**31)):
+            if not least <= getattr(self, field) <= most:
+                raise UserError(f"khop_facts: {field} is {getattr(self, field)}: allowed is {least} to {most}")
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        return tuple(f"e{i}" for i in range(self.entities)) + tuple(f"r{i}" for i in range(self.relations))
+
+    @property
+    def chance(self) -> float:
+        return 1 / self.entities
+
+    @cached_property
+    def facts(self) -> np.ndarray:
+        """facts[r, x] is the entity that relation r leads to from x; int64 (relations, entities)."""
+        rng = np.random.default_rng([self.facts_seed, self.entities, self.relations, 0])
+        return np.stack([rng.permutation(self.entities) for _ in range(self.relations)])
+
+    def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
+        path = rng.integers(self.relations, size=(count, depth))
+        here = rng.integers(self.entities, size=count)
+        tokens = np.concatenate([here[:, None], path + self.entities], axis=1)
+        targets = np.full_like(tokens, NOT_ASKED)
+        for hop in range(depth):
+            here = self.facts[path[:, hop], here]
+            targets[:, hop + 1] = here
+        depths = np.broadcast_to(np.arange(depth + 1), tokens.shape).copy()
+        return Batch(tokens, targets, depths)
+
+    @cached_property
+    def _graph(self) -> nx.MultiDiGraph:
+        graph = nx.MultiDiGraph()
+        graph.add_edges_from(
+            (f"e{x}", f"e{y}", f"r{r}") for r, row in enumerate(self.facts.tolist()) for x, y in enumerate(row)
+        )
+        return graph
+
+    def solve(self, tokens: np.ndarray) -> Answers:
+        words = [self.vocabulary[t] for t in tokens.tolist()]
+        here, steps = words[0], 0
+        targets, depths = [NOT_ASKED], [0]
+        for relation in words[1:]:
+            here = next(y for _, y, key in self._graph.out_edges(here, keys=True) if key == relation)
+            steps += 1
+            targets.append(int(here[1:]))
+            depths.append(steps)
+        return Answers(np.array(targets), np.array(depths))

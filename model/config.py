@@ -44,7 +44,7 @@ class ModelConfig:
     halting: str = "act"
     loop_signal: str = "none"  # "sinusoidal" brings overthinking back: an unbounded index is out of distribution
     # settings of parts
-    adapter_rank: int = 4
+    adapter_rank: int = 2
     adapter_loops: int = 8  # loops with an adapter of their own
     adapter_past: str = "hold"  # past them: hold the last one, cycle through them, or off
     global_drop: float = 0.5  # share of rows for which a global head is dropped in training

@@ -126,10 +126,10 @@ class RDT(nn.Module):
         probes = []
 
         with torch.no_grad():
-            cut = max(0, last - gradient_loops)
+            cut, given = max(0, last - gradient_loops), e.detach()
             for t in range(cut):
                 n = sum(horizon >= last - t for horizon in horizons)  # rows that have started
-                h[:n] = self.step(h[:n], e[:n], t - late[:n], keep[:n])
+                h[:n] = self.step(h[:n], given[:n], t - late[:n], keep[:n])
                 if self.gate is not None:
                     part = Halting(*(x[:n] for x in halting)).step(h[:n], self.gate(h[:n])[0])
                     for whole, new in zip(halting, part, strict=True):

@@ -1,0 +1,42 @@
+"""What the counts mean: intervals, and the headline figures. Counts in, numbers out; needs no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+Z95 = 1.959963984540054  # two-sided 95% point of the normal distribution
+
+
+def wilson(correct: int, count: int) -> tuple[float, float]:
+    """Wilson's 95% interval for a share of `correct` out of `count` (Wilson 1927), both between 0 and 1."""
+    if not 0 <= correct <= count or count < 1:
+        raise ValueError(f"correct {correct} of {count}: allowed is 0 to count, and a count of 1 or more")
+    share, z2 = correct / count, Z95**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = Z95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def depth95(accuracy: Mapping[int, float]) -> int:
+    """The deepest d with accuracy of at least 95% at every tested depth up to d; 0 if there is none."""
+    reached = 0
+    for depth in sorted(accuracy):
+        if accuracy[depth] < 0.95:
+            break
+        reached = depth
+    return reached
+
+
+def loops_enough(accuracy: Mapping[int, float]) -> int:
+    """The fewest loops whose accuracy is within half a point of the best, for a mapping of loops to accuracy."""
+    best = max(accuracy.values())
+    return min(loops for loops, share in accuracy.items() if share >= best - 0.005)
+
+
+def overthinking(accuracy: Mapping[int, float]) -> float | None:
+    """What is lost at four times the loops that were enough, the best minus that; None where that was not measured."""
+    later = 4 * loops_enough(accuracy)
+    if later not in accuracy:
+        return None
+    return max(accuracy.values()) - accuracy[later]

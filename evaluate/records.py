@@ -1,0 +1,139 @@
+"""The records: their schema, and the only code that touches result files.
+
+A folder of results holds two files of JSON lines. `runs.jsonl` has a line for each run that ended, `cells.jsonl` a
+line for each cell of its grid. A run's line is written after its cells, so that cells without one belong to a run
+that was cut off: readers pass over them, and the next writer removes them.
+Needs no torch: comparing tables starts at once.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import UserError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One Experiment carried out."""
+
+    run: str  # run_id of the experiment
+    experiment: dict[str, Any]  # all that decides the result
+    task: str
+    task_version: int
+    model: str
+    seed: int
+    train_max_depth: int
+    parameters: int
+    train_flops: int
+    train_seconds: float
+    steps: int
+    status: str  # "ok" or "diverged"
+    versions: dict[str, str]
+    device: str
+    threads: int
+    git_commit: str | None
+    git_dirty: bool | None
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Cell:
+    """How many questions of one depth were answered right, with so many loops or under such a halting rule."""
+
+    run: str
+    task: str
+    model: str
+    seed: int
+    band: str  # "train", "selection" or "test"
+    depth: int
+    loops: int | None  # None for a model without loops, and for a rule that stops by itself
+    halting: str  # "none", "fixed", "act", ...
+    count: int
+    correct: int
+    chance: float
+    shortcut: float | None  # the best audited shortcut at this depth
+    mean_loops: float | None
+    eval_flops: int  # of one question
+
+
+def run_id(experiment: dict[str, Any]) -> str:
+    """The hash of a whole experiment."""
+    return hashlib.sha256(json.dumps(experiment, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class Records:
+    """The records of one folder, read once: `runs` by id, and `cells` of the runs that ended."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.notes: list[str] = []  # what was left out, a line each
+        self.runs: dict[str, dict[str, Any]] = {}
+        for line in self._lines("runs.jsonl"):
+            if line.get("schema_version") != SCHEMA_VERSION:
+                raise UserError(
+                    f"{folder}: a run has schema version {line.get('schema_version')}: allowed is {SCHEMA_VERSION}"
+                )
+            self.runs[line["run"]] = line
+        self.cells = [line for line in self._lines("cells.jsonl") if line.get("run") in self.runs]
+
+    def _lines(self, name: str) -> Iterator[dict[str, Any]]:
+        plain, packed = self.folder / name, self.folder / f"{name}.gz"
+        if not plain.exists() and not packed.exists():
+            return
+        with open(plain, encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8") as file:
+            for number, text in enumerate(file, 1):
+                try:
+                    yield json.loads(text)
+                except json.JSONDecodeError:
+                    self.notes.append(f"{self.folder / name}: line {number} is not whole and was left out")
+
+
+def read(folder: Path) -> Records:
+    """The records of a folder, or an error where there are none."""
+    if not folder.is_dir():
+        raise UserError(f"no folder {str(folder)!r}: give a folder that `run` has written")
+    records = Records(folder)
+    if not records.runs:
+        raise UserError(f"{str(folder)!r} holds no finished run: give a folder that `run` has written")
+    return records
+
+
+class Writer:
+    """Appends records to a folder, a line at a time, flushed as they come. One writer a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        kept = Records(folder)
+        for name, lines in (("runs.jsonl", list(kept.runs.values())), ("cells.jsonl", kept.cells)):
+            path = folder / name
+            if path.exists():  # drop what a cut-off run left behind
+                scratch = path.with_suffix(".tmp")
+                scratch.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+                os.replace(scratch, path)
+        self._files = {name: open(folder / name, "a", encoding="utf-8") for name in ("runs.jsonl", "cells.jsonl")}
+
+    def cell(self, cell: Cell) -> None:
+        self._append("cells.jsonl", asdict(cell))
+
+    def run(self, run: Run) -> None:
+        self._append("runs.jsonl", asdict(run))
+
+    def _append(self, name: str, line: dict[str, Any]) -> None:
+        file = self._files[name]
+        file.write(json.dumps(line) + "\n")
+        file.flush()
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()

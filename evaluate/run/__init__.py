@@ -1,0 +1,1 @@
+"""Makes records: an Experiment is trained, evaluated and written down."""

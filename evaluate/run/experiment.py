@@ -1,0 +1,157 @@
+"""One Experiment is all that decides a result. Frozen, hashable to a run's id, and readable back from its record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from evaluate.records import run_id
+from model import MODELS, ConfigError, ModelConfig, check_loops, unknown as unknown_model
+from tasks import Task, UserError, task_class, unknown
+
+OPTIMIZERS = ("muon", "adamw")
+
+
+@dataclass(frozen=True)
+class Train:
+    """How a model is trained. The same for every model of a comparison."""
+
+    steps: int = 800
+    batch: int = 128  # rows a step
+    optimizer: str = "muon"  # for the matrices inside Blocks; AdamW takes the rest, or all
+    learning_rate: float = 3e-3  # AdamW's
+    matrix_learning_rate: float = 2e-2  # Muon's
+    weight_decay: float = 0.05
+    warmup: int = 100  # steps over which the learning rates rise
+    decay: float = 0.3  # last share of the steps, over which they fall to zero
+    clip: float = 1.0  # largest norm of the gradient
+    shortest_horizon: int = 5  # loops in a training step are drawn for each row between these two
+    longest_horizon: int = 24
+    gradient_loops: int = 6  # the last loops of each row, through which the gradient flows
+
+    @property
+    def mean_loops(self) -> float:
+        return (self.shortest_horizon + self.longest_horizon) / 2
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """What is asked of a trained model."""
+
+    loops: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    count: int = 128  # questions a depth
+    seed: int = 0  # of the questions: the same for every model and every training seed, so that cells pair up
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Task and its sizes, model and its sizes, training, evaluation, seed."""
+
+    task: Task
+    model: str
+    seed: int = 0
+    architecture: ModelConfig = field(default_factory=ModelConfig)
+    train: Train = field(default_factory=Train)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+
+    def check(self) -> None:
+        """Refuse what cannot be carried out, in one line."""
+        if self.model not in MODELS:
+            raise unknown_model("model", self.model, tuple(MODELS))
+        if not 0 <= self.seed < 2**31:
+            raise UserError(f"seed is {self.seed}: allowed is 0 to {2**31 - 1}")
+        self.task.check_bands()
+        check_loops(self.evaluate.loops)
+        train, evaluate = self.train, self.evaluate
+        if train.optimizer not in OPTIMIZERS:
+            raise unknown("optimizer", train.optimizer, OPTIMIZERS)
+        for name in ("steps", "batch", "shortest_horizon", "gradient_loops"):
+            if getattr(train, name) < 1:
+                raise UserError(f"train.{name} is {getattr(train, name)}: allowed is 1 or more")
+        if train.longest_horizon < train.shortest_horizon:
+            raise UserError(
+                f"train.longest_horizon is {train.longest_horizon}: "
+                f"allowed is train.shortest_horizon, {train.shortest_horizon}, or more"
+            )
+        for name in ("learning_rate", "matrix_learning_rate", "clip"):
+            if not 0 < getattr(train, name) < float("inf"):
+                raise UserError(f"train.{name} is {getattr(train, name)}: allowed is any number above 0")
+        if not 0 <= train.decay <= 1 or train.warmup < 0 or not 0 <= train.weight_decay < float("inf"):
+            raise UserError(
+                f"train.decay {train.decay}, train.warmup {train.warmup}, train.weight_decay {train.weight_decay}: "
+                "allowed are a share from 0 to 1, a step of 0 or more, and 0 or more"
+            )
+        if evaluate.count < 1:
+            raise UserError(f"evaluate.count is {evaluate.count}: allowed is 1 or more")
+        if not 0 <= evaluate.seed < 2**31:
+            raise UserError(f"evaluate.seed is {evaluate.seed}: allowed is 0 to {2**31 - 1}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole experiment as plain JSON data, the task by its name, version and sizes."""
+        plain = dataclasses.asdict(self)
+        plain["task"] = {"name": self.task.name, "version": self.task.version, **plain["task"]}
+        return typing.cast(dict[str, Any], json.loads(json.dumps(plain)))
+
+    @property
+    def run(self) -> str:
+        """The run's id: the hash of the whole experiment."""
+        return run_id(self.to_json())
+
+
+def from_json(plain: dict[str, Any]) -> Experiment:
+    """The experiment of a run's record."""
+    sizes = {k: v for k, v in plain["task"].items() if k not in ("name", "version")}
+    cls = task_class(plain["task"]["name"])
+    return Experiment(
+        task=_fill(cls, sizes),
+        model=plain["model"],
+        seed=plain["seed"],
+        architecture=_fill(ModelConfig, plain["architecture"]),
+        train=_fill(Train, plain["train"]),
+        evaluate=_fill(Evaluate, plain["evaluate"]),
+    )
+
+
+def _fill(cls: type, values: dict[str, Any]) -> Any:
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def dotted_fields(experiment: Experiment) -> dict[str, type]:
+    """Every field that may be set by its dotted name, with its type: {'train.steps': int, ...}."""
+    names: dict[str, Any] = {}
+    for part in ("task", "architecture", "train", "evaluate"):
+        value = getattr(experiment, part)
+        hints = typing.get_type_hints(type(value))
+        names.update({f"{part}.{f.name}": hints[f.name] for f in fields(value)})
+    return names
+
+
+def override(experiment: Experiment, name: str, text: str) -> Experiment:
+    """The experiment with one field, by its dotted name, set to what a user wrote."""
+    known = dotted_fields(experiment)
+    if name not in known:
+        raise unknown("field", name, known)
+    part, leaf = name.split(".", 1)
+    value = _parse(name, known[name], text)
+    part_value = getattr(experiment, part)
+    assert is_dataclass(part_value) and not isinstance(part_value, type)
+    return replace(experiment, **{part: replace(part_value, **{leaf: value})})
+
+
+def _parse(name: str, wanted: Any, text: str) -> Any:
+    try:
+        if typing.get_origin(wanted) is tuple:
+            return tuple(int(part) for part in text.split(","))
+        if wanted is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return wanted(text)
+    except (ValueError, KeyError, OverflowError):
+        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
+        kind = kinds.get(wanted, "whole numbers separated by commas")
+        raise UserError(f"{name} is {text!r}: allowed is {kind}") from None
+
+
+__all__ = ["ConfigError", "Evaluate", "Experiment", "Train", "dotted_fields", "from_json", "override"]

@@ -1,0 +1,122 @@
+"""Depth x loops x halting rule: what a trained model answers at depths it was never trained on.
+
+One pass over the trajectory answers for every loop count at once, and holds one state at a time, so that any number
+of loop counts costs what the largest does and memory does not grow with loops.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from evaluate.records import Cell
+from evaluate.run.experiment import Experiment
+from model import RDT
+from model.halting import Halting
+from tasks import SPLITS, Batch, Task, draw
+
+
+class Answer(NamedTuple):
+    """A model's logits (batch, length, vocabulary) with so many loops, or under a rule that stops by itself."""
+
+    halting: str
+    loops: int | None
+    logits: Tensor
+    used: Tensor | None = None  # loops used (batch, length), where the rule decides them
+
+
+def answers(model: nn.Module, tokens: Tensor, loops: tuple[int, ...]) -> Iterator[Answer]:
+    """Everything a model has to say of some rows (batch, length), one answer at a time."""
+    if not getattr(model, "looped", True):
+        yield Answer("none", None, model(tokens, None)[0])
+    elif isinstance(model, RDT):
+        yield from rdt_answers(model, tokens, loops)
+    else:
+        for count, logits in zip(loops, model(tokens, loops), strict=True):
+            yield Answer("fixed", count, logits)
+
+
+def rdt_answers(model: RDT, tokens: Tensor, loops: tuple[int, ...]) -> Iterator[Answer]:
+    """Fixed loop counts read off the trajectory as it passes, and ACT's own answer at its end."""
+    halting = None
+    for done, h in enumerate(model.trajectory(tokens)):
+        if model.gate is not None:
+            halting = Halting.start(h) if halting is None else halting.step(h, model.gate(h)[0])
+        if done in loops:
+            yield Answer("fixed", done, model.read(h))
+        if done == loops[-1]:
+            break
+    if halting is not None:
+        yield Answer(model.config.halting, None, model.read(halting.finish(h)), halting.loops)
+
+
+def depths_of(task: Task) -> list[int]:
+    """Every depth of the task's bands, shallow to deep."""
+    return sorted({*task.train_depths, *task.selection_depths, *task.test_depths})
+
+
+def questions(task: Task, depth: int, count: int, seed: int) -> Batch:
+    """The questions of one depth: held out by content where the depth is trained on, and the same for every model."""
+    split = "selection" if task.band(depth) == "selection" else "test"
+    return draw(task, seed, SPLITS[split], depth, 0, count)
+
+
+@torch.no_grad()
+def evaluate_depth(
+    model: nn.Module, experiment: Experiment, depth: int, device: torch.device, batch: int
+) -> Iterator[Cell]:
+    """The cells of one depth. `batch` rows go at a time, which decides the memory, never the counts."""
+    task, settings = experiment.task, experiment.evaluate
+    asked_of = questions(task, depth, settings.count, settings.seed)
+    tokens, targets, depths = (torch.from_numpy(array).to(device) for array in asked_of)
+    correct: dict[tuple[str, int | None], int] = defaultdict(int)
+    used: dict[tuple[str, int | None], float] = defaultdict(float)
+    count = int((depths == depth).sum())
+    for start in range(0, len(tokens), batch):
+        rows = slice(start, start + batch)
+        asked = depths[rows] == depth
+        for answer in answers(model, tokens[rows], settings.loops):
+            key = (answer.halting, answer.loops)
+            correct[key] += int((answer.logits.argmax(-1) == targets[rows])[asked].sum())
+            used[key] += float(answer.used[asked].sum()) if answer.used is not None else 0.0
+    flops = Flops(model, tokens[:1], settings.loops)
+    for (halting, loops), right in correct.items():
+        mean = None if halting == "none" else loops if loops is not None else used[halting, loops] / count
+        yield Cell(
+            run=experiment.run,
+            task=task.name,
+            model=experiment.model,
+            seed=experiment.seed,
+            band=task.band(depth),
+            depth=depth,
+            loops=loops,
+            halting=halting,
+            count=count,
+            correct=right,
+            chance=task.chance,
+            shortcut=None,
+            mean_loops=mean,
+            eval_flops=flops.at(mean),
+        )
+
+
+class Flops:
+    """FLOPs of one question by torch's counter. They are linear in loops, so that two counts tell all the others."""
+
+    def __init__(self, model: nn.Module, row: Tensor, loops: tuple[int, ...]) -> None:
+        def counted(count: int | None) -> int:
+            with FlopCounterMode(display=False) as counter:
+                model(row, None if count is None else (count,))
+            return counter.get_total_flops()
+
+        looped = getattr(model, "looped", True)
+        self.once = counted(1 if looped else None)
+        self.more = counted(2) - self.once if looped else 0
+
+    def at(self, loops: float | None) -> int:
+        return round(self.once + self.more * ((loops or 1) - 1))

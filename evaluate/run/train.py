@@ -1,0 +1,152 @@
+"""The one training loop, the same for every model and task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import AdamW, Muon, Optimizer
+from torch.utils.flop_counter import FlopCounterMode
+
+from evaluate.run import checkpoint
+from evaluate.run.experiment import Experiment, Train
+from tasks import NOT_ASKED, TRAIN, Task, draw, stream
+
+HORIZONS = 3  # the second integer of the streams that horizons and row orders come from; 0 to 2 are the splits
+CHECK_EVERY = 25  # steps between looks at the loss: a look waits for the device
+SAVE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of training."""
+
+    status: str  # "ok", or "diverged" where the loss stopped being finite
+    steps: int
+    seconds: float
+    flops: int
+
+
+def training_rows(task: Task, seed: int, step: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens and targets (batch, length) of one step, padded on the right, where a causal model sees nothing of it.
+
+    A task whose rows ask all shallower depths too draws its deepest training depth; the others draw all in turn.
+    """
+    depths = task.train_depths[-1:] if task.prefixes else task.train_depths
+    shares = [batch // len(depths) + (i < batch % len(depths)) for i in range(len(depths))]
+    parts = [draw(task, seed, TRAIN, d, step, n) for d, n in zip(depths, shares, strict=True) if n]
+    length = max(part.tokens.shape[1] for part in parts)
+
+    def padded(array: np.ndarray, fill: int) -> np.ndarray:
+        return np.pad(array, ((0, 0), (0, length - array.shape[1])), constant_values=fill)
+
+    tokens = np.concatenate([padded(part.tokens, 0) for part in parts])
+    targets = np.concatenate([padded(part.targets, NOT_ASKED) for part in parts])
+    return tokens, targets
+
+
+def horizons(train: Train, seed: int, step: int) -> tuple[list[int], np.ndarray]:
+    """Loops of each row, falling, and the order in which rows take them: both from a stream of their own."""
+    rng = stream(seed, HORIZONS, 0, step)
+    drawn = rng.integers(train.shortest_horizon, train.longest_horizon + 1, size=train.batch)
+    return sorted(drawn.tolist(), reverse=True), rng.permutation(train.batch)
+
+
+def optimizers(model: nn.Module, train: Train) -> list[Optimizer]:
+    """Muon for the matrices inside Blocks and AdamW for the rest, or AdamW for all; each parameter in one group."""
+    matrices, decayed, plain = [], [], []
+    for name, parameter in model.named_parameters():
+        if parameter.dim() < 2:
+            plain.append(parameter)
+        elif train.optimizer == "muon" and parameter.dim() == 2 and not name.startswith(("embed", "head", "gate")):
+            matrices.append(parameter)
+        else:
+            decayed.append(parameter)
+    groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    made: list[Optimizer] = [AdamW([g for g in groups if g["params"]], lr=train.learning_rate, betas=(0.9, 0.98))]
+    if matrices:
+        made.append(Muon(matrices, lr=train.matrix_learning_rate, weight_decay=train.weight_decay))
+    return made
+
+
+def rate(train: Train, step: int) -> float:
+    """The share of the learning rates at a step: a linear rise, a plateau, a linear fall to zero."""
+    rise = (step + 1) / train.warmup if train.warmup else 1.0
+    fall = (train.steps - step) / (train.decay * train.steps) if train.decay else 1.0
+    return min(1.0, rise, fall)
+
+
+def loss_of(model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train) -> tuple[Tensor, Tensor]:
+    """The loss to step on, and the share of asked positions answered right: both scalars on the device."""
+    outputs = model.training_outputs(tokens, loops, train.gradient_loops)
+    asked = targets.flatten()
+    loss = outputs.penalty
+    for weight, logits in outputs.logits:
+        loss = loss + weight * F.cross_entropy(logits.flatten(0, 1).float(), asked, ignore_index=NOT_ASKED)
+    right = (outputs.logits[0][1].detach().argmax(-1) == targets).sum() / (targets != NOT_ASKED).sum()
+    return loss, right
+
+
+def step_flops(model: nn.Module, experiment: Experiment, device: torch.device) -> int:
+    """FLOPs of a mean training step by torch's counter: horizons spread evenly over their range."""
+    train = experiment.train
+    tokens, targets = (torch.from_numpy(a).to(device) for a in training_rows(experiment.task, 0, 0, train.batch))
+    model.eval()  # counts the same, and moves no router's load
+    spread = np.linspace(train.longest_horizon, train.shortest_horizon, train.batch).round().astype(int).tolist()
+    with FlopCounterMode(display=False) as counter:
+        loss_of(model, tokens, targets, spread, train)[0].backward()
+    model.zero_grad(set_to_none=True)
+    model.train()
+    return counter.get_total_flops()
+
+
+def train(
+    model: nn.Module,
+    experiment: Experiment,
+    device: torch.device,
+    saved: Path | None = None,
+    progress: Callable[[int, float, float], None] = lambda step, loss, accuracy: None,
+) -> Trained:
+    """Train `model` in place. With `saved`, go on from the checkpoint there and leave one now and then.
+
+    progress is told the step, loss and accuracy every CHECK_EVERY steps.
+    """
+    settings, task = experiment.train, experiment.task
+    model.to(device).train()
+    flops = step_flops(model, experiment, device) * settings.steps
+    made = optimizers(model, settings)
+    torch.manual_seed(experiment.seed)
+    done, before = checkpoint.load(saved, experiment.run, model, made) if saved else (0, 0.0)
+    began = written = time.monotonic()
+    base = [[group["lr"] for group in optimizer.param_groups] for optimizer in made]
+    finite = torch.ones((), dtype=torch.bool, device=device)
+    for step in range(done, settings.steps):
+        for optimizer, rates in zip(made, base, strict=True):
+            for group, full in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = full * rate(settings, step)
+        tokens, targets = training_rows(task, experiment.seed, step, settings.batch)
+        loops, order = horizons(settings, experiment.seed, step)
+        moved = (torch.from_numpy(array[order]).to(device, non_blocking=True) for array in (tokens, targets))
+        loss, right = loss_of(model, *moved, loops, settings)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+        for optimizer in made:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        model.after_step()
+        finite &= loss.detach().isfinite()
+        if (step + 1) % CHECK_EVERY == 0 or step + 1 == settings.steps:
+            progress(step + 1, float(loss.detach()), float(right))
+            seconds = before + time.monotonic() - began
+            if not finite:
+                return Trained("diverged", step + 1, seconds, flops)
+            if saved and time.monotonic() - written > SAVE_SECONDS:
+                checkpoint.save(saved, experiment.run, step + 1, seconds, model, made)
+                written = time.monotonic()
+    return Trained("ok", settings.steps, before + time.monotonic() - began, flops)

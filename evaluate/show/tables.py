@@ -1,0 +1,115 @@
+"""Extrapolation tables from records: one for each task and model, a row a depth and a column a loop count."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from tabulate import tabulate
+
+from evaluate.metrics import depth95, wilson
+from evaluate.records import Records
+
+MISSING = "-"
+
+
+def grids(records: Records) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The cells of each (task, model), in the order in which runs were recorded by name."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for cell in records.cells:
+        found[cell["task"], cell["model"]].append(cell)
+    for run in records.runs.values():
+        if run["status"] != "ok":
+            found[run["task"], run["model"]] += []
+    return dict(sorted(found.items()))
+
+
+def column(cell: dict[str, Any]) -> str:
+    """The column that a cell stands in: its loop count, or the name of the rule that stops by itself."""
+    return str(cell["loops"]) if cell["loops"] is not None else cell["halting"]
+
+
+def pooled(cells: list[dict[str, Any]]) -> dict[tuple[int, str], tuple[int, int]]:
+    """(correct, count) over all seeds for each (depth, column)."""
+    sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0])
+    for cell in cells:
+        pair = sums[cell["depth"], column(cell)]
+        pair[0] += cell["correct"]
+        pair[1] += cell["count"]
+    return {key: (pair[0], pair[1]) for key, pair in sums.items()}
+
+
+def columns_of(cells: list[dict[str, Any]]) -> list[str]:
+    """Loop counts from few to many, then the rules that stop by themselves."""
+    counts = sorted({cell["loops"] for cell in cells if cell["loops"] is not None})
+    return [*map(str, counts), *sorted({cell["halting"] for cell in cells if cell["loops"] is None})]
+
+
+def percent(correct: int, count: int) -> str:
+    """Accuracy to a tenth of a percent, never rounded up to 100."""
+    tenths = 1000 * correct // count
+    return "100" if correct == count else f"{tenths // 10}.{tenths % 10}"
+
+
+def about(records: Records, task: str, model: str) -> str:
+    """What stands above a table: parameters, FLOPs, training depths, chance and seeds."""
+    runs = [r for r in records.runs.values() if (r["task"], r["model"]) == (task, model)]
+    first = runs[0]
+    cells = [c for c in records.cells if (c["task"], c["model"]) == (task, model)]
+    failed = [str(r["seed"]) for r in runs if r["status"] != "ok"]
+    lines = [
+        f"{task}, {model}: {first['parameters']:,} parameters, {first['train_flops']:.2e} training FLOPs, "
+        f"{first['steps']} steps",
+        f"trained on depths up to {first['train_max_depth']}"
+        + (f"; chance {cells[0]['chance']:.1%}; {cells[0]['count']} questions a cell" if cells else "")
+        + f"; seeds {', '.join(str(s) for s in sorted(r['seed'] for r in runs))}"
+        + (f"; no answers from seeds {', '.join(failed)} (diverged)" if failed else ""),
+    ]
+    return "\n".join(lines)
+
+
+def extrapolation_table(cells: list[dict[str, Any]], style: str = "simple") -> str:
+    """Accuracy in percent, a row a depth and a column a loop count; rows of the training region are marked."""
+    sums = pooled(cells)
+    columns = columns_of(cells)
+    bands = {cell["depth"]: cell["band"] for cell in cells}
+    rows = []
+    for depth in sorted(bands):
+        shown = [percent(*sums[depth, name]) if (depth, name) in sums else MISSING for name in columns]
+        rows.append([depth, bands[depth], *shown])
+    names = ["answer" if name == "none" else name for name in columns]
+    return tabulate(rows, ["depth", "band", *names], tablefmt=style, disable_numparse=True, stralign="right")
+
+
+def headline(cells: list[dict[str, Any]], train_max_depth: int) -> str:
+    """depth95 under each rule that could be deployed, and how many times the training depth that is."""
+    sums = pooled(cells)
+    tested = sorted({depth for depth, _ in sums})
+    best_column, best = "", -1
+    parts = []
+    for name in columns_of(cells):
+        accuracy = {depth: sums[depth, name][0] / sums[depth, name][1] for depth in tested if (depth, name) in sums}
+        reached = depth95(accuracy)
+        if not name.isdigit():
+            rule = "without loops" if name == "none" else f"stopping by {name}"
+            parts.append(f"depth95 {reached} ({reached / train_max_depth:g}x) {rule}")
+        elif reached > best:
+            best_column, best = name, reached
+    if best_column:
+        parts.insert(0, f"depth95 {best} ({best / train_max_depth:g}x) at {best_column} loops")
+    deepest = tested[-1]
+    name = best_column or columns_of(cells)[0]
+    low, high = wilson(*sums[deepest, name])
+    return "; ".join(parts) + f". At depth {deepest}: {low:.1%} to {high:.1%} (95% interval)"
+
+
+def show(records: Records) -> str:
+    """All tables of a folder, as one text."""
+    parts = list(records.notes)
+    for (task, model), cells in grids(records).items():
+        parts.append(about(records, task, model))
+        if cells:
+            top = next(r for r in records.runs.values() if (r["task"], r["model"]) == (task, model))["train_max_depth"]
+            parts += [extrapolation_table(cells), headline(cells, top)]
+        parts.append("")
+    return "\n".join(parts).rstrip()

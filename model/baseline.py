@@ -1,0 +1,53 @@
+"""The baselines that do not loop: the same Block, stacked."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model.block import Block
+from model.config import ConfigError, ModelConfig
+from model.moe import Router
+from model.rdt import Outputs
+
+
+class Transformer(nn.Module):
+    """`blocks` Blocks with weights of their own, between an embedding and a head."""
+
+    looped = False
+
+    def __init__(self, config: ModelConfig, vocabulary: int, blocks: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(vocabulary, config.width)
+        nn.init.normal_(self.embed.weight)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(blocks))
+        self.output_norm = nn.RMSNorm(config.width)
+        self.head = nn.Linear(config.width, vocabulary, bias=False)
+        nn.init.normal_(self.head.weight, std=config.width**-0.5)
+        self.routers = [m for m in self.modules() if isinstance(m, Router)]
+
+    def read(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Logits (batch, length, vocabulary) for tokens (batch, length)."""
+        x = self.embed(tokens)
+        for block in self.blocks:
+            x = block(x, None, keep)
+        return self.head(self.output_norm(x))
+
+    def forward(self, tokens: Tensor, loops: tuple[int, ...] | None = None) -> Tensor:
+        """Logits (1, batch, length, vocabulary). There are no loops to count, so that none may be asked for."""
+        if loops is not None:
+            raise ConfigError(f"loops is {loops}: this model does not loop, allowed is None")
+        return self.read(tokens)[None]
+
+    def training_outputs(self, tokens: Tensor, horizons: list[int], gradient_loops: int) -> Outputs:
+        """As the RDT's, for the same training loop; the horizons mean nothing here."""
+        global_heads = self.config.heads - self.config.local_heads
+        keep = (torch.rand(len(tokens), global_heads, device=tokens.device) >= self.config.global_drop).float()
+        logits = self.read(tokens, keep)
+        return Outputs([(1.0, logits)], logits.new_zeros(()))
+
+    def after_step(self) -> None:
+        """As the RDT's: move the routers' biases against their load."""
+        for router in self.routers:
+            router.balance()

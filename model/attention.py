@@ -30,6 +30,11 @@ def rotate(x: Tensor) -> Tensor:
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
 
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(batch, length, heads * width) to (batch, heads, length, width)."""
+    return x.unflatten(-1, (heads, x.shape[-1] // heads)).transpose(1, 2)
+
+
 def see_window(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     """Each position attends to itself and the window - 1 before it; work grows with length, not with its square.
 
@@ -69,16 +74,15 @@ class LatentAttention(nn.Module):
     def forward(self, x: Tensor, loop: Loop = None, keep: Tensor | None = None) -> Tensor:
         """x: (batch, length, width). keep: (batch, global heads), zero where a row does without a global head."""
         c = self.config
-        batch, length, _ = x.shape
         local = c.local_heads
         q, q_rope, latent, k_rope = self.read(x, loop).split(
             [c.heads * c.head_width, local * c.rope_width, c.latent, c.rope_width], dim=-1
         )
-        k, v = self.expand(self.normalise(latent), loop).view(batch, length, c.heads, -1).transpose(1, 2).chunk(2, -1)
-        q = q.view(batch, length, c.heads, c.head_width).transpose(1, 2)
+        k, v = split_heads(self.expand(self.normalise(latent), loop), c.heads).chunk(2, -1)
+        q = split_heads(q, c.heads)
         seen = []
         if local:
-            q_rope = rotate(q_rope.view(batch, length, local, c.rope_width).transpose(1, 2))
+            q_rope = rotate(split_heads(q_rope, local))
             k_rope = rotate(k_rope[:, None]).expand(-1, local, -1, -1)
             q_local, k_local = torch.cat([q[:, :local], q_rope], -1), torch.cat([k[:, :local], k_rope], -1)
             seen.append(see_window(q_local, k_local, v[:, :local], c.window))
@@ -86,7 +90,7 @@ class LatentAttention(nn.Module):
             out = see_all(q[:, local:], k[:, local:], v[:, local:])
             seen.append(out if keep is None else out * keep[:, :, None, None])
         heads = seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
-        return self.write(heads.transpose(1, 2).reshape(batch, length, -1), loop)
+        return self.write(heads.transpose(1, 2).flatten(2), loop)
 
 
 class FullAttention(nn.Module):
@@ -101,9 +105,8 @@ class FullAttention(nn.Module):
     def forward(self, x: Tensor, loop: Loop = None, keep: Tensor | None = None) -> Tensor:
         """Shapes as in LatentAttention."""
         c = self.config
-        batch, length, _ = x.shape
         local = c.local_heads
-        q, k, v = self.read(x, loop).view(batch, length, c.heads, -1).transpose(1, 2).chunk(3, -1)
+        q, k, v = split_heads(self.read(x, loop), c.heads).chunk(3, -1)
         seen = []
         if local:
             seen.append(see_window(rotate(q[:, :local]), rotate(k[:, :local]), v[:, :local], c.window))
@@ -111,7 +114,7 @@ class FullAttention(nn.Module):
             out = see_all(q[:, local:], k[:, local:], v[:, local:])
             seen.append(out if keep is None else out * keep[:, :, None, None])
         heads = seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
-        return self.write(heads.transpose(1, 2).reshape(batch, length, -1), loop)
+        return self.write(heads.transpose(1, 2).flatten(2), loop)
 
 
 ATTENTION = {"latent": LatentAttention, "full": FullAttention}

@@ -65,7 +65,7 @@ class Halting(NamedTuple):
     total: Tensor  # halting probability so far; one once halted
     mixed: Tensor  # (batch, length, width): states so far, each times its weight
     loops: Tensor  # loops used so far: stops rising once halted
-    remainder: Tensor  # Graves' R: the weight of the halting loop; zero until halted
+    remainder: Tensor  # Graves' R: the weight of the halting loop, or of the latest one if it were the last
 
     @staticmethod
     def start(h: Tensor) -> Halting:
@@ -82,13 +82,13 @@ class Halting(NamedTuple):
             torch.where(halts, torch.ones_like(self.total), self.total + weight),
             self.mixed + weight[..., None] * h,
             self.loops + running,
-            torch.where(halts, left, self.remainder),
+            torch.where(running, left, self.remainder),
         )
 
     def finish(self, h: Tensor) -> Tensor:
-        """The halted state (batch, length, width) if h is the last: what has not halted gives h the remainder."""
+        """The halted state (batch, length, width) if h, the latest one taken in, is the last: it takes what is left."""
         return self.mixed + (1.0 - self.total)[..., None] * h
 
     def ponder(self) -> Tensor:
-        """Graves' ponder cost N + R, for each position; a position that never halted has R = what is left."""
-        return self.loops + torch.where(self.total < 1.0, 1.0 - self.total, self.remainder)
+        """Graves' ponder cost N + R (batch, length)."""
+        return self.loops + self.remainder

@@ -24,6 +24,8 @@ from model.halting import GATE, Halting
 from model.injection import INJECTION
 from model.moe import Router
 
+import os
+NOISE = float(os.environ.get('NOISE', 0))
 HALTED_WEIGHT, PROBE_WEIGHT, PONDER = 1.0, 1.0, 0.01
 
 
@@ -71,6 +73,7 @@ class RDT(nn.Module):
 
     def step(self, h: Tensor, e: Tensor, loop: Loop, keep: Tensor | None = None) -> Tensor:
         """One loop: h_{t+1} from h_t and e, all (batch, length, width); `loop` is t."""
+        if NOISE and self.training: h = h + NOISE * torch.randn_like(h) * h.detach().square().mean(-1, keepdim=True).sqrt()
         x = self.inject(h, e) + self.signal(loop, h)
         for block in self.recurrent:
             x = block(x, loop, keep)
@@ -120,13 +123,13 @@ class RDT(nn.Module):
         global_heads = self.config.heads - self.config.local_heads
         keep = (torch.rand(batch, global_heads, device=device) >= self.config.global_drop).float()
         e = self.encode(tokens, keep)
-        h = self.first(e)
         late = torch.tensor([last - horizon for horizon in horizons], device=device)  # when each row starts
-        halting = Halting.start(h)
-        probes = []
+        cut = max(0, last - gradient_loops)
 
         with torch.no_grad():
-            cut, given = max(0, last - gradient_loops), e.detach()
+            given = e.detach()
+            h = self.first(given).clone()
+            halting = Halting.start(h)
             for t in range(cut):
                 n = sum(horizon >= last - t for horizon in horizons)  # rows that have started
                 h[:n] = self.step(h[:n], given[:n], t - late[:n], keep[:n])
@@ -134,6 +137,8 @@ class RDT(nn.Module):
                     part = Halting(*(x[:n] for x in halting)).step(h[:n], self.gate(h[:n])[0])
                     for whole, new in zip(halting, part, strict=True):
                         whole[:n] = new
+        h = torch.where((late < cut)[:, None, None], h, self.first(e))
+        probes = []
         for t in range(cut, last):
             started = (late <= t)[:, None]
             h = torch.where(started[..., None], self.step(h, e, (t - late).clamp(min=0), keep), h)

@@ -1,0 +1,378 @@
+"""The model's parts against their definitions, written out the slow way."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import model as models
+from model import RDT, ConfigError, ModelConfig, Transformer, build, parameters
+from model.adapters import DepthwiseLoRA
+from model.attention import LatentAttention, see_window
+from model.block import Block
+from model.halting import Halting, SureGate
+from model.injection import LTIInjection
+from model.moe import MixtureOfExperts, Router
+
+SMALL = ModelConfig(width=32, head_width=8, latent=16, rope_width=4, expert_width=16)
+VOCABULARY = 20
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def rdt(**changes):
+    return RDT(replace(SMALL, **changes), VOCABULARY).eval()
+
+
+def some_tokens(batch=3, length=7):
+    return torch.randint(VOCABULARY, (batch, length))
+
+
+# injection
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_spectral_radius_is_below_one_for_every_parameter(dtype):
+    injection = LTIInjection(SMALL)
+    extremes = [0.0, 1e-30, 1.0, 20.0, 88.0, 1e9, 3e38]
+    values = torch.tensor([sign * x for x in extremes for sign in (1, -1)] + torch.randn(18).mul(100).tolist())
+    injection.a = nn.Parameter(values.to(dtype))
+    a = injection.decay()
+    assert a.dtype == dtype and a.isfinite().all()
+    assert (a < 1).all() and (a >= 0).all()
+    assert a.max() > 0.9 and a.min() < 1e-6  # the whole range is there to be learnt
+
+
+def test_injection_follows_its_closed_form():
+    injection = LTIInjection(SMALL).double()
+    e = torch.randn(2, 3, SMALL.width, dtype=torch.double)
+    h = torch.zeros_like(e)
+    for _ in range(9):
+        h = injection(h, e)
+    a = injection.decay()
+    assert torch.allclose(h, (1 - a**9) / (1 - a) * injection.b * e, atol=1e-12)
+
+
+def test_state_stays_bounded():
+    model = rdt()
+    for loop, h in enumerate(model.trajectory(some_tokens())):
+        if loop == 200:
+            break
+    assert h.isfinite().all() and h.abs().max() < 1e3
+
+
+# attention
+
+
+def slow_window(q, k, v, window):
+    length = q.shape[2]
+    ago = torch.arange(length)[:, None] - torch.arange(length)
+    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    return scores.masked_fill((ago < 0) | (ago >= window), float("-inf")).softmax(-1) @ v
+
+
+@pytest.mark.parametrize("length,window", [(1, 3), (2, 3), (9, 3), (9, 1), (5, 9)])
+def test_local_heads_see_exactly_their_window(length, window):
+    q, k, v = (torch.randn(2, 2, length, width, dtype=torch.double) for width in (6, 6, 5))
+    assert torch.allclose(see_window(q, k, v, window), slow_window(q, k, v, window), atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["latent", "full"])
+def test_attention_is_causal_and_local_heads_are_local(kind):
+    model = rdt(attention=kind, local_heads=4)
+    x = torch.randn(1, 9, SMALL.width, requires_grad=True)
+    model.recurrent[0].attention(x, 0)[0, 6].sum().backward()
+    seen = x.grad[0].abs().sum(-1) > 0
+    assert seen.tolist() == [False] * 4 + [True] * 3 + [False] * 2
+    model = rdt(attention=kind, local_heads=0)
+    x = torch.randn(1, 9, SMALL.width, requires_grad=True)
+    model.recurrent[0].attention(x, 0)[0, 6].sum().backward()
+    assert (x.grad[0].abs().sum(-1) > 0).tolist() == [True] * 7 + [False] * 2
+
+
+def test_global_heads_have_no_position():
+    attention = LatentAttention(replace(SMALL, local_heads=0), models.block.Projection)
+    x = torch.randn(1, 8, SMALL.width)
+    order = torch.tensor([3, 0, 5, 1, 6, 2, 4, 7])  # the last position stays last
+    assert torch.allclose(attention(x)[0, -1], attention(x[:, order])[0, -1], atol=1e-6)
+
+
+def test_local_heads_know_only_relative_positions():
+    attention = LatentAttention(replace(SMALL, local_heads=4), models.block.Projection)
+    x = torch.randn(1, 6, SMALL.width)
+    later = torch.cat([torch.randn(1, 50, SMALL.width), x], dim=1)
+    assert torch.allclose(attention(x)[0, -1], attention(later)[0, -1], atol=1e-5)
+    swapped = x[:, [0, 1, 2, 4, 3, 5]]
+    assert not torch.allclose(attention(x)[0, -1], attention(swapped)[0, -1], atol=1e-3)
+
+
+def test_the_whole_model_is_causal():
+    model = rdt()
+    tokens = some_tokens(1, 8)
+    changed = tokens.clone()
+    changed[0, 5] = (changed[0, 5] + 1) % VOCABULARY
+    a, b = model(tokens, (4,)), model(changed, (4,))
+    assert torch.equal(a[:, :, :5], b[:, :, :5]) and not torch.equal(a[:, :, 5:], b[:, :, 5:])
+
+
+# experts
+
+
+def test_mixture_equals_a_loop_over_positions_and_experts():
+    moe = MixtureOfExperts(SMALL, models.block.Projection).eval()
+    x = torch.randn(2, 3, SMALL.width)
+    moe.router.bias += torch.tensor([0.3, 0.0, -0.3, 0.1])
+    enter = moe.enter.weight.view(2, moe.total, moe.hidden, -1)
+    leave = moe.leave.weight.view(-1, moe.total, moe.hidden)
+    slow = torch.zeros_like(x)
+    for b in range(2):
+        for i in range(3):
+            scores = moe.router.score(x[b, i]).sigmoid()
+            best = sorted(range(4), key=lambda e: -(scores[e] + moe.router.bias[e]).item())[:2]
+            weight = {0: 1.0} | {1 + e: scores[e] / sum(scores[f] for f in best) for e in best}
+            for e, w in weight.items():
+                slow[b, i] += w * leave[:, e] @ (F.silu(enter[0, e] @ x[b, i]) * (enter[1, e] @ x[b, i]))
+    assert torch.allclose(moe(x), slow, atol=1e-5)
+
+
+def test_router_bias_moves_against_the_load_in_training_only():
+    router = Router(8, 4, 2, rate=0.001)
+    router.score.weight.data.zero_()
+    router.bias += torch.tensor([1.0, 1.0, 0.0, 0.0])  # the first two get everything
+    before = router.bias.clone()
+    router.eval()
+    router(torch.randn(5, 8))
+    assert router.load.sum() == 0
+    router.train()
+    weights = router(torch.randn(5, 8))
+    assert torch.equal(weights, torch.tensor([0.5, 0.5, 0.0, 0.0]).expand(5, 4))  # weighed by score alone
+    router.balance()
+    assert torch.allclose(router.bias - before, torch.tensor([-0.001, -0.001, 0.001, 0.001]))
+    assert router.load.sum() == 0
+
+
+def test_an_unbalanced_router_evens_out():
+    router = Router(16, 4, 1, rate=0.01)
+    router.bias += torch.tensor([0.5, 0.0, 0.0, 0.0])
+    for _ in range(200):
+        router(torch.randn(256, 16))
+        router.balance()
+    router(torch.randn(4096, 16))
+    assert router.load.max() / router.load.mean() < 1.5
+
+
+# adapters
+
+
+def test_adapters_start_tied_and_add_what_the_formula_says():
+    with_adapters, without = Block(SMALL, looped=True), Block(replace(SMALL, adapters="none"), looped=True)
+    without.load_state_dict({k: v for k, v in with_adapters.state_dict().items() if ".down" not in k and ".up" not in k})
+    x = torch.randn(2, 5, SMALL.width)
+    assert torch.allclose(with_adapters(x, 3), without(x, 3), atol=1e-6)
+    adapted = [m for m in with_adapters.modules() if isinstance(m, DepthwiseLoRA)]
+    linear = [m for m in with_adapters.modules() if isinstance(m, nn.Linear)]
+    assert len(adapted) == 5 == len(linear) - 1  # every projection; the router is none
+    extra = sum(SMALL.adapter_loops * SMALL.adapter_rank * (m.in_features + m.out_features) for m in adapted)
+    assert parameters(with_adapters) - parameters(without) == extra
+
+
+@pytest.mark.parametrize("past,same_as", [("hold", 7), ("cycle", 80 % 8), ("off", None)])
+def test_adapters_past_the_trained_loops(past, same_as):
+    adapted = DepthwiseLoRA(6, 5, replace(SMALL, adapter_past=past))
+    adapted.up.data.normal_()
+    x = torch.randn(4, 3, 6)
+    expected = F.linear(x, adapted.weight) if same_as is None else adapted(x, same_as)
+    assert torch.allclose(adapted(x, 80), expected, atol=1e-6)
+    assert not torch.allclose(adapted(x, 3), adapted(x, 4))
+    rows = torch.tensor([0, 3, 9, 80])  # rows in different loops equal each row on its own
+    one_by_one = torch.cat([adapted(x[i : i + 1], int(t)) for i, t in enumerate(rows)])
+    assert torch.allclose(adapted(x, rows), one_by_one, atol=1e-5)
+
+
+# halting
+
+
+def slow_act(states, probabilities):
+    """Graves' equations for one position: its halted state, N and R; the last state given is the last there is."""
+    total = 0.0
+    for n, p in enumerate(probabilities, 1):
+        if total + p >= 0.99 or n == len(states):
+            remainder = 1.0 - total
+            weights = [*probabilities[: n - 1], remainder]
+            return sum(w * s for w, s in zip(weights, states, strict=False)), n, remainder
+        total += p
+    raise AssertionError
+
+
+@pytest.mark.parametrize("last", [1, 2, 5, 12])
+def test_act_is_graves_at_every_loop_count(last):
+    probabilities, states = torch.rand(last, 4, 5) * 0.3, torch.randn(last, 4, 5, 6)
+    halting, ones = Halting.start(states[0]), Halting.start(torch.ones(4, 5, 1))
+    for n in range(last):
+        halting = halting.step(states[n], probabilities[n])
+        ones = ones.step(torch.ones(4, 5, 1), probabilities[n])
+    assert torch.allclose(ones.finish(torch.ones(4, 5, 1)), torch.ones(4, 5, 1), atol=1e-6)  # weights sum to one
+    for b in range(4):
+        for i in range(5):
+            h, n, r = slow_act(states[:, b, i], probabilities[:, b, i].tolist())
+            assert torch.allclose(halting.finish(states[-1])[b, i], h, atol=1e-5)
+            assert halting.loops[b, i] == n
+            assert torch.allclose(halting.ponder()[b, i], torch.tensor(n + r), atol=1e-5)
+
+
+def test_what_has_halted_stays_what_it_was():
+    halting = Halting.start(torch.zeros(1, 2, 3))
+    halting = halting.step(torch.ones(1, 2, 3), torch.tensor([[1.0, 0.2]]))
+    later = halting.step(torch.full((1, 2, 3), 7.0), torch.tensor([[0.5, 0.2]]))
+    assert torch.equal(later.mixed[0, 0], torch.ones(3)) and later.loops.tolist() == [[1.0, 2.0]]
+    assert later.mixed[0, 1, 0] == pytest.approx(0.2 + 0.2 * 7)
+
+
+def test_the_sure_gate_never_leaks_while_unsure_and_learns():
+    gate = SureGate(SMALL, VOCABULARY)
+    probability, logits = gate(torch.randn(2, 3, SMALL.width))
+    assert torch.equal(probability, torch.zeros(2, 3)) and logits.shape == (2, 3, VOCABULARY)  # exactly zero: no deadline
+    gate.probe.weight.data *= 20  # sure of something
+    probability, _ = gate(torch.randn(64, 3, SMALL.width))
+    inside = (probability > 0) & (probability < 1)
+    assert inside.any()
+    probability.sum().backward()
+    assert gate.slope.grad.abs() > 0 and gate.middle.grad < 0
+
+
+# the whole
+
+
+def test_one_pass_answers_for_every_loop_count():
+    model, tokens = rdt(), some_tokens()
+    together = model(tokens, (0, 1, 3, 6))
+    assert together.shape == (4, 3, 7, VOCABULARY)
+    for i, loops in enumerate((0, 1, 3, 6)):
+        assert torch.equal(together[i], model(tokens, (loops,))[0])
+    assert not torch.equal(together[2], together[3])
+
+
+@pytest.mark.parametrize("loops", [(), (2, 2), (3, 1), (-1, 2)])
+def test_loops_must_increase(loops):
+    with pytest.raises(ConfigError, match="loops is"):
+        rdt()(some_tokens(), loops)
+
+
+def test_any_loop_count_and_length():
+    model = rdt()
+    assert model(some_tokens(1, 3), (0, 1, 400)).isfinite().all()
+    assert model(some_tokens(1, 200), (3,)).isfinite().all()
+    assert model(some_tokens(0, 5), (3,)).shape == (1, 0, 5, VOCABULARY)
+
+
+PARTS = [
+    {"attention": "full"},
+    {"feed_forward": "dense"},
+    {"injection": "additive"},
+    {"injection": "none"},
+    {"adapters": "none"},
+    {"adapter_past": "cycle"},
+    {"adapter_past": "off"},
+    {"halting": "none"},
+    {"halting": "graves"},
+    {"loop_signal": "sinusoidal"},
+    {"local_heads": 0},
+    {"local_heads": 4},
+]
+
+
+@pytest.mark.parametrize("change", [{}, *PARTS], ids=str)
+def test_every_part_can_be_replaced_and_every_parameter_learns(change):
+    model = rdt(**change).train()
+    model.gate and hasattr(model.gate, "middle") and model.gate.middle.data.fill_(-3.0)  # within reach of a fresh probe
+    if any(isinstance(m, DepthwiseLoRA) for m in model.modules()):
+        for module in model.modules():
+            if isinstance(module, DepthwiseLoRA):
+                module.up.data.normal_()
+    outputs = model.training_outputs(some_tokens(6), [9, 9, 7, 3, 2, 1], gradient_loops=9)
+    loss = outputs.penalty + sum(w * F.cross_entropy(x.flatten(0, 1), some_tokens(6).flatten()) for w, x in outputs.logits)
+    loss.backward()
+    still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not still
+
+
+def test_training_rows_end_where_their_own_horizon_ends():
+    """Rows of different horizons, unrolled together, are what each would be alone."""
+    model = rdt(global_drop=0.0).train()
+    tokens = some_tokens(4)
+    horizons = [9, 6, 4, 2]
+    for gradient_loops in (1, 3, 20):
+        logits = model.training_outputs(tokens, horizons, gradient_loops).logits[0][1]
+        for row, horizon in enumerate(horizons):
+            alone = model(tokens[row : row + 1], (horizon,))[0]
+            assert torch.allclose(logits[row : row + 1], alone, atol=1e-5)
+
+
+def test_gradient_is_cut_before_the_last_loops():
+    def gradient(loops):
+        model = rdt(global_drop=0.0, injection="none")  # e is only the first state: its gradient must pass every loop
+        model.train().training_outputs(some_tokens(2), [6, 6], loops).logits[0][1].sum().backward()
+        return model.embed.weight.grad
+
+    torch.manual_seed(1)
+    assert gradient(6).abs().sum() > 0
+    torch.manual_seed(1)
+    cut = gradient(5)
+    assert cut is None or cut.abs().sum() == 0
+
+
+# baselines
+
+
+def test_baselines_match_their_targets():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    for config in (SMALL, ModelConfig(), ModelConfig(width=128, head_width=32, experts=8)):
+        for vocabulary in (20, 100):
+            full = RDT(config, vocabulary)
+            same_size = build("transformer", config, vocabulary, 10)
+            assert abs(parameters(same_size) / parameters(full) - 1) < 0.02
+        deep = build("transformer_deep", config, 20, 10)
+        counts = []
+        for model, loops in ((full, (10,)), (deep, None)):
+            with FlopCounterMode(display=False) as counter:
+                model(torch.zeros(64, 16, dtype=torch.long), loops)
+            counts.append(counter.get_total_flops())
+        assert abs(counts[1] / counts[0] - 1) < 0.05
+
+
+def test_looped_is_the_plain_looped_transformer():
+    model = build("looped", SMALL, VOCABULARY, 10).eval()
+    e = model.encode(some_tokens())
+    h = torch.randn_like(e)
+    assert torch.equal(model.step(h, e, 3), model.recurrent[0](h + e))
+    assert model.gate is None and not model.routers
+
+
+def test_baselines_have_no_loops_to_count():
+    model = build("transformer", SMALL, VOCABULARY, 10)
+    assert isinstance(model, Transformer) and model(some_tokens()).shape == (1, 3, 7, VOCABULARY)
+    with pytest.raises(ConfigError, match="does not loop"):
+        model(some_tokens(), (1, 2))
+
+
+@pytest.mark.parametrize(
+    "field,value,says",
+    [
+        ("width", 30, "width 30 is not a multiple of heads 4"),
+        ("local_heads", 5, "local_heads is 5"),
+        ("rope_width", 3, "rope_width is 3"),
+        ("active_experts", 9, "active_experts is 9"),
+        ("injection", "ltl", "did you mean 'lti'"),
+        ("experts", 0, "experts is 0"),
+        ("global_drop", 1.0, "global_drop is 1.0"),
+    ],
+)
+def test_what_cannot_be_built_is_named(field, value, says):
+    with pytest.raises(ConfigError, match=says):
+        replace(SMALL, **{field: value})

@@ -69,8 +69,8 @@ class Halting(NamedTuple):
 
     @staticmethod
     def start(h: Tensor) -> Halting:
-        zero = torch.zeros(h.shape[:-1], device=h.device, dtype=torch.float32)
-        return Halting(zero, torch.zeros_like(h, dtype=torch.float32), zero, zero)
+        zeros = torch.zeros((3, *h.shape[:-1]), device=h.device, dtype=torch.float32)
+        return Halting(zeros[0], torch.zeros_like(h, dtype=torch.float32), zeros[1], zeros[2])
 
     def step(self, h: Tensor, probability: Tensor) -> Halting:
         """Take in the state after one more loop. What has halted stays what it was."""

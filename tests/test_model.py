@@ -313,6 +313,22 @@ def test_training_rows_end_where_their_own_horizon_ends():
             assert torch.allclose(logits[row : row + 1], alone, atol=1e-5)
 
 
+@pytest.mark.parametrize("gradient_loops", [1, 4, 20])
+def test_training_halts_as_inference_does(gradient_loops):
+    model = rdt(global_drop=0.0, halting="graves").train()
+    model.gate.gate.bias.data.fill_(-1.5)
+    tokens, horizons = some_tokens(4), [12, 9, 4, 2]
+    outputs = model.training_outputs(tokens, horizons, gradient_loops)
+    for row, horizon in enumerate(horizons):
+        for done, h in enumerate(model.trajectory(tokens[row : row + 1])):
+            halting = halting.step(h, model.gate(h)[0]) if done else Halting.start(h)
+            if done == horizon:
+                break
+        assert torch.allclose(outputs.logits[1][1][row], model.read(halting.finish(h))[0], atol=1e-5)
+        if row == 0:
+            assert (halting.loops < 12).any()  # some have halted before the end
+
+
 def test_gradient_is_cut_before_the_last_loops():
     def gradient(loops):
         model = rdt(global_drop=0.0, injection="none")  # e is only the first state: its gradient must pass every loop

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from evaluate.records import run_id
-from model import MODELS, ConfigError, ModelConfig, check_loops, unknown as unknown_model
+from model import MODELS, ConfigError, ModelConfig, check_loops
 from tasks import Task, UserError, task_class, unknown
 
 OPTIMIZERS = ("muon", "adamw")
@@ -60,11 +60,14 @@ class Experiment:
     def check(self) -> None:
         """Refuse what cannot be carried out, in one line."""
         if self.model not in MODELS:
-            raise unknown_model("model", self.model, tuple(MODELS))
+            raise unknown("model", self.model, MODELS)
         if not 0 <= self.seed < 2**31:
             raise UserError(f"seed is {self.seed}: allowed is 0 to {2**31 - 1}")
         self.task.check_bands()
-        check_loops(self.evaluate.loops)
+        try:
+            check_loops(self.evaluate.loops)
+        except ConfigError as error:
+            raise UserError(f"evaluate.{error}") from None
         train, evaluate = self.train, self.evaluate
         if train.optimizer not in OPTIMIZERS:
             raise unknown("optimizer", train.optimizer, OPTIMIZERS)
@@ -138,7 +141,10 @@ def override(experiment: Experiment, name: str, text: str) -> Experiment:
     value = _parse(name, known[name], text)
     part_value = getattr(experiment, part)
     assert is_dataclass(part_value) and not isinstance(part_value, type)
-    return replace(experiment, **{part: replace(part_value, **{leaf: value})})
+    try:
+        return replace(experiment, **{part: replace(part_value, **{leaf: value})})
+    except ConfigError as error:
+        raise UserError(str(error)) from None
 
 
 def _parse(name: str, wanted: Any, text: str) -> Any:
@@ -153,5 +159,3 @@ def _parse(name: str, wanted: Any, text: str) -> Any:
         kind = kinds.get(wanted, "whole numbers separated by commas")
         raise UserError(f"{name} is {text!r}: allowed is {kind}") from None
 
-
-__all__ = ["ConfigError", "Evaluate", "Experiment", "Train", "dotted_fields", "from_json", "override"]

@@ -1,0 +1,149 @@
+"""The front door: what a user types, and what they are told when it is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import run_benchmarks
+
+ROOT = Path(__file__).parent.parent
+TINY = ["run", "--preset", "smoke", "--tasks", "mod_chain", "--train.steps", "6", "--evaluate.count", "8"]
+
+
+def command(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "run_benchmarks.py", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, **options
+    )
+
+
+def lines(folder, name, without=()):
+    found = [json.loads(text) for text in (folder / name).read_text().splitlines()]
+    return sorted(json.dumps({k: v for k, v in line.items() if k not in without}, sort_keys=True) for line in found)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "first"
+    shown = command(*TINY, "--out", out)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stderr == ""  # silent where the output is no terminal
+    (out / "shown.txt").write_text(shown.stdout)
+    return out
+
+
+def test_run_trains_records_and_shows(folder):
+    shown = (folder / "shown.txt").read_text()
+    assert "mod_chain, rdt" in shown and "mod_chain, transformer_deep" in shown and "chance 9.1%" in shown
+    assert max(map(len, shown.splitlines()[:40])) <= 110
+    assert len(lines(folder, "runs.jsonl")) == 3
+    runs = [json.loads(text) for text in lines(folder, "runs.jsonl")]
+    assert {run["status"] for run in runs} == {"ok"} and all(run["train_flops"] > 1e6 for run in runs)
+    assert all(path.stat().st_size > 10_000 for path in (folder / "plots").glob("*.png"))
+    assert len(list((folder / "plots").glob("*.png"))) == 3
+    assert not list(folder.glob("checkpoints/*"))
+
+
+def test_table_prints_the_same_again_without_torch(folder):
+    shown = command("table", folder)
+    assert shown.returncode == 0
+    assert (folder / "shown.txt").read_text().startswith(shown.stdout.rstrip())
+
+
+def test_the_same_command_gives_the_same_records_in_one_process_or_more(folder, tmp_path):
+    assert command(*TINY, "--out", tmp_path / "again", "--workers", "1", "--batch", "5").returncode == 0
+    assert lines(folder, "cells.jsonl") == lines(tmp_path / "again", "cells.jsonl")
+    assert lines(folder, "runs.jsonl", ["train_seconds"]) == lines(tmp_path / "again", "runs.jsonl", ["train_seconds"])
+
+
+def test_a_run_is_not_done_twice_and_new_seeds_are_added(folder):
+    before = (folder / "cells.jsonl").read_text()
+    shown = command(*TINY, "--out", folder)
+    assert shown.returncode == 0 and "3 of 3 runs" in shown.stdout
+    assert (folder / "cells.jsonl").read_text() == before
+
+
+def test_another_experiment_is_refused_and_nothing_is_written(folder):
+    before = {path: path.read_bytes() for path in folder.rglob("*.jsonl")}
+    shown = command(*TINY, "--out", folder, "--train.batch", "17")
+    assert shown.returncode == 2
+    assert "train.batch is 16 there, 17 here" in shown.stderr and shown.stderr.count("\n") == 1
+    assert {path: path.read_bytes() for path in folder.rglob("*.jsonl")} == before
+
+
+def test_interrupted_it_leaves_whole_records_and_goes_on(tmp_path):
+    long = ["run", "--preset", "smoke", "--tasks", "mod_chain", "--evaluate.count", "8", "--workers", "1"]
+    out = tmp_path / "cut"
+    process = subprocess.Popen(
+        [sys.executable, "run_benchmarks.py", *long, "--out", str(out)],
+        cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    while not (out / "runs.jsonl").exists() or not (out / "runs.jsonl").read_text():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "the same command goes on from there" in told and "Traceback" not in told
+    assert all(json.loads(text) for text in (out / "cells.jsonl").read_text().splitlines())
+    assert command(*long, "--out", out).returncode == 0
+    assert command(*long, "--out", tmp_path / "whole").returncode == 0
+    assert lines(out, "cells.jsonl") == lines(tmp_path / "whole", "cells.jsonl")
+
+
+def test_a_run_that_diverges_is_recorded_and_the_others_go_on(tmp_path):
+    shown = command(*TINY, "--train.learning_rate", "1e30", "--train.warmup", "0", "--train.optimizer", "adamw",
+                    "--models", "rdt,transformer", "--out", tmp_path / "d")  # fmt: skip
+    assert shown.returncode == 0 and "diverged; the others go on" in shown.stderr
+    runs = [json.loads(text) for text in lines(tmp_path / "d", "runs.jsonl")]
+    assert {run["status"] for run in runs} == {"diverged"} and len(runs) == 2
+    assert "no answers from seeds 0 (diverged)" in shown.stdout
+
+
+WRONG = [
+    (["run", "--tasks", "khop_fact"], "unknown task 'khop_fact': did you mean 'khop_facts'?"),
+    (["run", "--models", "rtd"], "unknown model 'rtd': did you mean 'rdt'?"),
+    (["run", "--preset", "quikc"], "unknown preset 'quikc': did you mean 'quick'?"),
+    (["run", "--device", "gpu"], "unknown device 'gpu'"),
+    (["run", "--device", "cuda"], "device 'cuda' is not on this machine"),
+    (["run", "--train.stepz", "3"], "unknown field 'train.stepz': did you mean 'train.steps'?"),
+    (["run", "--train.steps", "many"], "train.steps is 'many': allowed is a whole number"),
+    (["run", "--train.steps", "0"], "train.steps is 0: allowed is 1 or more"),
+    (["run", "--train.steps"], "--train.steps has no value"),
+    (["run", "--task.train_depths", "0,1"], "has no depth 0: allowed are depths of 1 or more"),
+    (["run", "--task.train_depths", "-3,1"], "has no depth -3"),
+    (["run", "--task.modulus", "12"], "unknown field 'task.modulus'"),
+    (["run", "--tasks", "mod_chain", "--task.modulus", "12"], "modulus is 12: allowed are the primes"),
+    (["run", "--evaluate.loops", "4,2"], "loops is (4, 2): allowed are increasing whole numbers"),
+    (["run", "--evaluate.loops", "-1,2"], "loops is (-1, 2)"),
+    (["run", "--architecture.width", "30"], "width 30 is not a multiple of heads 4"),
+    (["run", "--architecture.injection", "ltl"], "unknown injection 'ltl': did you mean 'lti'?"),
+    (["run", "--seeds", "a"], "--seeds is 'a'"),
+    (["run", "--seeds", "-1"], "seed is -1"),
+    (["run", "--wrokers", "3"], "did you mean --workers?"),
+    (["run", "extra"], "unexpected argument 'extra'"),
+    (["rum"], "unknown verb 'rum': did you mean 'run'?"),
+    (["table"], "required: folder"),
+    (["table", "no/such/folder"], "no folder 'no/such/folder'"),
+]
+
+
+@pytest.mark.parametrize("arguments,says", WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_a_mistake_is_told_in_one_line(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_benchmarks.main(arguments) == 2
+    told = capsys.readouterr()
+    assert says in told.err and told.err.count("\n") == 1 and told.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_list_names_everything(capsys):
+    assert run_benchmarks.main(["list"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("khop_facts", "mod_chain", "rdt", "transformer_deep", "smoke", "quick"):
+        assert name in shown

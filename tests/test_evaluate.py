@@ -1,0 +1,133 @@
+"""Evaluation itself is put to the test: players whose score is known go through the same path as any model."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest
+from torch import nn
+
+from evaluate.metrics import depth95, loops_enough, overthinking, wilson
+from evaluate.run.experiment import Evaluate, Experiment
+from evaluate.run.extrapolation import depths_of, evaluate_depth, questions
+from evaluate.run.presets import SMALL
+from model import build
+from tasks import TASKS
+
+CPU = torch.device("cpu")
+
+
+def experiment(task="khop_facts", model="rdt", **changes):
+    settings = Evaluate(loops=(1, 2, 4, 8), count=48, seed=3)
+    sizes = replace(TASKS[task](), test_depths=(10, 12))
+    return replace(Experiment(sizes, model, architecture=SMALL, evaluate=settings), **changes)
+
+
+class Player(nn.Module):
+    """Answers by the oracle, but only questions that need at most `reach(loops)` steps; guesses the others."""
+
+    def __init__(self, task, reach):
+        super().__init__()
+        self.task, self.reach, self.rng = task, reach, np.random.default_rng(0)
+        self.linear = nn.Linear(1, 1)  # something to count FLOPs of
+
+    def forward(self, tokens, loops):
+        self.linear(torch.zeros(1, 1))
+        answers = [self.task.solve(row) for row in tokens.numpy()]
+        values = round(1 / self.task.chance)
+        logits = torch.zeros(len(loops), *tokens.shape, len(self.task.vocabulary))
+        for i, count in enumerate(loops):
+            for b, answer in enumerate(answers):
+                known = (answer.depths > 0) & (answer.depths <= self.reach(count))
+                told = np.where(known, answer.targets, self.rng.integers(values, size=len(known)))
+                logits[i, b, torch.arange(len(told)), torch.from_numpy(told)] = 1.0
+        return logits
+
+
+def scores(task, player, **changes):
+    e = experiment(task, **changes)
+    cells = [c for d in depths_of(e.task) for c in evaluate_depth(player(e.task), e, d, CPU, 16)]
+    return {(c.depth, c.loops): c for c in cells}, e
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_perfect_oracle_scores_everything(task):
+    cells, e = scores(task, lambda t: Player(t, lambda loops: 10**9))
+    assert len(cells) == len(depths_of(e.task)) * 4
+    assert all(c.correct == c.count >= 48 for c in cells.values())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_uniform_guesser_scores_chance(task):
+    cells, e = scores(task, lambda t: Player(t, lambda loops: 0))
+    right, asked = sum(c.correct for c in cells.values()), sum(c.count for c in cells.values())
+    assert binomtest(right, asked, e.task.chance).pvalue > 1e-4
+    assert 0 < right < asked
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_oracle_of_limited_depth_falls_exactly_after_it(task):
+    """It reasons one step a loop: the cell at (depth, loops) is right if and only if loops >= depth."""
+    cells, e = scores(task, lambda t: Player(t, lambda loops: loops))
+    for (depth, loops), cell in cells.items():
+        if loops >= depth:
+            assert cell.correct == cell.count
+        else:
+            assert cell.correct < 0.7 * cell.count
+
+
+def test_batch_size_changes_nothing():
+    torch.manual_seed(0)
+    e = experiment()
+    model = build("rdt", e.architecture, len(e.task.vocabulary), 10).eval()
+    grids = [[c for d in (5, 12) for c in evaluate_depth(model, e, d, CPU, batch)] for batch in (1, 7, 48, 500)]
+    assert all(grid == grids[0] for grid in grids) and len(grids[0]) == 2 * 5
+
+
+def test_cells_are_what_one_pass_at_a_time_gives():
+    torch.manual_seed(0)
+    e = experiment()
+    model = build("rdt", e.architecture, len(e.task.vocabulary), 10).eval()
+    asked = questions(e.task, 6, e.evaluate.count, e.evaluate.seed)
+    tokens, targets = torch.from_numpy(asked.tokens), torch.from_numpy(asked.targets)
+    cells = {(c.halting, c.loops): c for c in evaluate_depth(model, e, 6, CPU, 48)}
+    for loops in e.evaluate.loops:
+        right = int((model(tokens, (loops,))[0, :, -1].argmax(-1) == targets[:, -1]).sum())
+        assert cells["fixed", loops].correct == right
+    act = cells["act", None]
+    assert act.loops is None and 1 <= act.mean_loops <= 8
+
+
+def test_a_model_without_loops_has_one_cell_a_depth():
+    e = experiment(model="transformer")
+    model = build("transformer", e.architecture, len(e.task.vocabulary), 10).eval()
+    (cell,) = evaluate_depth(model, e, 5, CPU, 16)
+    assert cell.loops is None and cell.halting == "none" and cell.mean_loops is None
+
+
+def test_bands_follow_depth_alone():
+    task = experiment().task
+    assert [task.band(d) for d in (1, 5, 6, 8, 10)] == ["train", "train", "selection", "selection", "test"]
+    held_out = {tuple(row) for row in questions(task, 5, 200, 0).tokens}
+    from tasks import TRAIN, draw
+
+    trained = {tuple(row) for block in range(20) for row in draw(task, 0, TRAIN, 5, block, 500).tokens}
+    assert not held_out & trained
+
+
+# metrics
+
+
+@pytest.mark.parametrize("correct,count", [(0, 10), (3, 10), (10, 10), (997, 1000)])
+def test_wilson_agrees_with_scipy(correct, count):
+    theirs = binomtest(correct, count).proportion_ci(method="wilson")
+    assert wilson(correct, count) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
+def test_headline_figures():
+    assert depth95({1: 1.0, 5: 0.96, 10: 0.95, 20: 0.94, 40: 1.0}) == 10
+    assert depth95({1: 0.5}) == 0
+    assert loops_enough({1: 0.1, 8: 0.996, 16: 1.0, 32: 0.99}) == 8
+    assert overthinking({8: 1.0, 16: 0.99, 32: 0.4}) == pytest.approx(0.6)
+    assert overthinking({8: 1.0, 16: 0.99}) is None

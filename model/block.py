@@ -23,6 +23,8 @@ class Block(nn.Module):
         self.attention = ATTENTION[config.attention](config, project)
         self.feed_forward_norm = nn.RMSNorm(config.width)
         self.feed_forward = FEED_FORWARD[config.feed_forward](config, project)
+        nn.init.zeros_(self.attention.write.weight)  # a new Block changes nothing: a loop of them starts calm
+        nn.init.zeros_(self.feed_forward.leave.weight)
 
     def forward(self, x: Tensor, loop: Loop = None, keep: Tensor | None = None) -> Tensor:
         """x: (batch, length, width), and so is the result. loop, keep: see DepthwiseLoRA and LatentAttention."""

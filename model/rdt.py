@@ -24,8 +24,6 @@ from model.halting import GATE, Halting
 from model.injection import INJECTION
 from model.moe import Router
 
-import os
-NOISE = float(os.environ.get('NOISE', 0))
 HALTED_WEIGHT, PROBE_WEIGHT, PONDER = 1.0, 1.0, 0.01
 
 
@@ -73,7 +71,6 @@ class RDT(nn.Module):
 
     def step(self, h: Tensor, e: Tensor, loop: Loop, keep: Tensor | None = None) -> Tensor:
         """One loop: h_{t+1} from h_t and e, all (batch, length, width); `loop` is t."""
-        if NOISE and self.training: h = h + NOISE * torch.randn_like(h) * h.detach().square().mean(-1, keepdim=True).sqrt()
         x = self.inject(h, e) + self.signal(loop, h)
         for block in self.recurrent:
             x = block(x, loop, keep)

@@ -25,8 +25,16 @@ def seeded():
     torch.manual_seed(0)
 
 
+def shaken(module):
+    """The module as if it had been trained: weights that start at zero are moved."""
+    for parameter in module.parameters():
+        if parameter.dim() == 2 and not parameter.any():
+            nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+    return module
+
+
 def rdt(**changes):
-    return RDT(replace(SMALL, **changes), VOCABULARY).eval()
+    return shaken(RDT(replace(SMALL, **changes), VOCABULARY)).eval()
 
 
 def some_tokens(batch=3, length=7):
@@ -177,6 +185,8 @@ def test_adapters_start_tied_and_add_what_the_formula_says():
     adapted = [m for m in with_adapters.modules() if isinstance(m, DepthwiseLoRA)]
     linear = [m for m in with_adapters.modules() if isinstance(m, nn.Linear)]
     assert len(adapted) == 5 == len(linear) - 1  # every projection; the router is none
+    shaken(with_adapters)
+    assert not torch.allclose(with_adapters(x, 3), with_adapters(x, 4), atol=1e-3)
     extra = sum(SMALL.adapter_loops * SMALL.adapter_rank * (m.in_features + m.out_features) for m in adapted)
     assert parameters(with_adapters) - parameters(without) == extra
 
@@ -289,11 +299,8 @@ PARTS = [
 @pytest.mark.parametrize("change", [{}, *PARTS], ids=str)
 def test_every_part_can_be_replaced_and_every_parameter_learns(change):
     model = rdt(**change).train()
-    model.gate and hasattr(model.gate, "middle") and model.gate.middle.data.fill_(-3.0)  # within reach of a fresh probe
-    if any(isinstance(m, DepthwiseLoRA) for m in model.modules()):
-        for module in model.modules():
-            if isinstance(module, DepthwiseLoRA):
-                module.up.data.normal_()
+    if isinstance(model.gate, SureGate):
+        model.gate.middle.data.fill_(-3.0)  # within reach of a fresh probe
     outputs = model.training_outputs(some_tokens(6), [9, 9, 7, 3, 2, 1], gradient_loops=9)
     loss = outputs.penalty + sum(w * F.cross_entropy(x.flatten(0, 1), some_tokens(6).flatten()) for w, x in outputs.logits)
     loss.backward()
@@ -363,7 +370,7 @@ def test_baselines_match_their_targets():
 
 
 def test_looped_is_the_plain_looped_transformer():
-    model = build("looped", SMALL, VOCABULARY, 10).eval()
+    model = shaken(build("looped", SMALL, VOCABULARY, 10)).eval()
     e = model.encode(some_tokens())
     h = torch.randn_like(e)
     assert torch.equal(model.step(h, e, 3), model.recurrent[0](h + e))

@@ -32,7 +32,7 @@ class ModelConfig:
     experts: int = 4  # routed
     active_experts: int = 2  # routed experts a position uses
     shared_experts: int = 1  # always used
-    expert_width: int = 32
+    expert_width: int = 64
     prelude_blocks: int = 1
     recurrent_blocks: int = 1
     coda_blocks: int = 1
@@ -45,7 +45,7 @@ class ModelConfig:
     loop_signal: str = "none"  # "sinusoidal" brings overthinking back: an unbounded index is out of distribution
     # settings of parts
     adapter_rank: int = 2
-    adapter_loops: int = 8  # loops with an adapter of their own
+    adapter_loops: int = 4  # loops with an adapter of their own
     adapter_past: str = "hold"  # past them: hold the last one, cycle through them, or off
     global_drop: float = 0.5  # share of rows for which a global head is dropped in training
     balance_rate: float = 0.001  # how far a router bias moves a step (2408.15664)

@@ -186,20 +186,20 @@ def test_adapters_start_tied_and_add_what_the_formula_says():
     linear = [m for m in with_adapters.modules() if isinstance(m, nn.Linear)]
     assert len(adapted) == 5 == len(linear) - 1  # every projection; the router is none
     shaken(with_adapters)
-    assert not torch.allclose(with_adapters(x, 3), with_adapters(x, 4), atol=1e-3)
+    assert not torch.allclose(with_adapters(x, 2), with_adapters(x, 3), atol=1e-3)
     extra = sum(SMALL.adapter_loops * SMALL.adapter_rank * (m.in_features + m.out_features) for m in adapted)
     assert parameters(with_adapters) - parameters(without) == extra
 
 
-@pytest.mark.parametrize("past,same_as", [("hold", 7), ("cycle", 80 % 8), ("off", None)])
+@pytest.mark.parametrize("past,same_as", [("hold", 3), ("cycle", 82 % 4), ("off", None)])
 def test_adapters_past_the_trained_loops(past, same_as):
     adapted = DepthwiseLoRA(6, 5, replace(SMALL, adapter_past=past))
     adapted.up.data.normal_()
     x = torch.randn(4, 3, 6)
     expected = F.linear(x, adapted.weight) if same_as is None else adapted(x, same_as)
-    assert torch.allclose(adapted(x, 80), expected, atol=1e-6)
-    assert not torch.allclose(adapted(x, 3), adapted(x, 4))
-    rows = torch.tensor([0, 3, 9, 80])  # rows in different loops equal each row on its own
+    assert torch.allclose(adapted(x, 82), expected, atol=1e-6)
+    assert not torch.allclose(adapted(x, 2), adapted(x, 3))
+    rows = torch.tensor([0, 3, 9, 82])  # rows in different loops equal each row on its own
     one_by_one = torch.cat([adapted(x[i : i + 1], int(t)) for i, t in enumerate(rows)])
     assert torch.allclose(adapted(x, rows), one_by_one, atol=1e-5)
 

@@ -19,18 +19,18 @@ OPTIMIZERS = ("muon", "adamw")
 class Train:
     """How a model is trained. The same for every model of a comparison."""
 
-    steps: int = 800
+    steps: int = 600
     batch: int = 128  # rows a step
     optimizer: str = "muon"  # for the matrices inside Blocks; AdamW takes the rest, or all
-    learning_rate: float = 3e-3  # AdamW's
-    matrix_learning_rate: float = 2e-2  # Muon's
+    learning_rate: float = 6e-3  # AdamW's
+    matrix_learning_rate: float = 3e-2  # Muon's
     weight_decay: float = 0.05
     warmup: int = 100  # steps over which the learning rates rise
     decay: float = 0.3  # last share of the steps, over which they fall to zero
     clip: float = 1.0  # largest norm of the gradient
-    shortest_horizon: int = 5  # loops in a training step are drawn for each row between these two
-    longest_horizon: int = 24
-    gradient_loops: int = 6  # the last loops of each row, through which the gradient flows
+    shortest_horizon: int = 6  # loops in a training step are drawn for each row between these two
+    longest_horizon: int = 18
+    gradient_loops: int = 5  # the last loops of each row, through which the gradient flows
 
     @property
     def mean_loops(self) -> float:

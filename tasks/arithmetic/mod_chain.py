@@ -20,16 +20,17 @@ class ModChain(Task):
     the past is never forgotten, and none is the identity (no `+0`, `-0`, `x1`), so that every step is one.
     The steps do not commute, so that counting the tokens does not answer.
 
-    Two examples, modulo 11:
+    Two examples, modulo 29:
 
-        depth 1    tokens  7 +6              depth 3    tokens  7 +6 x3 -8
-                   answer  .  2                         answer  .  2  6  9
+        depth 1    tokens  28 +2             depth 3    tokens  28 +2 x2 -1
+                   answer   .  1                        answer   .  1  2  1
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3, 4, 5)
     selection_depths: tuple[int, ...] = (6, 8)
     test_depths: tuple[int, ...] = (10, 12, 16, 20, 40, 80)
-    modulus: int = 11
+    modulus: int = 29
+    largest_operand: int = 2
 
     name: ClassVar[str] = "mod_chain"
     version: ClassVar[int] = 1
@@ -41,16 +42,17 @@ class ModChain(Task):
         m = self.modulus
         if not 3 <= m <= 997 or any(m % k == 0 for k in range(2, int(m**0.5) + 1)):
             raise UserError(f"mod_chain: modulus is {m}: allowed are the primes from 3 to 997")
+        if not 2 <= self.largest_operand < m:
+            raise UserError(f"mod_chain: largest_operand is {self.largest_operand}: allowed is 2 to modulus - 1, {m - 1}")
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        m = self.modulus
-        values = [str(v) for v in range(m)]
+        operands = range(1, self.largest_operand + 1)
         return (
-            *values,
-            *(f"+{a}" for a in range(1, m)),
-            *(f"-{a}" for a in range(1, m)),
-            *(f"x{a}" for a in range(2, m)),
+            *(str(v) for v in range(self.modulus)),
+            *(f"+{a}" for a in operands),
+            *(f"-{a}" for a in operands),
+            *(f"x{a}" for a in operands if a > 1),
         )
 
     @property
@@ -60,10 +62,9 @@ class ModChain(Task):
     @cached_property
     def _steps(self) -> tuple[np.ndarray, np.ndarray]:
         """Every step as value -> factor * value + shift; two int64 arrays (steps,), in the vocabulary's order."""
-        m = self.modulus
-        plus, times = np.arange(1, m), np.arange(2, m)
-        factor = np.concatenate([np.ones(2 * (m - 1), dtype=np.int64), times])
-        shift = np.concatenate([plus, -plus, np.zeros(m - 2, dtype=np.int64)])
+        plus, times = np.arange(1, self.largest_operand + 1), np.arange(2, self.largest_operand + 1)
+        factor = np.concatenate([np.ones(2 * len(plus), dtype=np.int64), times])
+        shift = np.concatenate([plus, -plus, np.zeros(len(times), dtype=np.int64)])
         return factor, shift
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:

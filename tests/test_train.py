@@ -1,0 +1,116 @@
+"""The training loop: every parameter in one group, the same seed the same weights, and a cut run goes on as if whole."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from evaluate.run import checkpoint
+from evaluate.run.experiment import Experiment, from_json, override
+from evaluate.run.presets import PRESETS, smoke
+from evaluate.run.train import horizons, optimizers, rate, train, training_rows
+from model import MODELS, build
+from tasks import NOT_ASKED, TASKS, UserError
+
+CPU = torch.device("cpu")
+
+
+def tiny(**changes) -> Experiment:
+    experiment = smoke()[0]
+    return replace(experiment, train=replace(experiment.train, **{"steps": 8, **changes}))
+
+
+def built(experiment):
+    torch.manual_seed(experiment.seed)
+    return build(experiment.model, experiment.architecture, len(experiment.task.vocabulary), experiment.train.mean_loops)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_every_parameter_is_in_exactly_one_group(name, optimizer):
+    model = built(replace(tiny(optimizer=optimizer), model=name))
+    made = optimizers(model, tiny(optimizer=optimizer).train)
+    grouped = [id(p) for o in made for group in o.param_groups for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in model.parameters())
+    assert len(made) == (2 if optimizer == "muon" else 1)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(tmp_path, monkeypatch, optimizer):
+    experiment = tiny(optimizer=optimizer, steps=6)
+    whole = built(experiment)
+    train(whole, experiment, CPU)
+    monkeypatch.setattr("evaluate.run.train.CHECK_EVERY", 3)
+    monkeypatch.setattr("evaluate.run.train.SAVE_SECONDS", 0.0)
+    saved = tmp_path / "run.safetensors"
+
+    class Cut(Exception):
+        pass
+
+    def stop(step, loss, accuracy):
+        if saved.exists():
+            raise Cut
+
+    with pytest.raises(Cut):
+        train(built(experiment), experiment, CPU, saved, stop)
+    again, steps = built(replace(experiment, seed=5)), []
+    done = train(again, experiment, CPU, saved, lambda step, loss, accuracy: steps.append(step))
+    assert done.status == "ok" and steps == [6]  # went on from step 3
+    for (name, a), b in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_another_runs_checkpoint_is_not_taken(tmp_path):
+    model = built(tiny())
+    made = optimizers(model, tiny().train)
+    checkpoint.save(tmp_path / "c.safetensors", "this", 3, 1.0, model, made)
+    assert checkpoint.load(tmp_path / "c.safetensors", "that", model, made) == (0, 0.0)
+    assert checkpoint.load(tmp_path / "c.safetensors", "this", model, made) == (3, 1.0)
+
+
+def test_training_learns_and_moves_router_biases():
+    experiment = tiny(steps=60, batch=32, warmup=10)
+    model, seen = built(experiment), []
+    train(model, experiment, CPU, progress=lambda step, loss, accuracy: seen.append(loss))
+    assert seen[-1] < seen[0]
+    assert all(router.bias.abs().sum() > 0 and router.load.sum() == 0 for router in model.routers)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run():
+    experiment = tiny(steps=60, learning_rate=1e30, optimizer="adamw", warmup=0)
+    assert train(built(experiment), experiment, CPU).status == "diverged"
+
+
+def test_rows_and_horizons_repeat_and_differ():
+    task, settings = TASKS["khop_facts"](), tiny(batch=64, shortest_horizon=2, longest_horizon=9).train
+    tokens, targets = training_rows(task, 0, 7, 64)
+    assert np.array_equal(tokens, training_rows(task, 0, 7, 64)[0])
+    assert not np.array_equal(tokens, training_rows(task, 0, 8, 64)[0])
+    assert not np.array_equal(tokens, training_rows(task, 1, 7, 64)[0])
+    assert tokens.shape == (64, 6) and ((targets == NOT_ASKED).sum(1) == 1).all()
+    loops, order = horizons(settings, 0, 7)
+    assert loops == sorted(loops, reverse=True) and {2, 9} <= set(loops) <= set(range(2, 10))
+    assert sorted(order) == list(range(64)) and horizons(settings, 0, 8)[0] != loops
+
+
+def test_rates_rise_stay_and_fall():
+    settings = tiny(steps=100, warmup=10, decay=0.3).train
+    rates = [rate(settings, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and rates[9:70] == [1.0] * 61 and rates[-1] == pytest.approx(1 / 30)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_experiments_survive_their_record(preset):
+    experiments = PRESETS[preset]()
+    assert len({e.run for e in experiments}) == len(experiments)
+    for experiment in experiments:
+        experiment.check()
+        assert from_json(experiment.to_json()) == experiment
+        assert override(experiment, "train.steps", "77").run != experiment.run
+
+
+def test_a_tuple_field_is_read_from_text():
+    assert override(tiny_experiment := smoke()[0], "evaluate.loops", "1,5,9").evaluate.loops == (1, 5, 9)
+    with pytest.raises(UserError, match="evaluate.loops is '1,x'"):
+        override(tiny_experiment, "evaluate.loops", "1,x")

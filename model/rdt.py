@@ -20,17 +20,27 @@ from torch import Tensor, nn
 from model.adapters import Loop
 from model.block import Block
 from model.config import ConfigError, ModelConfig
-from model.halting import GATE, Halting
+from model.halting import GATE, Halting, SureGate
 from model.injection import INJECTION
 from model.moe import Router
 
-HALTED_WEIGHT, PROBE_WEIGHT, PONDER = 1.0, 1.0, 0.01
+PONDER = 0.01
+"""The weight of the ponder cost."""
+
+HIDDEN = 0.125
+"""The share of training rows in which one token is hidden, for a gate to learn what never knowing looks like.
+
+In training nothing is ever still and wrong, so that a gate takes stillness for an answer, and stops far ahead of it
+at depths beyond training. In these rows the answer never comes, and the only right thing is to wait.
+"""
 
 
 class Outputs(NamedTuple):
-    """What a training step is judged by: logits (batch, length, vocabulary), each with a weight, and a penalty."""
+    """What a training step is judged by. Logits are (batch, length, vocabulary)."""
 
-    logits: list[tuple[float, Tensor]]
+    answers: list[Tensor]  # judged where the row is answerable; the first is the model's own
+    probes: list[Tensor]  # judged everywhere, together as much as one answer
+    answerable: Tensor  # (batch,) bool: False where a token was hidden, so that some answers cannot be known
     penalty: Tensor  # scalar
 
 
@@ -58,9 +68,14 @@ class RDT(nn.Module):
 
     # the three stages
 
-    def encode(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
-        """e (batch, length, width) for tokens (batch, length): what every loop is given again."""
+    def encode(self, tokens: Tensor, keep: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:
+        """e (batch, length, width) for tokens (batch, length): what every loop is given again.
+
+        hidden: (batch, length) bool, True where a token is not to be seen.
+        """
         x = self.embed(tokens)
+        if hidden is not None:
+            x = x.masked_fill(hidden[..., None], 0.0)
         for block in self.prelude:
             x = block(x, None, keep)
         return self.input_norm(x)
@@ -119,7 +134,9 @@ class RDT(nn.Module):
         batch, last, device = len(tokens), horizons[0], tokens.device
         global_heads = self.config.heads - self.config.local_heads
         keep = (torch.rand(batch, global_heads, device=device) >= self.config.global_drop).float()
-        e = self.encode(tokens, keep)
+        hidden = self.hide(tokens)
+        answerable = ~hidden.any(1)
+        e = self.encode(tokens, keep, hidden)
         late = torch.tensor([last - horizon for horizon in horizons], device=device)  # when each row starts
         cut = max(0, last - gradient_loops)
 
@@ -148,10 +165,18 @@ class RDT(nn.Module):
                 if probe is not None:
                     probes.append(probe)
         if self.gate is None:
-            return Outputs([(1.0, self.read(h, keep))], h.new_zeros(()))
-        answer, halted = self.read(torch.cat([h, halting.finish(h)]), keep.repeat(2, 1)).chunk(2)
-        logits = [(1.0, answer), (HALTED_WEIGHT, halted), *((PROBE_WEIGHT / len(probes), probe) for probe in probes)]
-        return Outputs(logits, PONDER * halting.ponder().mean())
+            return Outputs([self.read(h, keep)], [], answerable, h.new_zeros(()))
+        answers = self.read(torch.cat([h, halting.finish(h)]), keep.repeat(2, 1)).chunk(2)
+        ponder = (halting.ponder() * answerable[:, None]).mean()
+        return Outputs(list(answers), probes, answerable, PONDER * ponder)
+
+    def hide(self, tokens: Tensor) -> Tensor:
+        """Which tokens (batch, length) are hidden in this step: one in a share of the rows, where a probe learns from it."""
+        batch, length = tokens.shape
+        share = HIDDEN if isinstance(self.gate, SureGate) else 0.0
+        rows = torch.rand(batch, 1, device=tokens.device) < share
+        place = torch.randint(length, (batch, 1), device=tokens.device)
+        return rows & (torch.arange(length, device=tokens.device) == place)
 
     def after_step(self) -> None:
         """Called once after each training step: move the routers' biases against their load."""

@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 
 def test_run_trains_records_and_shows(folder):
     shown = (folder / "shown.txt").read_text()
-    assert "mod_chain, rdt" in shown and "mod_chain, transformer_deep" in shown and "chance 3.4%" in shown
+    assert "mod_chain, rdt" in shown and "mod_chain, transformer_deep" in shown and "chance 9.1%" in shown
     assert max(map(len, shown.splitlines()[:40])) <= 110
     assert len(lines(folder, "runs.jsonl")) == 3
     runs = [json.loads(text) for text in lines(folder, "runs.jsonl")]

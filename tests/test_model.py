@@ -302,19 +302,34 @@ def test_every_part_can_be_replaced_and_every_parameter_learns(change):
     if isinstance(model.gate, SureGate):
         model.gate.middle.data.fill_(-3.0)  # within reach of a fresh probe
     outputs = model.training_outputs(some_tokens(6), [9, 9, 7, 3, 2, 1], gradient_loops=9)
-    loss = outputs.penalty + sum(w * F.cross_entropy(x.flatten(0, 1), some_tokens(6).flatten()) for w, x in outputs.logits)
+    judged = [*outputs.answers, *outputs.probes]
+    loss = outputs.penalty + sum(F.cross_entropy(x.flatten(0, 1), some_tokens(6).flatten()) for x in judged)
     loss.backward()
     still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not still
 
 
+def test_hidden_tokens_leave_no_trace(monkeypatch):
+    monkeypatch.setattr("model.rdt.HIDDEN", 0.5)
+    model = rdt(global_drop=0.0).train()
+    tokens = some_tokens(40)
+    hidden = model.hide(tokens)
+    assert set(hidden.sum(1).tolist()) == {0, 1}
+    changed = torch.where(hidden, (tokens + 1) % VOCABULARY, tokens)
+    assert torch.equal(model.encode(tokens, None, hidden), model.encode(changed, None, hidden))
+    assert not torch.equal(model.encode(tokens), model.encode(changed))
+    outputs = model.training_outputs(tokens, [3] * 40, 2)
+    assert 5 < outputs.answerable.sum() < 35
+    assert rdt(halting="none").training_outputs(tokens, [3] * 40, 2).answerable.all()
+
+
 def test_training_rows_end_where_their_own_horizon_ends():
     """Rows of different horizons, unrolled together, are what each would be alone."""
-    model = rdt(global_drop=0.0).train()
+    model = rdt(global_drop=0.0, halting="graves").train()
     tokens = some_tokens(4)
     horizons = [9, 6, 4, 2]
     for gradient_loops in (1, 3, 20):
-        logits = model.training_outputs(tokens, horizons, gradient_loops).logits[0][1]
+        logits = model.training_outputs(tokens, horizons, gradient_loops).answers[0]
         for row, horizon in enumerate(horizons):
             alone = model(tokens[row : row + 1], (horizon,))[0]
             assert torch.allclose(logits[row : row + 1], alone, atol=1e-5)
@@ -331,7 +346,7 @@ def test_training_halts_as_inference_does(gradient_loops):
             halting = halting.step(h, model.gate(h)[0]) if done else Halting.start(h)
             if done == horizon:
                 break
-        assert torch.allclose(outputs.logits[1][1][row], model.read(halting.finish(h))[0], atol=1e-5)
+        assert torch.allclose(outputs.answers[1][row], model.read(halting.finish(h))[0], atol=1e-5)
         if row == 0:
             assert (halting.loops < 12).any()  # some have halted before the end
 
@@ -339,7 +354,7 @@ def test_training_halts_as_inference_does(gradient_loops):
 def test_gradient_is_cut_before_the_last_loops():
     def gradient(loops):
         model = rdt(global_drop=0.0, injection="none")  # e is only the first state: its gradient must pass every loop
-        model.train().training_outputs(some_tokens(2), [6, 6], loops).logits[0][1].sum().backward()
+        model.train().training_outputs(some_tokens(2), [6, 6], loops).answers[0].sum().backward()
         return model.embed.weight.grad
 
     torch.manual_seed(1)

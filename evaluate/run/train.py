@@ -85,11 +85,17 @@ def rate(train: Train, step: int) -> float:
 def loss_of(model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train) -> tuple[Tensor, Tensor]:
     """The loss to step on, and the share of asked positions answered right: both scalars on the device."""
     outputs = model.training_outputs(tokens, loops, train.gradient_loops)
-    asked = targets.flatten()
+    answerable = torch.where(outputs.answerable[:, None], targets, NOT_ASKED)
+
+    def judged(logits: Tensor, asked: Tensor) -> Tensor:
+        return F.cross_entropy(logits.flatten(0, 1).float(), asked.flatten(), ignore_index=NOT_ASKED)
+
     loss = outputs.penalty
-    for weight, logits in outputs.logits:
-        loss = loss + weight * F.cross_entropy(logits.flatten(0, 1).float(), asked, ignore_index=NOT_ASKED)
-    right = (outputs.logits[0][1].detach().argmax(-1) == targets).sum() / (targets != NOT_ASKED).sum()
+    for logits in outputs.answers:
+        loss = loss + judged(logits, answerable)
+    for logits in outputs.probes:
+        loss = loss + judged(logits, targets) / len(outputs.probes)
+    right = (outputs.answers[0].detach().argmax(-1) == answerable).sum() / (answerable != NOT_ASKED).sum()
     return loss, right
 
 

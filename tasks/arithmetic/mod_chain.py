@@ -20,17 +20,17 @@ class ModChain(Task):
     the past is never forgotten, and none is the identity (no `+0`, `-0`, `x1`), so that every step is one.
     The steps do not commute, so that counting the tokens does not answer.
 
-    Two examples, modulo 29:
+    Two examples, modulo 11:
 
-        depth 1    tokens  28 +2             depth 3    tokens  28 +2 x2 -1
-                   answer   .  1                        answer   .  1  2  1
+        depth 1    tokens  9 +3              depth 3    tokens  9 +3 x3 -2
+                   answer  .  1                         answer  .  1  3  1
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3, 4, 5)
     selection_depths: tuple[int, ...] = (6, 8)
     test_depths: tuple[int, ...] = (10, 12, 16, 20, 40, 80)
-    modulus: int = 29
-    largest_operand: int = 2
+    modulus: int = 11
+    largest_operand: int = 3
 
     name: ClassVar[str] = "mod_chain"
     version: ClassVar[int] = 1

@@ -32,15 +32,11 @@ def heatmap(cells: list[dict[str, Any]], title: str, train_max_depth: int, path:
     trained = sum(depth <= train_max_depth for depth in depths)
     axes.axhline(trained - 0.5, color="white", linewidth=2.5)
     axes.axhline(trained - 0.5, color="crimson", linewidth=1.2, linestyle="--")
-    axes.annotate(
-        "trained below this line", (len(columns) - 0.55, trained - 0.45), ha="right", va="bottom", fontsize=6, color="crimson",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
-    )
     axes.set_xticks(range(len(columns)), ["no loops" if name == "none" else name for name in columns])
     axes.set_yticks(range(len(depths)), [str(depth) for depth in depths])
     axes.set_xlabel("loops at test")
     axes.set_ylabel("depth")
-    axes.set_title(title, fontsize=9)
+    axes.set_title(f"{title}\ntrained on the depths below the dashed line", fontsize=9)
     figure.colorbar(image, label="accuracy, %")
     figure.savefig(path, dpi=150)
     plt.close(figure)

@@ -68,17 +68,42 @@ def about(records: Records, task: str, model: str) -> str:
     return "\n".join(lines)
 
 
+MARKS = {"train": "*", "selection": "+", "test": ""}
+LEGEND = "* trained on   + selection: choices are made here   loops across, accuracy in %"
+
+
 def extrapolation_table(cells: list[dict[str, Any]], style: str = "simple") -> str:
-    """Accuracy in percent, a row a depth and a column a loop count; rows of the training region are marked."""
+    """Accuracy in percent, a row a depth and a column a loop count; depths outside the test band are marked.
+
+    A rule that stops by itself has a second column, the loops that it used on average.
+    """
     sums = pooled(cells)
     columns = columns_of(cells)
     bands = {cell["depth"]: cell["band"] for cell in cells}
+    used = mean_loops(cells)
+    headers = ["depth"]
+    for name in columns:
+        headers += ["answer"] if name == "none" else [name] if name.isdigit() else [name, "used"]
     rows = []
     for depth in sorted(bands):
-        shown = [percent(*sums[depth, name]) if (depth, name) in sums else MISSING for name in columns]
-        rows.append([depth, bands[depth], *shown])
-    names = ["answer" if name == "none" else name for name in columns]
-    return tabulate(rows, ["depth", "band", *names], tablefmt=style, disable_numparse=True, stralign="right")
+        row = [f"{depth}{MARKS[bands[depth]] or ' '}"]
+        for name in columns:
+            row.append(percent(*sums[depth, name]) if (depth, name) in sums else MISSING)
+            if name != "none" and not name.isdigit():
+                row.append(f"{used[depth, name]:.1f}" if (depth, name) in used else MISSING)
+        rows.append(row)
+    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, stralign="right")
+
+
+def mean_loops(cells: list[dict[str, Any]]) -> dict[tuple[int, str], float]:
+    """Loops used on average over all questions and seeds, for each (depth, rule that stops by itself)."""
+    sums: dict[tuple[int, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for cell in cells:
+        if cell["loops"] is None and cell["mean_loops"] is not None:
+            pair = sums[cell["depth"], column(cell)]
+            pair[0] += cell["mean_loops"] * cell["count"]
+            pair[1] += cell["count"]
+    return {key: total / count for key, (total, count) in sums.items()}
 
 
 def headline(cells: list[dict[str, Any]], train_max_depth: int) -> str:
@@ -110,6 +135,6 @@ def show(records: Records) -> str:
         parts.append(about(records, task, model))
         if cells:
             top = next(r for r in records.runs.values() if (r["task"], r["model"]) == (task, model))["train_max_depth"]
-            parts += [extrapolation_table(cells), headline(cells, top)]
+            parts += [extrapolation_table(cells), LEGEND, headline(cells, top)]
         parts.append("")
     return "\n".join(parts).rstrip()

@@ -12,7 +12,18 @@ from torch.nn import functional as F
 from model.config import ModelConfig
 
 Loop = int | Tensor | None
-"""Loops already done: one number for all rows, int64 (batch,) for rows in different loops, None outside the loop."""
+"""Loops already done: one number for all rows; for rows in different loops, what `own_adapters` says of them; None
+outside the loop."""
+
+
+def own_adapters(loops: Tensor, config: ModelConfig) -> Tensor:
+    """Which of all adapters, side by side, belong to rows that have done `loops` (batch,): 0 or 1, (batch, 1, loops * rank)."""
+    count = config.adapter_loops
+    t = loops % count if config.adapter_past == "cycle" else loops.clamp(max=count - 1)
+    own = t[:, None] == torch.arange(count, device=loops.device)
+    if config.adapter_past == "off":
+        own = own & (loops < count)[:, None]
+    return own.float().repeat_interleave(config.adapter_rank, dim=1)[:, None, :]
 
 
 class Projection(nn.Linear):
@@ -48,10 +59,6 @@ class DepthwiseLoRA(Projection):
             t = loop % self.loops if self.past == "cycle" else min(loop, self.loops - 1)
             its = slice(t * self.rank, (t + 1) * self.rank)
             return F.linear(x, torch.addmm(self.weight, self.up[:, its], self.down[its]))
-        # rows in different loops: run all adapters side by side and keep each row's own
-        t = loop % self.loops if self.past == "cycle" else loop.clamp(max=self.loops - 1)
-        own = t[:, None] == torch.arange(self.loops, device=x.device)  # batch, loops
-        if self.past == "off":
-            own = own & (loop < self.loops)[:, None]
-        own = own.to(x.dtype).repeat_interleave(self.rank, dim=1)[:, None, :]  # batch, 1, loops * rank
-        return F.linear(x, self.weight) + F.linear(F.linear(x, self.down) * own, self.up)
+        # rows in different loops: run all adapters side by side, keep each row's own, and add them in one product
+        low = F.linear(x, self.down) * loop
+        return F.linear(torch.cat([x, low], dim=-1), torch.cat([self.weight, self.up], dim=1))

@@ -9,6 +9,7 @@ position and have no position signal, so that an input longer than any trained i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +21,19 @@ from model.config import ModelConfig
 Project = Callable[[int, int], nn.Module]
 
 
+@lru_cache(maxsize=16)
+def angles(length: int, half: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosine and sine (length, half) of position times frequency, the frequencies falling from 1 to 1 / 10,000."""
+    frequency = 10_000.0 ** (-torch.arange(half, device=device, dtype=torch.float32) / half)
+    angle = torch.arange(length, device=device, dtype=torch.float32)[:, None] * frequency
+    return angle.cos(), angle.sin()
+
+
 def rotate(x: Tensor) -> Tensor:
-    """Rotary positions (RoFormer, 2104.09864) on x (..., length, width): pairs (i, i + width / 2), base 10,000."""
-    length, half = x.shape[-2], x.shape[-1] // 2
-    frequency = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
-    angle = torch.arange(length, device=x.device, dtype=torch.float32)[:, None] * frequency  # length, half
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    """Rotary positions (RoFormer, 2104.09864) on x (..., length, width), the pairs being (i, i + width / 2)."""
+    cos, sin = angles(x.shape[-2], x.shape[-1] // 2, x.device)
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).to(x.dtype)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from model.adapters import Loop
+from model.adapters import own_adapters
 from model.block import Block
 from model.config import ConfigError, ModelConfig
 from model.halting import GATE, Halting, SureGate
@@ -84,9 +84,10 @@ class RDT(nn.Module):
         """h_0 (batch, length, width): zero, or e itself where e is never injected."""
         return e if self.config.injection == "none" else torch.zeros_like(e)
 
-    def step(self, h: Tensor, e: Tensor, loop: Loop, keep: Tensor | None = None) -> Tensor:
-        """One loop: h_{t+1} from h_t and e, all (batch, length, width); `loop` is t."""
-        x = self.inject(h, e) + self.signal(loop, h)
+    def step(self, h: Tensor, e: Tensor, t: int | Tensor, keep: Tensor | None = None) -> Tensor:
+        """One loop: h_{t+1} from h_t and e, all (batch, length, width). t: loops done, a number or (batch,)."""
+        loop = own_adapters(t, self.config) if isinstance(t, Tensor) else t
+        x = self.inject(h, e) + self.signal(t, h)
         for block in self.recurrent:
             x = block(x, loop, keep)
         return x
@@ -184,15 +185,15 @@ class RDT(nn.Module):
             router.balance()
 
 
-def no_signal(loop: Loop, h: Tensor) -> float:
+def no_signal(t: int | Tensor, h: Tensor) -> float:
     """The default: a loop does not know which one it is, except by its adapter."""
     return 0.0
 
 
-def sinusoidal(loop: Loop, h: Tensor) -> Tensor:
+def sinusoidal(t: int | Tensor, h: Tensor) -> Tensor:
     """A sinusoidal code of the loop's index, (batch or 1, 1, width), after Universal Transformers (1807.03819)."""
     half = h.shape[-1] // 2
-    index = loop.to(h.dtype) if isinstance(loop, Tensor) else torch.full((1,), float(loop or 0), device=h.device)
+    index = t.to(h.dtype) if isinstance(t, Tensor) else torch.full((1,), float(t), device=h.device)
     angle = index[:, None] * 10_000.0 ** (-torch.arange(half, device=h.device) / half)
     return torch.cat([angle.sin(), angle.cos()], dim=-1)[:, None, :]
 

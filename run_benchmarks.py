@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default auto)")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each process (default 1)")
-    parser.add_argument("--batch", type=int, default=64, help="rows evaluated at a time (default 64)")
+    parser.add_argument("--batch", type=int, default=32, help="rows evaluated at a time (default 32)")
     known, rest = parser.parse_known_args(list(arguments))
 
     if known.preset not in PRESETS:

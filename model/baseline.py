@@ -45,8 +45,7 @@ class Transformer(nn.Module):
         global_heads = self.config.heads - self.config.local_heads
         keep = (torch.rand(len(tokens), global_heads, device=tokens.device) >= self.config.global_drop).float()
         logits = self.read(tokens, keep)
-        everything = torch.ones(len(tokens), dtype=torch.bool, device=tokens.device)
-        return Outputs([logits], [], everything, logits.new_zeros(()))
+        return Outputs([logits], [], logits.new_zeros(()))
 
     def after_step(self) -> None:
         """As the RDT's: move the routers' biases against their load."""

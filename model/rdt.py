@@ -20,27 +20,19 @@ from torch import Tensor, nn
 from model.adapters import own_adapters
 from model.block import Block
 from model.config import ConfigError, ModelConfig
-from model.halting import GATE, Halting, SureGate
+from model.halting import GATE, Halting
 from model.injection import INJECTION
 from model.moe import Router
 
 PONDER = 0.01
 """The weight of the ponder cost."""
 
-HIDDEN = 0.125
-"""The share of training rows in which one token is hidden, for a gate to learn what never knowing looks like.
-
-In training nothing is ever still and wrong, so that a gate takes stillness for an answer, and stops far ahead of it
-at depths beyond training. In these rows the answer never comes, and the only right thing is to wait.
-"""
-
 
 class Outputs(NamedTuple):
     """What a training step is judged by. Logits are (batch, length, vocabulary)."""
 
-    answers: list[Tensor]  # judged where the row is answerable; the first is the model's own
-    probes: list[Tensor]  # judged everywhere, together as much as one answer
-    answerable: Tensor  # (batch,) bool: False where a token was hidden, so that some answers cannot be known
+    answers: list[Tensor]  # the first is the model's own
+    probes: list[Tensor]  # together as much as one answer
     penalty: Tensor  # scalar
 
 
@@ -68,14 +60,9 @@ class RDT(nn.Module):
 
     # the three stages
 
-    def encode(self, tokens: Tensor, keep: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:
-        """e (batch, length, width) for tokens (batch, length): what every loop is given again.
-
-        hidden: (batch, length) bool, True where a token is not to be seen.
-        """
+    def encode(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
+        """e (batch, length, width) for tokens (batch, length): what every loop is given again."""
         x = self.embed(tokens)
-        if hidden is not None:
-            x = x.masked_fill(hidden[..., None], 0.0)
         for block in self.prelude:
             x = block(x, None, keep)
         return self.input_norm(x)
@@ -135,9 +122,7 @@ class RDT(nn.Module):
         batch, last, device = len(tokens), horizons[0], tokens.device
         global_heads = self.config.heads - self.config.local_heads
         keep = (torch.rand(batch, global_heads, device=device) >= self.config.global_drop).float()
-        hidden = self.hide(tokens)
-        answerable = ~hidden.any(1)
-        e = self.encode(tokens, keep, hidden)
+        e = self.encode(tokens, keep)
         late = torch.tensor([last - horizon for horizon in horizons], device=device)  # when each row starts
         cut = max(0, last - gradient_loops)
 
@@ -166,18 +151,9 @@ class RDT(nn.Module):
                 if probe is not None:
                     probes.append(probe)
         if self.gate is None:
-            return Outputs([self.read(h, keep)], [], answerable, h.new_zeros(()))
+            return Outputs([self.read(h, keep)], [], h.new_zeros(()))
         answers = self.read(torch.cat([h, halting.finish(h)]), keep.repeat(2, 1)).chunk(2)
-        ponder = (halting.ponder() * answerable[:, None]).mean()
-        return Outputs(list(answers), probes, answerable, PONDER * ponder)
-
-    def hide(self, tokens: Tensor) -> Tensor:
-        """Which tokens (batch, length) are hidden in this step: one in a share of the rows, where a probe learns from it."""
-        batch, length = tokens.shape
-        share = HIDDEN if isinstance(self.gate, SureGate) else 0.0
-        rows = torch.rand(batch, 1, device=tokens.device) < share
-        place = torch.randint(length, (batch, 1), device=tokens.device)
-        return rows & (torch.arange(length, device=tokens.device) == place)
+        return Outputs(list(answers), probes, PONDER * halting.ponder().mean())
 
     def after_step(self) -> None:
         """Called once after each training step: move the routers' biases against their load."""

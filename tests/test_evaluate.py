@@ -80,7 +80,7 @@ def test_an_oracle_of_limited_depth_falls_exactly_after_it(task):
 def test_batch_size_changes_nothing():
     torch.manual_seed(0)
     e = experiment()
-    model = build("rdt", e.architecture, len(e.task.vocabulary), 10).eval()
+    model = build("rdt", e.architecture, e.vocabulary, 10).eval()
     grids = [[c for d in (5, 12) for c in evaluate_depth(model, e, d, CPU, batch)] for batch in (1, 7, 48, 500)]
     assert all(grid == grids[0] for grid in grids) and len(grids[0]) == 2 * 5
 
@@ -88,7 +88,7 @@ def test_batch_size_changes_nothing():
 def test_cells_are_what_one_pass_at_a_time_gives():
     torch.manual_seed(0)
     e = experiment()
-    model = build("rdt", e.architecture, len(e.task.vocabulary), 10).eval()
+    model = build("rdt", e.architecture, e.vocabulary, 10).eval()
     asked = questions(e.task, 6, e.evaluate.count, e.evaluate.seed)
     tokens, targets = torch.from_numpy(asked.tokens), torch.from_numpy(asked.targets)
     cells = {(c.halting, c.loops): c for c in evaluate_depth(model, e, 6, CPU, 48)}
@@ -101,7 +101,7 @@ def test_cells_are_what_one_pass_at_a_time_gives():
 
 def test_a_model_without_loops_has_one_cell_a_depth():
     e = experiment(model="transformer")
-    model = build("transformer", e.architecture, len(e.task.vocabulary), 10).eval()
+    model = build("transformer", e.architecture, e.vocabulary, 10).eval()
     (cell,) = evaluate_depth(model, e, 5, CPU, 16)
     assert cell.loops is None and cell.halting == "none" and cell.mean_loops is None
 

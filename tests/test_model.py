@@ -309,20 +309,6 @@ def test_every_part_can_be_replaced_and_every_parameter_learns(change):
     assert not still
 
 
-def test_hidden_tokens_leave_no_trace(monkeypatch):
-    monkeypatch.setattr("model.rdt.HIDDEN", 0.5)
-    model = rdt(global_drop=0.0).train()
-    tokens = some_tokens(40)
-    hidden = model.hide(tokens)
-    assert set(hidden.sum(1).tolist()) == {0, 1}
-    changed = torch.where(hidden, (tokens + 1) % VOCABULARY, tokens)
-    assert torch.equal(model.encode(tokens, None, hidden), model.encode(changed, None, hidden))
-    assert not torch.equal(model.encode(tokens), model.encode(changed))
-    outputs = model.training_outputs(tokens, [3] * 40, 2)
-    assert 5 < outputs.answerable.sum() < 35
-    assert rdt(halting="none").training_outputs(tokens, [3] * 40, 2).answerable.all()
-
-
 def test_training_rows_end_where_their_own_horizon_ends():
     """Rows of different horizons, unrolled together, are what each would be alone."""
     model = rdt(global_drop=0.0, halting="graves").train()

@@ -23,7 +23,7 @@ def tiny(**changes) -> Experiment:
 
 def built(experiment):
     torch.manual_seed(experiment.seed)
-    return build(experiment.model, experiment.architecture, len(experiment.task.vocabulary), experiment.train.mean_loops)
+    return build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -83,15 +83,26 @@ def test_a_loss_that_is_not_finite_ends_the_run():
 
 
 def test_rows_and_horizons_repeat_and_differ():
-    task, settings = TASKS["khop_facts"](), tiny(batch=64, shortest_horizon=2, longest_horizon=9).train
-    tokens, targets = training_rows(task, 0, 7, 64)
-    assert np.array_equal(tokens, training_rows(task, 0, 7, 64)[0])
-    assert not np.array_equal(tokens, training_rows(task, 0, 8, 64)[0])
-    assert not np.array_equal(tokens, training_rows(task, 1, 7, 64)[0])
+    experiment = tiny(batch=64, shortest_horizon=2, longest_horizon=9)
+    tokens, targets = training_rows(experiment, 7)
+    assert np.array_equal(tokens, training_rows(experiment, 7)[0])
+    assert not np.array_equal(tokens, training_rows(experiment, 8)[0])
+    assert not np.array_equal(tokens, training_rows(replace(experiment, seed=1), 7)[0])
     assert tokens.shape == (64, 6) and ((targets == NOT_ASKED).sum(1) == 1).all()
-    loops, order = horizons(settings, 0, 7)
+    loops, order = horizons(experiment.train, 0, 7)
     assert loops == sorted(loops, reverse=True) and {2, 9} <= set(loops) <= set(range(2, 10))
-    assert sorted(order) == list(range(64)) and horizons(settings, 0, 8)[0] != loops
+    assert sorted(order) == list(range(64)) and horizons(experiment.train, 0, 8)[0] != loops
+
+
+def test_a_blank_stands_in_a_share_of_the_rows_and_nothing_else_changes():
+    experiment = tiny(batch=400, blank=0.25)
+    tokens, targets = training_rows(experiment, 0)
+    whole, same = training_rows(tiny(batch=400, blank=0.0), 0)
+    blank = tokens == len(experiment.task.vocabulary)
+    assert 60 < blank.any(1).sum() < 140 and blank.sum(1).max() == 1
+    assert set(np.nonzero(blank)[1]) == set(range(6))
+    assert np.array_equal(np.where(blank, whole, tokens), whole) and np.array_equal(targets, same)
+    assert (whole < len(experiment.task.vocabulary)).all()
 
 
 def test_rates_rise_stay_and_fall():

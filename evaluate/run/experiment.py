@@ -8,6 +8,8 @@ import typing
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+import torch
+
 from evaluate.records import run_id
 from model import MODELS, ConfigError, ModelConfig, check_loops
 from tasks import Task, UserError, task_class, unknown
@@ -19,7 +21,7 @@ OPTIMIZERS = ("muon", "adamw")
 class Train:
     """How a model is trained. The same for every model of a comparison."""
 
-    steps: int = 800
+    steps: int = 750
     batch: int = 128  # rows a step
     optimizer: str = "muon"  # for the matrices inside Blocks; AdamW takes the rest, or all
     learning_rate: float = 6e-3  # AdamW's
@@ -30,6 +32,7 @@ class Train:
     clip: float = 1.0  # largest norm of the gradient
     shortest_horizon: int = 6  # loops in a training step are drawn for each row between these two
     longest_horizon: int = 18
+    blank: float = 0.125  # share of rows in which one token is blanked out, so that some answers cannot be known
     gradient_loops: int = 5  # the last loops of each row, through which the gradient flows
 
     @property
@@ -71,6 +74,8 @@ class Experiment:
         train, evaluate = self.train, self.evaluate
         if train.optimizer not in OPTIMIZERS:
             raise unknown("optimizer", train.optimizer, OPTIMIZERS)
+        if train.optimizer == "muon" and not hasattr(torch.optim, "Muon"):
+            raise UserError(f"train.optimizer is 'muon', which torch {torch.__version__} lacks: allowed here is 'adamw'")
         for name in ("steps", "batch", "shortest_horizon", "gradient_loops"):
             if getattr(train, name) < 1:
                 raise UserError(f"train.{name} is {getattr(train, name)}: allowed is 1 or more")
@@ -82,6 +87,8 @@ class Experiment:
         for name in ("learning_rate", "matrix_learning_rate", "clip"):
             if not 0 < getattr(train, name) < float("inf"):
                 raise UserError(f"train.{name} is {getattr(train, name)}: allowed is any number above 0")
+        if not 0 <= train.blank <= 1:
+            raise UserError(f"train.blank is {train.blank}: allowed is a share from 0 to 1")
         if not 0 <= train.decay <= 1 or train.warmup < 0 or not 0 <= train.weight_decay < float("inf"):
             raise UserError(
                 f"train.decay {train.decay}, train.warmup {train.warmup}, train.weight_decay {train.weight_decay}: "
@@ -97,6 +104,11 @@ class Experiment:
         plain = dataclasses.asdict(self)
         plain["task"] = {"name": self.task.name, "version": self.task.version, **plain["task"]}
         return typing.cast(dict[str, Any], json.loads(json.dumps(plain)))
+
+    @property
+    def vocabulary(self) -> int:
+        """The size of a model's vocabulary: the task's, and the blank behind it."""
+        return len(self.task.vocabulary) + 1
 
     @property
     def run(self) -> str:

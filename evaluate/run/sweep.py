@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy
 import torch
+from safetensors.torch import save_file
 from tqdm import tqdm
 
 import model as models
@@ -33,7 +34,7 @@ class Machine:
     device: str = "auto"
     workers: int = 0  # processes; 0 for one a core
     threads: int = 1  # of each process
-    batch: int = 64  # rows evaluated at a time
+    batch: int = 32  # rows evaluated at a time
 
     def resolve(self) -> str:
         """The device's real name."""
@@ -160,7 +161,7 @@ def carry_out(experiment: Experiment, folder: Path, device: str, threads: int, b
     where = torch.device(device)
     torch.manual_seed(experiment.seed)
     net = models.build(
-        experiment.model, experiment.architecture, len(experiment.task.vocabulary), experiment.train.mean_loops
+        experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops
     )
     saved = folder / "checkpoints" / f"{experiment.run}.safetensors"
     depths = depths_of(experiment.task)
@@ -199,6 +200,9 @@ def carry_out(experiment: Experiment, folder: Path, device: str, threads: int, b
             git_dirty=dirty,
         )
     )
+    weights = folder / "weights" / f"{experiment.run}.safetensors"
+    weights.parent.mkdir(exist_ok=True)
+    save_file(net.state_dict(), weights)
     saved.unlink(missing_ok=True)
     return trained.status
 

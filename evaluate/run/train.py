@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.run import checkpoint
 from evaluate.run.experiment import Experiment, Train
-from tasks import NOT_ASKED, TRAIN, Task, draw, stream
+from tasks import NOT_ASKED, TRAIN, draw, stream
 
-HORIZONS = 3  # the second integer of the streams that horizons and row orders come from; 0 to 2 are the splits
+HORIZONS, BLANKS = 3, 4  # the second integer of the streams of horizons and of blanks; 0 to 2 are the splits
 CHECK_EVERY = 25  # steps between looks at the loss: a look waits for the device
 SAVE_SECONDS = 30.0
 
@@ -33,13 +33,17 @@ class Trained:
     flops: int
 
 
-def training_rows(task: Task, seed: int, step: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
+def training_rows(experiment: Experiment, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Tokens and targets (batch, length) of one step, padded on the right, where a causal model sees nothing of it.
 
     A task whose rows ask all shallower depths too draws its deepest training depth; the others draw all in turn.
+    In a share of the rows one token, at any place, is a blank. The answers behind it cannot be known, and all that is
+    right is to stay unsure, for however many loops. Without such rows nothing that waits in training waits for long,
+    and at depths beyond training a model that loops talks itself into an answer before there is one.
     """
+    task, settings, seed = experiment.task, experiment.train, experiment.seed
     depths = task.train_depths[-1:] if task.prefixes else task.train_depths
-    shares = [batch // len(depths) + (i < batch % len(depths)) for i in range(len(depths))]
+    shares = [settings.batch // len(depths) + (i < settings.batch % len(depths)) for i in range(len(depths))]
     parts = [draw(task, seed, TRAIN, d, step, n) for d, n in zip(depths, shares, strict=True) if n]
     length = max(part.tokens.shape[1] for part in parts)
 
@@ -48,6 +52,9 @@ def training_rows(task: Task, seed: int, step: int, batch: int) -> tuple[np.ndar
 
     tokens = np.concatenate([padded(part.tokens, 0) for part in parts])
     targets = np.concatenate([padded(part.targets, NOT_ASKED) for part in parts])
+    rng = stream(seed, BLANKS, 0, step)
+    (rows,) = np.nonzero(rng.random(len(tokens)) < settings.blank)
+    tokens[rows, rng.integers(length, size=len(rows))] = len(task.vocabulary)
     return tokens, targets
 
 
@@ -71,7 +78,7 @@ def optimizers(model: nn.Module, train: Train) -> list[Optimizer]:
     groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     made: list[Optimizer] = [AdamW([g for g in groups if g["params"]], lr=train.learning_rate, betas=(0.9, 0.98))]
     if matrices:
-        made.append(Muon(matrices, lr=train.matrix_learning_rate, weight_decay=train.weight_decay))
+        made.append(torch.optim.Muon(matrices, lr=train.matrix_learning_rate, weight_decay=train.weight_decay))
     return made
 
 
@@ -83,26 +90,30 @@ def rate(train: Train, step: int) -> float:
 
 
 def loss_of(model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train) -> tuple[Tensor, Tensor]:
-    """The loss to step on, and the share of asked positions answered right: both scalars on the device."""
+    """The loss to step on, and the model's own answers (batch, length)."""
     outputs = model.training_outputs(tokens, loops, train.gradient_loops)
-    answerable = torch.where(outputs.answerable[:, None], targets, NOT_ASKED)
 
-    def judged(logits: Tensor, asked: Tensor) -> Tensor:
-        return F.cross_entropy(logits.flatten(0, 1).float(), asked.flatten(), ignore_index=NOT_ASKED)
+    def judged(logits: Tensor) -> Tensor:
+        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NOT_ASKED)
 
     loss = outputs.penalty
     for logits in outputs.answers:
-        loss = loss + judged(logits, answerable)
+        loss = loss + judged(logits)
     for logits in outputs.probes:
-        loss = loss + judged(logits, targets) / len(outputs.probes)
-    right = (outputs.answers[0].detach().argmax(-1) == answerable).sum() / (answerable != NOT_ASKED).sum()
-    return loss, right
+        loss = loss + judged(logits) / len(outputs.probes)
+    return loss, outputs.answers[0].detach().argmax(-1)
+
+
+def accuracy_of(answers: Tensor, tokens: Tensor, targets: Tensor, blank: int) -> float:
+    """The share of asked positions answered right, in rows without a blank."""
+    asked = (targets != NOT_ASKED) & (tokens != blank).all(1, keepdim=True)
+    return float((answers == targets)[asked].float().mean())
 
 
 def step_flops(model: nn.Module, experiment: Experiment, device: torch.device) -> int:
     """FLOPs of a mean training step by torch's counter: horizons spread evenly over their range."""
     train = experiment.train
-    tokens, targets = (torch.from_numpy(a).to(device) for a in training_rows(experiment.task, 0, 0, train.batch))
+    tokens, targets = (torch.from_numpy(a).to(device) for a in training_rows(experiment, 0))
     model.eval()  # counts the same, and moves no router's load
     spread = np.linspace(train.longest_horizon, train.shortest_horizon, train.batch).round().astype(int).tolist()
     with FlopCounterMode(display=False) as counter:
@@ -123,7 +134,7 @@ def train(
 
     progress is told the step, loss and accuracy every CHECK_EVERY steps.
     """
-    settings, task = experiment.train, experiment.task
+    settings = experiment.train
     model.to(device).train()
     flops = step_flops(model, experiment, device) * settings.steps
     made = optimizers(model, settings)
@@ -136,10 +147,10 @@ def train(
         for optimizer, rates in zip(made, base, strict=True):
             for group, full in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = full * rate(settings, step)
-        tokens, targets = training_rows(task, experiment.seed, step, settings.batch)
         loops, order = horizons(settings, experiment.seed, step)
-        moved = (torch.from_numpy(array[order]).to(device, non_blocking=True) for array in (tokens, targets))
-        loss, right = loss_of(model, *moved, loops, settings)
+        rows = training_rows(experiment, step)
+        tokens, targets = (torch.from_numpy(array[order]).to(device, non_blocking=True) for array in rows)
+        loss, answers = loss_of(model, tokens, targets, loops, settings)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         for optimizer in made:
@@ -148,11 +159,12 @@ def train(
         model.after_step()
         finite &= loss.detach().isfinite()
         if (step + 1) % CHECK_EVERY == 0 or step + 1 == settings.steps:
-            progress(step + 1, float(loss.detach()), float(right))
+            accuracy = accuracy_of(answers, tokens, targets, len(experiment.task.vocabulary))
+            progress(step + 1, float(loss.detach()), accuracy)
             seconds = before + time.monotonic() - began
             if not finite:
                 return Trained("diverged", step + 1, seconds, flops)
-            if saved and time.monotonic() - written > SAVE_SECONDS:
+            if saved and (time.monotonic() - written > SAVE_SECONDS or step + 1 == settings.steps):
                 checkpoint.save(saved, experiment.run, step + 1, seconds, model, made)
                 written = time.monotonic()
     return Trained("ok", settings.steps, before + time.monotonic() - began, flops)

@@ -28,7 +28,7 @@ class ModChain(Task):
 
     train_depths: tuple[int, ...] = (1, 2, 3, 4, 5)
     selection_depths: tuple[int, ...] = (6, 8)
-    test_depths: tuple[int, ...] = (10, 12, 16, 20, 40, 80)
+    test_depths: tuple[int, ...] = (10, 20, 40, 80)
     modulus: int = 11
     largest_operand: int = 3
 

@@ -30,7 +30,7 @@ class KhopFacts(Task):
 
     train_depths: tuple[int, ...] = (1, 2, 3, 4, 5)
     selection_depths: tuple[int, ...] = (6, 8)
-    test_depths: tuple[int, ...] = (10, 12, 16, 20, 40, 80)
+    test_depths: tuple[int, ...] = (10, 20, 40, 80)
     entities: int = 40
     relations: int = 4
     facts_seed: int = 0

@@ -90,7 +90,8 @@ class Records:
         plain, packed = self.folder / name, self.folder / f"{name}.gz"
         if not plain.exists() and not packed.exists():
             return
-        with open(plain, encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8") as file:
+        opened = plain.open(encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8")
+        with opened as file:
             for number, text in enumerate(file, 1):
                 try:
                     yield json.loads(text)

@@ -67,4 +67,14 @@ def build(name: str, config: ModelConfig, vocabulary: int, mean_loops: float) ->
     return MODELS[name](config, vocabulary, mean_loops)
 
 
-__all__ = ["MODELS", "SUMMARIES", "ConfigError", "ModelConfig", "RDT", "Transformer", "build", "check_loops", "parameters"]
+__all__ = [
+    "MODELS",
+    "RDT",
+    "SUMMARIES",
+    "ConfigError",
+    "ModelConfig",
+    "Transformer",
+    "build",
+    "check_loops",
+    "parameters",
+]

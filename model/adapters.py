@@ -17,7 +17,10 @@ outside the loop."""
 
 
 def own_adapters(loops: Tensor, config: ModelConfig) -> Tensor:
-    """Which of all adapters, side by side, belong to rows that have done `loops` (batch,): 0 or 1, (batch, 1, loops * rank)."""
+    """1 for the adapters, of all side by side, that rows which have done `loops` (batch,) use, and 0 for the others.
+
+    Returns (batch, 1, adapter_loops * adapter_rank).
+    """
     count = config.adapter_loops
     t = loops % count if config.adapter_past == "cycle" else loops.clamp(max=count - 1)
     own = t[:, None] == torch.arange(count, device=loops.device)

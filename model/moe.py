@@ -29,7 +29,7 @@ class Router(nn.Module):
         self.register_buffer("load", torch.zeros(experts), persistent=False)  # positions routed since the last balance
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weights (..., experts) that sum to one over the chosen experts and are zero for the others; x (..., width)."""
+        """Weights (..., experts) for x (..., width): they sum to one, and are zero for experts not chosen."""
         scores = self.score(x).sigmoid()
         chosen = torch.zeros_like(scores).scatter(-1, (scores + self.bias).topk(self.active, dim=-1).indices, 1.0)
         if self.training:

@@ -146,7 +146,10 @@ class RDT(nn.Module):
                 probability, probe = self.gate(h)
                 moved = halting.step(h, probability)
                 halting = Halting(
-                    *(torch.where(started if a.dim() == 2 else started[..., None], a, b) for a, b in zip(moved, halting, strict=True))
+                    *(
+                        torch.where(started if a.dim() == 2 else started[..., None], a, b)
+                        for a, b in zip(moved, halting, strict=True)
+                    )
                 )
                 if probe is not None:
                     probes.append(probe)

@@ -69,7 +69,7 @@ def test_a_uniform_guesser_scores_chance(task):
 @pytest.mark.parametrize("task", TASKS)
 def test_an_oracle_of_limited_depth_falls_exactly_after_it(task):
     """It reasons one step a loop: the cell at (depth, loops) is right if and only if loops >= depth."""
-    cells, e = scores(task, lambda t: Player(t, lambda loops: loops))
+    cells, _ = scores(task, lambda t: Player(t, lambda loops: loops))
     for (depth, loops), cell in cells.items():
         if loops >= depth:
             assert cell.correct == cell.count

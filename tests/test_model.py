@@ -1,6 +1,7 @@
 """The model's parts against their definitions, written out the slow way."""
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
@@ -68,9 +69,7 @@ def test_injection_follows_its_closed_form():
 
 def test_state_stays_bounded():
     model = rdt()
-    for loop, h in enumerate(model.trajectory(some_tokens())):
-        if loop == 200:
-            break
+    h = next(islice(model.trajectory(some_tokens()), 200, None))
     assert h.isfinite().all() and h.abs().max() < 1e3
 
 
@@ -179,7 +178,9 @@ def test_an_unbalanced_router_evens_out():
 
 def test_adapters_start_tied_and_add_what_the_formula_says():
     with_adapters, without = Block(SMALL, looped=True), Block(replace(SMALL, adapters="none"), looped=True)
-    without.load_state_dict({k: v for k, v in with_adapters.state_dict().items() if ".down" not in k and ".up" not in k})
+    without.load_state_dict(
+        {k: v for k, v in with_adapters.state_dict().items() if ".down" not in k and ".up" not in k}
+    )
     x = torch.randn(2, 5, SMALL.width)
     assert torch.allclose(with_adapters(x, 3), without(x, 3), atol=1e-6)
     adapted = [m for m in with_adapters.modules() if isinstance(m, DepthwiseLoRA)]
@@ -246,7 +247,11 @@ def test_what_has_halted_stays_what_it_was():
 def test_the_sure_gate_never_leaks_while_unsure_and_learns():
     gate = SureGate(SMALL, VOCABULARY)
     probability, logits = gate(torch.randn(2, 3, SMALL.width))
-    assert torch.equal(probability, torch.zeros(2, 3)) and logits.shape == (2, 3, VOCABULARY)  # exactly zero: no deadline
+    assert torch.equal(probability, torch.zeros(2, 3)) and logits.shape == (
+        2,
+        3,
+        VOCABULARY,
+    )  # exactly zero: no deadline
     gate.probe.weight.data *= 20  # sure of something
     probability, _ = gate(torch.randn(64, 3, SMALL.width))
     inside = (probability > 0) & (probability < 1)
@@ -328,10 +333,10 @@ def test_training_halts_as_inference_does(gradient_loops):
     tokens, horizons = some_tokens(4), [12, 9, 4, 2]
     outputs = model.training_outputs(tokens, horizons, gradient_loops)
     for row, horizon in enumerate(horizons):
-        for done, h in enumerate(model.trajectory(tokens[row : row + 1])):
-            halting = halting.step(h, model.gate(h)[0]) if done else Halting.start(h)
-            if done == horizon:
-                break
+        first, *later = islice(model.trajectory(tokens[row : row + 1]), horizon + 1)
+        halting = Halting.start(first)
+        for h in later:
+            halting = halting.step(h, model.gate(h)[0])
         assert torch.allclose(outputs.answers[1][row], model.read(halting.finish(h))[0], atol=1e-5)
         if row == 0:
             assert (halting.loops < 12).any()  # some have halted before the end

@@ -1,4 +1,4 @@
-"""The training loop: every parameter in one group, the same seed the same weights, and a cut run goes on as if whole."""
+"""The training loop: every parameter in one group, and a cut run goes on as if it had been whole."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from evaluate.run.experiment import Experiment, from_json, override
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.train import horizons, optimizers, rate, train, training_rows
 from model import MODELS, build
-from tasks import NOT_ASKED, TASKS, UserError
+from tasks import NOT_ASKED, UserError
 
 CPU = torch.device("cpu")
 
@@ -122,6 +122,7 @@ def test_experiments_survive_their_record(preset):
 
 
 def test_a_tuple_field_is_read_from_text():
-    assert override(tiny_experiment := smoke()[0], "evaluate.loops", "1,5,9").evaluate.loops == (1, 5, 9)
-    with pytest.raises(UserError, match="evaluate.loops is '1,x'"):
-        override(tiny_experiment, "evaluate.loops", "1,x")
+    experiment = smoke()[0]
+    assert override(experiment, "evaluate.loops", "1,5,9").evaluate.loops == (1, 5, 9)
+    with pytest.raises(UserError, match=r"evaluate\.loops is '1,x'"):
+        override(experiment, "evaluate.loops", "1,x")

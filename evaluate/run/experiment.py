@@ -75,7 +75,9 @@ class Experiment:
         if train.optimizer not in OPTIMIZERS:
             raise unknown("optimizer", train.optimizer, OPTIMIZERS)
         if train.optimizer == "muon" and not hasattr(torch.optim, "Muon"):
-            raise UserError(f"train.optimizer is 'muon', which torch {torch.__version__} lacks: allowed here is 'adamw'")
+            raise UserError(
+                f"train.optimizer is 'muon', which torch {torch.__version__} lacks: allowed here is 'adamw'"
+            )
         for name in ("steps", "batch", "shortest_horizon", "gradient_loops"):
             if getattr(train, name) < 1:
                 raise UserError(f"train.{name} is {getattr(train, name)}: allowed is 1 or more")
@@ -170,4 +172,3 @@ def _parse(name: str, wanted: Any, text: str) -> Any:
         kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
         kind = kinds.get(wanted, "whole numbers separated by commas")
         raise UserError(f"{name} is {text!r}: allowed is {kind}") from None
-

@@ -44,7 +44,7 @@ class Train:
 class Evaluate:
     """What is asked of a trained model."""
 
-    loops: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    loops: tuple[int, ...] = (1, 2, 5, 10, 20, 40, 80, 160, 320, 640)
     count: int = 128  # questions a depth
     seed: int = 0  # of the questions: the same for every model and every training seed, so that cells pair up
 

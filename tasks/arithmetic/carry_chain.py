@@ -23,9 +23,9 @@ class CarryChain(Task):
     Depth is at most `columns` - 1, the whole number.
     After: long addition in the length generalisation literature, e.g. Nogueira et al. 2021 (arXiv 2102.13019).
 
-    Two examples, with `columns=4`: 3041 + 1208 = 4249 and 3942 + 1058 = 5000:
+    Two examples, with `columns=4`: 3041 + 1207 = 4248 and 3942 + 1058 = 5000:
 
-        depth 1    tokens  1 8 4 0 0 2 3 1              depth 3    tokens  2 8 4 5 9 0 3 1
+        depth 1    tokens  1 7 4 0 0 2 3 1              depth 3    tokens  2 8 4 5 9 0 3 1
                    answer  . . . 4 . 2 . 4                         answer  . . . 0 . 0 . 5
     """
 

@@ -26,10 +26,10 @@ class Reachability(Task):
 
     Two examples, with `chains=2`, `length=3`, `queries=1`:
 
-        depth 1    tokens  n4 n1 n0 n3 n5 n4 n3 n2  n5 n4
+        depth 1    tokens  n2 n1 n0 n4 n5 n2 n3 n0  n5 n2
                    answer   .  .  .  .  .  .  .  .   . yes
 
-        depth 2    tokens  n3 n2 n5 n0 n4 n1 n0 n4  n3 n4
+        depth 2    tokens  n3 n0 n2 n1 n0 n4 n5 n2  n3 n1
                    answer   .  .  .  .  .  .  .  .   . no
     """
 

@@ -52,6 +52,7 @@ class Task(ABC):
     summary: ClassVar[str]  # one line for `list`
     fixed_length: ClassVar[bool]  # are rows of all depths equally long?
     prefixes: ClassVar[bool]  # does a row of depth d also ask depths 1 .. d - 1, at its earlier positions?
+    known_shortcut: ClassVar[str] = ""  # one that the paper's definition itself allows, to be printed beside results
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)

@@ -113,4 +113,6 @@ def test_no_shortcut_answers_a_task(name: str) -> None:
     task = TASKS[name]()
     depth = task.test_depths[0]
     best = best_shortcut(audit(task, (depth,), count=100), depth)
-    assert best is not None and best["score"] <= task.chance + 0.05 + 3 * (task.chance * (1 - task.chance) / 100) ** 0.5
+    assert best is not None
+    if not task.known_shortcut:  # which is printed beside the results
+        assert best["score"] <= task.chance + 0.05 + 3 * (task.chance * (1 - task.chance) / 100) ** 0.5

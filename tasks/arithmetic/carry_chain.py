@@ -39,6 +39,7 @@ class CarryChain(Task):
     summary: ClassVar[str] = "add two numbers whose carry travels far"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
+    known_shortcut: ClassVar[str] = "a column alone leaves two digits: chance is one half"
 
     def __post_init__(self) -> None:
         check_sizes(self, columns=(2, 10_000))

@@ -41,6 +41,7 @@ class NAryAddition(Task):
     summary: ClassVar[str] = "add many numbers, one after the other"
     fixed_length: ClassVar[bool] = False
     prefixes: ClassVar[bool] = True
+    known_shortcut: ClassVar[str] = "the digits of each place, counted in any order"
 
     def __post_init__(self) -> None:
         check_sizes(self, digits=(1, 15))

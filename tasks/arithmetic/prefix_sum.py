@@ -17,6 +17,7 @@ class PrefixSum(Task):
 
     Depth: the bits summed, so that the output at position i (from 0) has depth i + 1, and a row of depth d has d bits.
     The definition's own shortcut: sums commute, so that who can count the ones exactly needs no order and no steps.
+    The audit's learners, shown the counts of one length, do so at 64 bits (0.95) and begin to fail at 128 (0.77).
     There are only 2^d rows of depth d: with a handful of bits, training, selection and test cannot all have some.
     After: Bansal et al. 2022 (arXiv 2202.05826), who train on 32 bits and test on up to 512.
 
@@ -35,6 +36,7 @@ class PrefixSum(Task):
     summary: ClassVar[str] = "the parity of every prefix of a row of bits"
     fixed_length: ClassVar[bool] = False
     prefixes: ClassVar[bool] = True
+    known_shortcut: ClassVar[str] = "the parity of the count of ones"
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:

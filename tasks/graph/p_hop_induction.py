@@ -22,6 +22,8 @@ class PHopInduction(Task):
     has stopped one move early and guesses is right once in `alphabet` - 1. Sequences that run out before `hops` moves
     are drawn again, at every depth alike. Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
     The papers ask p = 16 and 32 of 256 characters, alphabet 4: that is `length=256`, `hops=32`.
+    The definition's own shortcut: the commonest character of a random text is the likeliest answer, and the more so
+    the shorter the text. The audit's learners score up to 0.31 at 80 characters, and 0.27 at the papers' 256.
     After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416).
 
     Two examples, with `length=8`, `hops=2`:
@@ -36,7 +38,7 @@ class PHopInduction(Task):
     train_depths: tuple[int, ...] = (1, 2, 3)
     selection_depths: tuple[int, ...] = (4, 5)
     test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
-    length: int = 64
+    length: int = 80
     alphabet: int = 4
     hops: int = 24
 
@@ -45,6 +47,7 @@ class PHopInduction(Task):
     summary: ClassVar[str] = "p times: previous occurrence, then the character after it"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
+    known_shortcut: ClassVar[str] = "the commonest character of a short text"
 
     def __post_init__(self) -> None:
         check_sizes(self, alphabet=(3, 26), length=(8, 100_000))

@@ -242,3 +242,9 @@ def test_yes_and_no_are_balanced_and_alike() -> None:
         batch = task.sample(stream(0, TEST, depth, 0), depth, 4000)
         yes = batch.targets[:, -1] == task.vocabulary.index("yes")
         assert abs(yes.mean() - 0.5) < 0.03
+
+
+def test_a_curriculum_over_nodes_keeps_the_vocabulary() -> None:
+    task = TASKS["khop_context"]()
+    small = dataclasses.replace(task, nodes=8)
+    assert small.vocabulary == task.vocabulary and small.max_depth == 4 and small.chance == 1 / 8

@@ -16,3 +16,19 @@ def unknown(kind: str, name: str, allowed: Iterable[str]) -> UserError:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return UserError(f"unknown {kind} {name!r}: {hint}allowed: {', '.join(names)}")
+
+
+def check_sizes(task: object, **allowed: tuple[int, int]) -> None:
+    """Refuse a field of a task that lies outside its (least, most), naming both."""
+    for field, (least, most) in allowed.items():
+        value = getattr(task, field)
+        if not least <= value <= most:
+            raise UserError(f"{getattr(task, 'name', task)}: {field} is {value}: allowed is {least} to {most}")
+
+
+def check_prime(task: object, field: str, least: int, most: int) -> None:
+    """Refuse a field of a task that is no prime from `least` to `most`."""
+    value = getattr(task, field)
+    if not least <= value <= most or any(value % k == 0 for k in range(2, int(value**0.5) + 1)):
+        name = getattr(task, "name", task)
+        raise UserError(f"{name}: {field} is {value}: allowed are the primes from {least} to {most}")

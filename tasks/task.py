@@ -52,7 +52,7 @@ class Task(ABC):
     summary: ClassVar[str]  # one line for `list`
     fixed_length: ClassVar[bool]  # are rows of all depths equally long?
     prefixes: ClassVar[bool]  # does a row of depth d also ask depths 1 .. d - 1, at its earlier positions?
-    min_depth: ClassVar[int] = 1
+    known_shortcut: ClassVar[str] = ""  # one that the paper's definition itself allows, to be printed beside results
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -71,6 +71,11 @@ class Task(ABC):
         """The accuracy of a guesser who knows the set of possible answers and nothing else."""
 
     @property
+    def min_depth(self) -> int:
+        """The shallowest question that this size allows."""
+        return 1
+
+    @property
     def max_depth(self) -> int | None:
         """The deepest question that this size allows; None where there is no limit."""
         return None
@@ -81,11 +86,36 @@ class Task(ABC):
 
     @abstractmethod
     def solve(self, tokens: np.ndarray) -> Answers:
-        """The oracle: answer one row (length,) by another algorithm, from its tokens alone."""
+        """The oracle: answer one row (length,) by another algorithm, from its tokens alone.
+
+        It must agree wherever the batch asks; it may answer more (a row need not say where the asking ends).
+        """
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
         """Rows (count, length) in the form in which two of the same content are equal (say, with shuffled facts sorted)."""
         return tokens
+
+    # What the audit can use to look for shortcuts. A task without them is audited by the learners alone.
+
+    @property
+    def facts_length(self) -> int:
+        """A row's first tokens that state facts, the rest being the question; 0 where a row is not so divided."""
+        return 0
+
+    def partial(self, tokens: np.ndarray, steps: int) -> np.ndarray | None:
+        """The answers (length,) of an oracle that stops after `steps` steps (1 or more), wherever it then is.
+
+        Where a row asks its own prefixes, that is the last answer so deep.
+        """
+        if not self.prefixes:
+            return None
+        targets, depths = self.solve(tokens)
+        reached = np.where((depths > 0) & (depths <= steps), np.arange(len(tokens)), 0)
+        return targets[np.maximum.accumulate(reached)]
+
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray | None:
+        """The answers (length,), read at the deepest question, of an oracle that sees only the last `steps` steps."""
+        return None
 
     def check_depth(self, depth: int) -> None:
         """Refuse a depth that this task cannot have, naming those that it can."""

@@ -25,7 +25,7 @@ def experiment(task="khop_facts", model="rdt", **changes):
 
 
 class Player(nn.Module):
-    """Answers by the oracle, but only questions that need at most `reach(loops)` steps; guesses the others."""
+    """Answers by the oracle questions that need at most `reach(loops)` steps; is right on others as often as chance."""
 
     def __init__(self, task, reach):
         super().__init__()
@@ -35,12 +35,14 @@ class Player(nn.Module):
     def forward(self, tokens, loops):
         self.linear(torch.zeros(1, 1))
         answers = [self.task.solve(row) for row in tokens.numpy()]
-        values = round(1 / self.task.chance)
-        logits = torch.zeros(len(loops), *tokens.shape, len(self.task.vocabulary))
+        words = len(self.task.vocabulary)
+        logits = torch.zeros(len(loops), *tokens.shape, words)
         for i, count in enumerate(loops):
             for b, answer in enumerate(answers):
                 known = (answer.depths > 0) & (answer.depths <= self.reach(count))
-                told = np.where(known, answer.targets, self.rng.integers(values, size=len(known)))
+                lucky = self.rng.random(len(known)) < self.task.chance
+                told = np.where(known | lucky, answer.targets, (answer.targets + 1) % words)
+                told = np.where(answer.targets < 0, 0, told)
                 logits[i, b, torch.arange(len(told)), torch.from_numpy(told)] = 1.0
         return logits
 

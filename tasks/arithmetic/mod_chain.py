@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tasks.errors import UserError
+from tasks.errors import check_prime, check_sizes
 from tasks.task import NOT_ASKED, Answers, Batch, Task
 
 
@@ -39,11 +39,8 @@ class ModChain(Task):
     prefixes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        m = self.modulus
-        if not 3 <= m <= 997 or any(m % k == 0 for k in range(2, int(m**0.5) + 1)):
-            raise UserError(f"mod_chain: modulus is {m}: allowed are the primes from 3 to 997")
-        if not 2 <= self.largest_operand < m:
-            raise UserError(f"mod_chain: largest_operand is {self.largest_operand}: allowed is 2 to modulus - 1, {m - 1}")
+        check_prime(self, "modulus", 3, 997)
+        check_sizes(self, largest_operand=(2, self.modulus - 1))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -90,3 +87,7 @@ class ModChain(Task):
             targets.append(value)
             depths.append(done)
         return Answers(np.array(targets), np.array(depths))
+
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+        seen = np.concatenate([tokens[:1], tokens[1:][-steps:]])  # as if it began there, at the row's own start
+        return np.full(len(tokens), self.solve(seen).targets[-1])

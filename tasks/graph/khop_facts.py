@@ -9,7 +9,7 @@ from typing import ClassVar
 import networkx as nx
 import numpy as np
 
-from tasks.errors import UserError
+from tasks.errors import check_sizes
 from tasks.task import NOT_ASKED, Answers, Batch, Task
 
 
@@ -42,9 +42,7 @@ class KhopFacts(Task):
     prefixes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for field, least, most in (("entities", 3, 10_000), ("relations", 1, 1_000), ("facts_seed", 0, 2**31)):
-            if not least <= getattr(self, field) <= most:
-                raise UserError(f"khop_facts: {field} is {getattr(self, field)}: allowed is {least} to {most}")
+        check_sizes(self, entities=(3, 10_000), relations=(1, 1_000), facts_seed=(0, 2**31))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -89,3 +87,7 @@ class KhopFacts(Task):
             targets.append(int(here[1:]))
             depths.append(steps)
         return Answers(np.array(targets), np.array(depths))
+
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+        seen = np.concatenate([tokens[:1], tokens[1:][-steps:]])  # as if it began there, at the row's own start
+        return np.full(len(tokens), self.solve(seen).targets[-1])

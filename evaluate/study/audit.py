@@ -1,0 +1,188 @@
+"""What would a shortcut score? For each task and depth, the accuracy of answering without the reasoning asked for.
+
+    majority      the commonest answer
+    question      a learner that sees the question without the facts
+    facts         a learner that sees the facts without the question
+    shallow       a learner that sees all of the row, by its token counts, positions and adjacent pairs
+    candidates    a learner that weighs each token as the answer, by where it stands and what it stands next to,
+                  whatever its name: what "the node without a successor" looks like to it, it can tell
+    stop_trained  the oracle, stopped after as many steps as the deepest training depth has
+    stop_early    the oracle, stopped one step early
+    last_steps    the oracle, having seen only the last few steps
+
+A learner is trained at the very depth that it is then tested at, which is more than any model gets. Questions of
+training and test never share a row. Every shortcut is scored on the same rows, at the last deepest question of each.
+In Python: `audit(TASKS["chain_end"](), depths=(8, 16), count=1000, seed=0)`, then `best_shortcut(rows, 16)`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+
+import numpy as np
+from scipy import sparse
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from tasks import TEST, TRAIN, Task, draw
+
+LAST_STEPS = 3  # "the last few": as deep as the shallowest default training band goes
+NEAR = 8  # positions before the asked one that a learner sees by their distance to it
+LEARN = 4  # a learner trains on so many times the rows that it is tested on
+
+Row = dict[str, str | int | float]
+Questions = tuple[np.ndarray, np.ndarray, np.ndarray]  # tokens (count, length), asked place (count,), answer (count,)
+
+
+def audit(task: Task, depths: Iterable[int], count: int = 1000, seed: int = 0) -> list[Row]:
+    """One row for each depth and shortcut that applies: task, depth, shortcut, correct, count, score, chance."""
+    rows: list[Row] = []
+    for depth in depths:
+        with threadpool_limits(1):  # on a busy machine the learners' threads would only wait for each other
+            scores = _scores(task, depth, count, seed)
+        for shortcut, correct in scores.items():
+            score = correct / count
+            rows.append(
+                {
+                    "task": task.name,
+                    "depth": depth,
+                    "shortcut": shortcut,
+                    "correct": correct,
+                    "count": count,
+                    "score": score,
+                    "chance": task.chance,
+                }
+            )
+    return rows
+
+
+def best_shortcut(rows: Iterable[Row], depth: int) -> Row | None:
+    """The row of the best shortcut at a depth; None where the depth was not audited."""
+    return max((row for row in rows if row["depth"] == depth), key=lambda row: row["score"], default=None)
+
+
+def _scores(task: Task, depth: int, count: int, seed: int) -> dict[str, int]:
+    """How many of `count` questions each shortcut answers."""
+    known = _questions(task, depth, LEARN * count, seed, TRAIN)
+    asked = _questions(task, depth, count, seed, TEST)
+    tokens, places, answers = asked
+    majority = np.bincount(known[2]).argmax()
+    scores = {"majority": int((answers == majority).sum())}
+
+    facts = task.facts_length
+    parts = {"question": slice(facts, None), "facts": slice(0, facts)} if facts else {}
+    for name, part in {**parts, "shallow": slice(0, None)}.items():
+        scores[name] = _learn(known, asked, part, len(task.vocabulary), seed)
+    scores["candidates"] = _weigh(known, asked, facts, len(task.vocabulary), seed)
+
+    oracles = {
+        "stop_trained": (task.partial, task.train_depths[-1]),
+        "stop_early": (task.partial, depth - 1),
+        "last_steps": (task.recent, LAST_STEPS),
+    }
+    for name, (oracle, steps) in oracles.items():
+        if not 1 <= steps < depth:
+            continue  # that would be the whole oracle, or none
+        guesses = [oracle(row, steps) for row in tokens]
+        if all(guess is not None for guess in guesses):
+            scores[name] = sum(
+                int(guess[place] == answer) for guess, place, answer in zip(guesses, places, answers, strict=True)
+            )
+    return scores
+
+
+def _questions(task: Task, depth: int, count: int, seed: int, split: int) -> Questions:
+    """Rows, the place of the last deepest question in each, and its answer."""
+    batch = draw(task, seed, split, depth, 0, count)
+    length = batch.tokens.shape[1]
+    places = length - 1 - (batch.depths == depth)[:, ::-1].argmax(axis=1)
+    return batch.tokens, places, batch.targets[np.arange(count), places]
+
+
+def _learn(known: Questions, asked: Questions, part: slice, vocabulary: int, seed: int) -> int:
+    """Correct answers of the better of two learners on shallow features of one part of the row."""
+    first, last = part.start, part.stop
+    seen_known = _features(known[0], known[1], first, last, vocabulary)
+    seen_asked = _features(asked[0], asked[1], first, last, vocabulary)
+    used = np.flatnonzero(seen_known.getnnz(axis=0) > 1)
+    near = vocabulary * (1 + NEAR)  # the counts and the near positions, few enough for trees
+    if len(np.unique(known[2])) == 1:
+        return int((asked[2] == known[2][0]).sum())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose: it would only overfit
+        linear = LogisticRegression(C=0.1, max_iter=15).fit(seen_known[:, used], known[2])
+    trees = ExtraTreesClassifier(50, max_depth=12, random_state=seed).fit(seen_known[:, :near], known[2])
+    by_linear, by_trees = linear.predict(seen_asked[:, used]), trees.predict(seen_asked[:, :near])
+    return max(int((by_linear == asked[2]).sum()), int((by_trees == asked[2]).sum()))
+
+
+def _features(
+    tokens: np.ndarray, places: np.ndarray, first: int, last: int | None, vocabulary: int
+) -> sparse.csr_matrix:
+    """Token counts, tokens by distance to the question, tokens by position, adjacent pairs; (count, features).
+
+    A learner sees no further than the question, as a causal model does.
+    """
+    count, length = tokens.shape
+    position = np.arange(length)
+    distance = places[:, None] - position
+    seen = (distance >= 0) & (position >= first) & (position < (length if last is None else last))
+    near = seen & (distance < NEAR)
+    pair = seen[:, 1:] & seen[:, :-1]
+    blocks = [
+        (seen, tokens),
+        (near, vocabulary * (1 + distance) + tokens),
+        (seen, vocabulary * (1 + NEAR + position) + tokens),
+        (pair, vocabulary * (1 + NEAR + length) + vocabulary * tokens[:, :-1] + tokens[:, 1:]),
+    ]
+    rows = np.concatenate([np.nonzero(mask)[0] for mask, _ in blocks])
+    columns = np.concatenate([column[mask] for mask, column in blocks])
+    width = vocabulary * (1 + NEAR + length + vocabulary)
+    ones = np.ones(len(rows), dtype=np.float32)
+    return sparse.csr_matrix((ones, (rows, columns)), shape=(count, width))
+
+
+def _weigh(known: Questions, asked: Questions, facts: int, vocabulary: int, seed: int) -> int:
+    """Correct answers of a learner that takes, in each row, the likeliest of all tokens."""
+    few = len(asked[0])  # each row is as many examples as there are tokens
+    features = _token_features(known[0][:few], known[1][:few], facts, vocabulary)
+    is_answer = np.arange(vocabulary) == known[2][:few, None]
+    trees = HistGradientBoostingClassifier(max_iter=50, random_state=seed, early_stopping=False)
+    trees.fit(features.reshape(-1, features.shape[2]), is_answer.reshape(-1))
+    features = _token_features(asked[0], asked[1], facts, vocabulary)
+    likely = trees.predict_proba(features.reshape(-1, features.shape[2]))[:, 1].reshape(-1, vocabulary)
+    return int((likely.argmax(axis=1) == asked[2]).sum())
+
+
+def _token_features(tokens: np.ndarray, places: np.ndarray, facts: int, vocabulary: int) -> np.ndarray:
+    """What a row shows of each token of the vocabulary, up to the question; float32 (count, vocabulary, features)."""
+    count, length = tokens.shape
+    position = np.arange(length)
+    seen = position <= places[:, None]
+    row = np.arange(count)
+    # The tokens that matter most: the asked one, the one before it, the first of the question.
+    question = [tokens[row, places], tokens[row, np.maximum(places - 1, 0)], tokens[:, facts]]
+
+    def counted(where: np.ndarray, what: np.ndarray) -> np.ndarray:
+        rows, columns = np.nonzero(where)
+        return np.bincount(rows * vocabulary + what[rows, columns], minlength=count * vocabulary)
+
+    after, before = np.roll(tokens, -1, axis=1), np.roll(tokens, 1, axis=1)
+    has_after, has_before = position < places[:, None], seen & (position > 0)
+    flat = [np.tile(np.arange(vocabulary), count), counted(seen, tokens)]
+    for period in (2, 3, 4):
+        flat += [counted(seen & (position % period == phase), tokens) for phase in range(period)]
+    for asked in question:
+        here = tokens == asked[:, None]
+        flat += [counted(here & has_after, after), counted(here & has_before, before)]
+    last = np.full((count, vocabulary), -1)
+    for place in range(length):
+        last[row, tokens[:, place]] = np.where(seen[:, place], place, last[row, tokens[:, place]])
+    flat.append((places[:, None] - last).reshape(-1))
+    beside = (tokens == question[0][:, None]) & (before == question[1][:, None]) & has_before
+    turned = (tokens == question[1][:, None]) & (before == question[0][:, None]) & has_before
+    flat += [np.repeat(found.sum(axis=1), vocabulary) for found in (beside, turned)]
+    return np.stack(flat, axis=1).reshape(count, vocabulary, -1).astype(np.float32)

@@ -1,0 +1,64 @@
+"""The parity of every prefix of a row of bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from tasks.task import Answers, Batch, Task
+
+
+@dataclass(frozen=True)
+class PrefixSum(Task):
+    """A row of bits; at each, the sum modulo 2 of the bits so far.
+
+    Depth: the bits summed, so that the output at position i (from 0) has depth i + 1, and a row of depth d has d bits.
+    The definition's own shortcut: sums commute, so that who can count the ones exactly needs no order and no steps.
+    The audit's learners, shown the counts of one length, do so at 64 bits (0.95) and begin to fail at 128 (0.77).
+    There are only 2^d rows of depth d: with a handful of bits, training, selection and test cannot all have some.
+    After: Bansal et al. 2022 (arXiv 2202.05826), who train on 32 bits and test on up to 512.
+
+    Two examples:
+
+        depth 1    tokens  1             depth 5    tokens  1 0 1 1 0
+                   answer  1                        answer  1 1 0 1 1
+    """
+
+    train_depths: tuple[int, ...] = (8, 12, 16)
+    selection_depths: tuple[int, ...] = (20, 24)
+    test_depths: tuple[int, ...] = (32, 48, 64, 128)
+
+    name: ClassVar[str] = "prefix_sum"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "the parity of every prefix of a row of bits"
+    fixed_length: ClassVar[bool] = False
+    prefixes: ClassVar[bool] = True
+    known_shortcut: ClassVar[str] = "the parity of the count of ones"
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        return ("0", "1")
+
+    @property
+    def chance(self) -> float:
+        return 1 / 2
+
+    def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
+        tokens = rng.integers(2, size=(count, depth))
+        depths = np.broadcast_to(np.arange(1, depth + 1), tokens.shape).copy()
+        return Batch(tokens, tokens.cumsum(axis=1) % 2, depths)
+
+    def solve(self, tokens: np.ndarray) -> Answers:
+        odd, steps = False, 0
+        targets, depths = [], []
+        for word in (self.vocabulary[t] for t in tokens.tolist()):
+            odd, steps = odd != (word == "1"), steps + 1
+            targets.append(int(odd))
+            depths.append(steps)
+        return Answers(np.array(targets), np.array(depths))
+
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+        return np.full(len(tokens), self.solve(tokens[-steps:]).targets[-1])

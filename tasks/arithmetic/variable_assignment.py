@@ -1,0 +1,135 @@
+"""Variables defined by other variables, in shuffled order: the shape of i-GSM without its English."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from tasks.errors import check_prime, check_sizes
+from tasks.graph.prompt import cut, draw_names, query_depths, shuffle_facts, sort_facts
+from tasks.task import NOT_ASKED, Answers, Batch, Task
+
+
+@dataclass(frozen=True)
+class VariableAssignment(Task):
+    """Definitions `x a op b`, shuffled, then some variables: the value of each, modulo a prime?
+
+    Depth: the longest chain of definitions that the asked variable rests on. A variable of level l combines one of
+    level l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants.
+    Every level up to the deepest has a variable in every row, the rest have levels at random: systems of one
+    distribution serve every depth, and only the asked variable differs. No constant is 0 or 1, so that each step is
+    one; now and then terms cancel, as in any arithmetic.
+    Depth is at most `levels`; the default is the most that keeps rows near 120 tokens.
+    After: i-GSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23.
+
+    Two examples, with `variables=3`, `levels=2`, `queries=1`, modulo 11:
+
+        depth 1    tokens  v2 v0 x  3 v0 4 + 9 v1 5 - 7 v0
+                   answer   .  . .  .  . . . .  . . . .  2
+
+        depth 2    tokens  v2 v0 x  3 v0 4 + 9 v1 5 - 7 v2
+                   answer   .  . .  .  . . . .  . . . .  6
+    """
+
+    train_depths: tuple[int, ...] = (1, 2, 3)
+    selection_depths: tuple[int, ...] = (4, 5)
+    test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
+    variables: int = 28
+    levels: int = 24
+    queries: int = 8
+    modulus: int = 11
+
+    name: ClassVar[str] = "variable_assignment"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "variables defined by variables, in shuffled order, modulo a prime"
+    fixed_length: ClassVar[bool] = True
+    prefixes: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_prime(self, "modulus", 5, 97)
+        check_sizes(self, variables=(1, 1_000), levels=(1, self.variables), queries=(1, 1_000))
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        return (*(str(v) for v in range(self.modulus)), "+", "-", "x", *(f"v{i}" for i in range(self.variables)))
+
+    @property
+    def chance(self) -> float:
+        return 1 / self.modulus
+
+    @property
+    def max_depth(self) -> int:
+        return self.levels
+
+    @property
+    def facts_length(self) -> int:
+        return 4 * self.variables
+
+    def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
+        m, variables = self.modulus, self.variables
+        shape, row = (count, variables), np.arange(count)[:, None]
+        spare = rng.integers(1, self.levels + 1, size=(count, variables - self.levels))
+        level = np.concatenate([np.tile(np.arange(1, self.levels + 1), (count, 1)), spare], axis=1)
+
+        gap = level[:, :, None] - level[:, None, :]  # (count, variable, candidate)
+        lot = rng.random(gap.shape, dtype=np.float32)
+        near = np.where(gap == 1, lot, -1).argmax(axis=2)
+        np.put_along_axis(lot, near[:, :, None], -1, axis=2)
+        other = np.where(gap > 0, lot, -1)
+        far = other.argmax(axis=2)
+        constant = (other.max(axis=2) < 0) | (rng.random(shape) < 0.5)  # is the second operand one?
+
+        operator = rng.integers(np.where(constant, 3, 2))
+        first, second = rng.integers(2, m, size=(2, *shape))  # the constants, where there is one
+        swap = rng.random(shape) < 0.5
+        values = np.empty(shape, dtype=np.int64)
+        for step in range(1, self.levels + 1):  # each level reads the levels below it, the first none
+            known = [values[row, near] if step > 1 else first, values[row, far] if step > 1 else second]
+            a, b = known[0], np.where(constant, second, known[1])
+            a, b = np.where(swap, b, a), np.where(swap, a, b)
+            values = np.where(level == step, np.choose(operator, [a + b, a - b, a * b]) % m, values)
+
+        names = draw_names(rng, count, variables, variables) + m + 3
+        a = np.where(level == 1, first, names[row, near])
+        b = np.where(constant, second, names[row, far])
+        facts = np.stack([names, np.where(swap, b, a), m + operator, np.where(swap, a, b)], axis=2)
+        asked = query_depths(rng, count, self.queries, depth)
+        lot = rng.random((count, self.queries, variables))
+        query = np.where(level[:, None, :] == asked[:, :, None], lot, -1).argmax(axis=2)
+        tokens = np.concatenate([shuffle_facts(rng, facts), names[row, query]], axis=1)
+        targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
+        targets[:, self.facts_length :], depths[:, self.facts_length :] = values[row, query], asked
+        return Batch(tokens, targets, depths)
+
+    def solve(self, tokens: np.ndarray) -> Answers:
+        return self._rounds(tokens, self.levels)
+
+    def partial(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+        return self._rounds(tokens, steps).targets
+
+    def _rounds(self, tokens: np.ndarray, most: int) -> Answers:
+        """Round by round, work out all that rests on known values only; one still unknown takes its operand's value."""
+        words = [self.vocabulary[t] for t in tokens.tolist()]
+        todo = {x: (a, op, b) for x, a, op, b in cut(words[: self.facts_length], 4)}
+        known: dict[str, tuple[int, int]] = {}  # variable: (value, round)
+        for this_round in range(1, most + 1):
+            ready = {}
+            for x, (a, op, b) in todo.items():
+                if all(w.isdigit() or w in known for w in (a, b)):
+                    u, v = (int(w) if w.isdigit() else known[w][0] for w in (a, b))
+                    ready[x] = ({"+": u + v, "-": u - v, "x": u * v}[op] % self.modulus, this_round)
+            known |= ready
+            todo = {x: definition for x, definition in todo.items() if x not in ready}
+        asked = []
+        for x in words[self.facts_length :]:
+            while x not in known:
+                x = max((w for w in todo[x] if w[0] == "v"), key=lambda w: known[w][1] if w in known else most + 1)
+            asked.append(known[x])
+        none = [NOT_ASKED] * self.facts_length
+        return Answers(np.array(none + [v for v, _ in asked]), np.array([0] * len(none) + [r for _, r in asked]))
+
+    def canonical(self, tokens: np.ndarray) -> np.ndarray:
+        return sort_facts(tokens, self.variables, 4, key=0)

@@ -1,0 +1,89 @@
+"""k hops round a permutation that stands in the prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import networkx as nx
+import numpy as np
+
+from tasks.errors import check_sizes
+from tasks.graph.prompt import cut, draw_names, shuffle_facts, sort_facts
+from tasks.task import NOT_ASKED, Answers, Batch, Task
+
+
+@dataclass(frozen=True)
+class KhopContext(Task):
+    """A permutation graph as shuffled edges `x y`, then a start node, then one `>` for each further hop; each is asked.
+
+    Depth: the number of hops from the start; the start itself asks for the first one.
+    The permutation is one random cycle through all nodes: a random permutation has short cycles, whose length any
+    multiple of it gives away. Depth ends at half the nodes, beyond which walking backwards would be shorter.
+    `nodes` of the `names` take part, so that a curriculum can begin with few nodes and keep its vocabulary.
+    After: the permutation variant of k-hop induction (Sanford et al. 2024, arXiv 2402.09268).
+
+    Two examples, with `nodes=4`, `names=4`:
+
+        depth 1    tokens  n2 n0 n1 n3 n0 n1 n3 n2 n1
+                   answer   .  .  .  .  .  .  .  . n3
+
+        depth 2    tokens  n2 n0 n1 n3 n0 n1 n3 n2 n1  >
+                   answer   .  .  .  .  .  .  .  . n3 n2
+    """
+
+    train_depths: tuple[int, ...] = (1, 2, 3)
+    selection_depths: tuple[int, ...] = (4, 5)
+    test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
+    nodes: int = 48
+    names: int = 48
+
+    name: ClassVar[str] = "khop_context"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "follow k edges of a permutation that stands in the prompt"
+    fixed_length: ClassVar[bool] = False
+    prefixes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_sizes(self, names=(3, 10_000), nodes=(3, self.names))
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        return (*(f"n{i}" for i in range(self.names)), ">")
+
+    @property
+    def chance(self) -> float:
+        return 1 / self.nodes
+
+    @property
+    def max_depth(self) -> int:
+        return self.nodes // 2
+
+    @property
+    def facts_length(self) -> int:
+        return 2 * self.nodes
+
+    def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
+        cycle = draw_names(rng, count, self.nodes, self.names)  # (count, nodes), each leads to the next
+        edges = np.stack([cycle, np.roll(cycle, -1, axis=1)], axis=2)
+        hops = np.full((count, depth - 1), self.names)
+        tokens = np.concatenate([shuffle_facts(rng, edges), cycle[:, :1], hops], axis=1)
+        targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
+        targets[:, -depth:] = cycle[:, 1 : depth + 1]  # the edges are shuffled: any start is as good as the first
+        depths[:, -depth:] = np.arange(1, depth + 1)
+        return Batch(tokens, targets, depths)
+
+    def solve(self, tokens: np.ndarray) -> Answers:
+        words = [self.vocabulary[t] for t in tokens.tolist()]
+        graph = nx.DiGraph(cut(words[: self.facts_length], 2))
+        here, steps = words[self.facts_length], 0
+        targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
+        for _ in words[self.facts_length :]:
+            here, steps = next(graph.successors(here)), steps + 1
+            targets.append(int(here[1:]))
+            depths.append(steps)
+        return Answers(np.array(targets), np.array(depths))
+
+    def canonical(self, tokens: np.ndarray) -> np.ndarray:
+        return sort_facts(tokens, self.nodes, 2, key=0)

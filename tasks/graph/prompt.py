@@ -1,0 +1,44 @@
+"""Facts in the prompt: what the tasks that state their graph in the row have in common.
+
+A fact is a few tokens, `x y` for an edge; a row is its facts in random order, then the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def draw_names(rng: np.random.Generator, count: int, wanted: int, names: int) -> np.ndarray:
+    """`wanted` different names out of `names` for each row, in random order; int64 (count, wanted)."""
+    return rng.permuted(np.tile(np.arange(names), (count, 1)), axis=1)[:, :wanted]
+
+
+def shuffle_facts(rng: np.random.Generator, facts: np.ndarray) -> np.ndarray:
+    """Facts (count, facts, width) in an order of their own for each row, as tokens (count, facts * width)."""
+    order = rng.permuted(np.tile(np.arange(facts.shape[1]), (len(facts), 1)), axis=1)
+    return np.take_along_axis(facts, order[:, :, None], axis=1).reshape(len(facts), -1)
+
+
+def sort_facts(tokens: np.ndarray, facts: int, width: int, key: int) -> np.ndarray:
+    """Rows with their facts sorted by the token at place `key`, which must differ between the facts of a row."""
+    table = tokens[:, : facts * width].reshape(len(tokens), facts, width)
+    order = table[:, :, key].argsort(axis=1)
+    ordered = np.take_along_axis(table, order[:, :, None], axis=1).reshape(len(tokens), -1)
+    return np.concatenate([ordered, tokens[:, facts * width :]], axis=1)
+
+
+def query_depths(rng: np.random.Generator, count: int, queries: int, depth: int) -> np.ndarray:
+    """The depths (count, queries) that a row asks: the last exactly `depth`, those before it anything up to it.
+
+    One prompt asked several times costs a model hardly more than one asked once, and teaches it more.
+    """
+    depths = rng.integers(1, depth + 1, size=(count, queries))
+    depths[:, -1] = depth
+    return depths
+
+
+def cut(words: list[str], width: int) -> Iterator[list[str]]:
+    """The words in pieces of `width`: facts when an oracle reads them back."""
+    return (words[i : i + width] for i in range(0, len(words), width))

@@ -1,0 +1,250 @@
+"""Every promise of the task contract, for every task in the registry: a new task is covered by its line in TASKS."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tasks import NOT_ASKED, SELECTION, TASKS, TEST, TRAIN, Batch, Task, UserError, draw, stream, task_class
+from tasks.task import content_split
+
+NAMES = tuple(TASKS)
+
+# Other sizes than the defaults, so that no promise holds by the luck of one size.
+SIZES: dict[str, list[dict[str, object]]] = {
+    "khop_facts": [{"entities": 3, "relations": 1}, {"entities": 200, "relations": 10, "facts_seed": 7}],
+    "khop_context": [{"nodes": 3}, {"nodes": 9}, {"nodes": 16, "names": 16}],
+    "chain_end": [{"chains": 3, "length": 6}, {"chains": 5, "length": 2, "queries": 1}],
+    "relation_composition": [{"edges": 2}, {"edges": 9, "queries": 2, "group": "A5"}, {"group": "S4"}],
+    "reachability": [{"chains": 3, "length": 6}, {"chains": 5, "length": 2, "queries": 1}],
+    "tree_path": [{"arms": 5, "length": 5}, {"arms": 2, "length": 2, "queries": 1}],
+    "p_hop_induction": [{"length": 16, "hops": 8}, {"length": 256, "hops": 32}, {"alphabet": 8, "hops": 6}],
+    "mod_chain": [{"modulus": 3, "largest_operand": 2}, {"modulus": 97, "largest_operand": 96}],
+    "nested_expression": [{"leaves": 2}, {"leaves": 9, "modulus": 5}, {"leaves": 33, "modulus": 11}],
+    "variable_assignment": [{"variables": 5, "levels": 5}, {"variables": 30, "levels": 3, "modulus": 23}],
+    "n_ary_addition": [{"digits": 1}, {"digits": 15}],
+    "carry_chain": [{"columns": 2}, {"columns": 9}],
+    "prefix_sum": [{}],
+    "group_word": [{"group": "S3"}, {"group": "S5"}],
+}
+
+# Where the facts stand in the prompt in random order: the tokens of one.
+FACT_TOKENS = {
+    "khop_context": 2,
+    "chain_end": 2,
+    "relation_composition": 3,
+    "reachability": 2,
+    "tree_path": 2,
+    "variable_assignment": 4,
+}
+
+
+def depths_of(task: Task) -> list[int]:
+    return [*task.train_depths, *task.selection_depths, *task.test_depths]
+
+
+def assert_oracle_agrees(task: Task, batch: Batch, depth: int) -> None:
+    assert batch.depths.max(axis=1).tolist() == [depth] * len(batch.tokens)
+    for tokens, targets, depths in zip(*batch, strict=True):
+        asked = targets != NOT_ASKED
+        answers = task.solve(tokens)
+        assert answers.targets[asked].tolist() == targets[asked].tolist()
+        assert answers.depths[asked].tolist() == depths[asked].tolist(), "the oracle's own count of its steps"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_default_bands_can_be_had_and_reach_far(name: str) -> None:
+    task = TASKS[name]()
+    task.check_bands()
+    assert task.test_depths[-1] >= 8 * task.train_depths[-1], "or say in the docstring why not, and except it here"
+    assert task.name == name and TASKS[name] is task_class(name)
+    assert len(set(task.vocabulary)) == len(task.vocabulary) and 0 < task.chance < 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_types_and_ranges(name: str) -> None:
+    task = TASKS[name]()
+    lengths = set()
+    for depth in depths_of(task):
+        batch = draw(task, seed=0, split=TRAIN, depth=depth, block=0, count=16)
+        lengths.add(batch.tokens.shape[1])
+        for array in batch:
+            assert array.shape == batch.tokens.shape and array.dtype == np.int64 and len(array) == 16
+        asked = batch.targets != NOT_ASKED
+        assert asked.any(axis=1).all() and ((batch.depths > 0) == asked).all()
+        for words in (batch.tokens, batch.targets[asked]):
+            assert words.min() >= 0 and words.max() < len(task.vocabulary)
+        assert 0 <= task.facts_length < batch.tokens.shape[1]
+        assert not asked[:, : task.facts_length].any(), "nothing is asked before the question"
+        if task.prefixes:
+            assert all(set(row[row > 0].tolist()) == set(range(1, depth + 1)) for row in batch.depths)
+    assert (len(lengths) == 1) == task.fixed_length
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_oracle_agrees_at_every_depth_of_the_bands(name: str) -> None:
+    task = TASKS[name]()
+    for depth in depths_of(task):
+        assert_oracle_agrees(task, draw(task, seed=3, split=TEST, depth=depth, block=1, count=25), depth)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_oracle_agrees_at_any_size_depth_and_seed(name: str, data: st.DataObject) -> None:
+    task = TASKS[name](**data.draw(st.sampled_from([{}, *SIZES[name]])))
+    depth = data.draw(st.integers(task.min_depth, task.max_depth or 100))
+    seed = data.draw(st.integers(0, 2**31))
+    assert_oracle_agrees(task, task.sample(stream(seed, TRAIN, depth, 0), depth, 6), depth)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_draw_is_reproducible_and_streams_share_nothing(name: str) -> None:
+    task = TASKS[name]()
+    depth = task.test_depths[0]
+
+    def rows(seed: int, split: int, block: int) -> set[bytes]:
+        return {row.tobytes() for row in draw(task, seed, split, depth, block, 200).tokens}
+
+    first = draw(task, 5, TRAIN, depth, 0, 200)
+    for array, again in zip(first, draw(task, 5, TRAIN, depth, 0, 200), strict=True):
+        assert (array == again).all()
+    base = rows(5, TRAIN, 0)
+    assert len(base) == 200, "a stream hardly repeats itself"
+    for other in (rows(6, TRAIN, 0), rows(5, TRAIN, 1), rows(5, SELECTION, 0), rows(5, TEST, 0)):
+        assert not base & other
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_splits_are_disjoint_by_content(name: str) -> None:
+    task = TASKS[name]()
+    depth = task.train_depths[0]  # where the space is smallest
+    content = {}
+    for split in (TRAIN, SELECTION, TEST):
+        batch = draw(task, split, split, depth, 0, 300)
+        canonical = task.canonical(batch.tokens)
+        assert (content_split(canonical) == split).all()
+        content[split] = {row.tobytes() for row in canonical}
+    assert not content[TRAIN] & content[SELECTION] and not content[TRAIN] & content[TEST]
+    assert not content[SELECTION] & content[TEST]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_canonical_keeps_the_answers_and_undoes_the_shuffle(name: str) -> None:
+    task = TASKS[name]()
+    depth = task.train_depths[-1]
+    batch = task.sample(stream(1, TRAIN, depth, 0), depth, 20)
+    canonical = task.canonical(batch.tokens)
+    assert canonical.shape == batch.tokens.shape and (task.canonical(canonical) == canonical).all()
+    assert_oracle_agrees(task, batch._replace(tokens=canonical), depth)
+    assert (canonical != batch.tokens).any() == (name in FACT_TOKENS)
+    if name in FACT_TOKENS:  # facts in another order are the same content
+        facts = batch.tokens[:, : task.facts_length].reshape(20, -1, FACT_TOKENS[name])[:, ::-1].reshape(20, -1)
+        turned = np.concatenate([facts, batch.tokens[:, task.facts_length :]], axis=1)
+        assert (turned != batch.tokens).any() and (task.canonical(turned) == canonical).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_depth_that_cannot_be_had_is_refused_with_the_range(name: str) -> None:
+    task = TASKS[name]()
+    with pytest.raises(UserError, match=f"{name} has no depth 0: allowed are depths of {task.min_depth} "):
+        draw(task, 0, TRAIN, 0, 0, 1)
+    if task.max_depth is not None:
+        with pytest.raises(UserError, match=f"of {task.min_depth} to {task.max_depth} at this size"):
+            draw(task, 0, TRAIN, task.max_depth + 1, 0, 1)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "prefix_sum"])  # which has no sizes
+def test_a_size_that_cannot_be_had_is_refused_in_one_line(name: str) -> None:
+    for field in dataclasses.fields(TASKS[name]):
+        if field.name.endswith("_depths"):
+            continue
+        for bad in ("Q7",) if field.type == "str" else (-1, 10**10):
+            with pytest.raises(UserError) as refusal:
+                TASKS[name](**{field.name: bad})
+            assert field.name in str(refusal.value) and repr(bad) in str(refusal.value)
+            assert "allowed" in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def worked_examples(docstring: str) -> list[tuple[int, list[str], list[str]]]:
+    """(depth, tokens, answers) of each example in a docstring; two may stand side by side."""
+    lines = docstring.splitlines()
+    found = []
+    for above, below in pairwise(lines):
+        starts = [m.start() for m in re.finditer(r"depth \d+ +tokens", above)]
+        for start, end in zip(starts, [*starts[1:], None], strict=False):
+            _, depth, _, *tokens = above[start:end].split()
+            _, *answers = below[start:end].split()
+            found.append((int(depth), tokens, answers))
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_worked_examples_are_true(name: str) -> None:
+    docstring = inspect.getdoc(TASKS[name]) or ""
+    examples = docstring[docstring.index("Two examples") :]
+    sizes = {k: int(v) if v.isdigit() else v.strip('"') for k, v in re.findall(r"`(\w+)=([^`]+)`", examples)}
+    task = TASKS[name](**sizes)
+    if name == "khop_facts":  # its example states its own facts
+        task = TASKS[name](entities=3, relations=2)
+        task.__dict__["facts"] = np.array([[2, 0, 1], [1, 0, 2]])
+    found = worked_examples(examples)
+    assert len(found) == 2 and found[0][0] < found[1][0]
+    for depth, tokens, answers in found:
+        row = np.array([task.vocabulary.index(word) for word in tokens])
+        expected = [NOT_ASKED if word == "." else task.vocabulary.index(word) for word in answers]
+        solved = task.solve(row)
+        asked = [i for i, target in enumerate(expected) if target != NOT_ASKED]
+        assert len(expected) == len(row) and solved.targets[asked].tolist() == [expected[i] for i in asked]
+        assert max(solved.depths[asked].tolist()) == depth
+
+
+def test_all_shares_of_the_splits_are_had() -> None:
+    task = TASKS["mod_chain"]()
+    rows = task.sample(stream(0, TRAIN, 12, 0), 12, 20_000).tokens
+    shares = np.bincount(content_split(rows), minlength=3) / len(rows)
+    assert np.abs(shares - [6 / 8, 1 / 8, 1 / 8]).max() < 0.01
+
+
+def test_an_unknown_task_gets_the_nearest_spelling() -> None:
+    with pytest.raises(UserError, match="did you mean 'group_word'"):
+        task_class("group_wrod")
+
+
+def test_p_hop_is_the_papers_definition() -> None:
+    """find(i) = the largest j <= i with x[j - 1] = x[i], applied p times; x counted from 1."""
+    task = TASKS["p_hop_induction"](length=30, hops=7)
+    batch = task.sample(stream(0, TRAIN, 7, 0), 7, 50)
+    for tokens, targets in zip(batch.tokens.tolist(), batch.targets.tolist(), strict=True):
+        x, place = [None, *tokens[:30]], 30
+        for hop in range(7):
+            place = max(j for j in range(2, place + 1) if x[j - 1] == x[place])
+            assert targets[29 + hop] == x[place]
+
+
+def test_no_value_of_an_expression_is_zero_and_all_heights_are_had() -> None:
+    task = TASKS["nested_expression"](leaves=16)
+    for depth in range(task.min_depth, task.max_depth + 1):
+        batch = task.sample(stream(0, TRAIN, depth, 0), depth, 50)
+        assert (batch.targets != 0).all() and (batch.depths[:, -1] == depth).all()
+
+
+def test_yes_and_no_are_balanced_and_alike() -> None:
+    task = TASKS["reachability"]()
+    for depth in (1, 8, 24):
+        batch = task.sample(stream(0, TEST, depth, 0), depth, 4000)
+        yes = batch.targets[:, -1] == task.vocabulary.index("yes")
+        assert abs(yes.mean() - 0.5) < 0.03
+
+
+def test_a_curriculum_over_nodes_keeps_the_vocabulary() -> None:
+    task = TASKS["khop_context"]()
+    small = dataclasses.replace(task, nodes=8)
+    assert small.vocabulary == task.vocabulary and small.max_depth == 4 and small.chance == 1 / 8

@@ -90,8 +90,7 @@ class Records:
         plain, packed = self.folder / name, self.folder / f"{name}.gz"
         if not plain.exists() and not packed.exists():
             return
-        opened = plain.open(encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8")
-        with opened as file:
+        with open(plain, encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8") as file:
             for number, text in enumerate(file, 1):
                 try:
                     yield json.loads(text)
@@ -122,7 +121,8 @@ class Writer:
                 scratch = path.with_suffix(".tmp")
                 scratch.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
                 os.replace(scratch, path)
-        self._files = {name: open(folder / name, "a", encoding="utf-8") for name in ("runs.jsonl", "cells.jsonl")}
+        names = ("runs.jsonl", "cells.jsonl")
+        self._files = {name: open(folder / name, "a", encoding="utf-8") for name in names}  # noqa: SIM115 (see close)
 
     def cell(self, cell: Cell) -> None:
         self._append("cells.jsonl", asdict(cell))

@@ -14,7 +14,7 @@ GROUPS = ("S3", "A4", "S4", "A5", "S5")
 
 @cache
 def elements(group: str) -> tuple[str, ...]:
-    """The permutations of a group, each spelt as its images ("120" sends 0 to 1, 1 to 2, 2 to 0); the identity first."""
+    """The permutations of a group, each as its images ("120" sends 0 to 1, 1 to 2, 2 to 0); the identity first."""
     if group not in GROUPS:
         raise UserError(f"group is {group!r}: allowed are {', '.join(GROUPS)}")
     images = permutations(range(int(group[1])))

@@ -92,7 +92,7 @@ class Task(ABC):
         """
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        """Rows (count, length) in the form in which two of the same content are equal (say, with shuffled facts sorted)."""
+        """Rows (count, length) in the form in which two of the same content are equal (say, shuffled facts sorted)."""
         return tokens
 
     # What the audit can use to look for shortcuts. A task without them is audited by the learners alone.

@@ -17,7 +17,7 @@ LEAKS = ("majority", "question", "facts", "shallow", "candidates", "stop_trained
 
 @dataclass(frozen=True)
 class Leaky(Task):
-    """Four different digits as facts, then `depth` digits, the last of them asked; `leak` says what gives the answer."""
+    """Four different digits as facts, then `depth` digits, the last one asked; `leak` says what gives the answer."""
 
     train_depths: tuple[int, ...] = (2,)
     selection_depths: tuple[int, ...] = (3,)

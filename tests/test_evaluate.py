@@ -10,7 +10,7 @@ from torch import nn
 
 from evaluate.metrics import depth95, loops_enough, overthinking, wilson
 from evaluate.run.experiment import Evaluate, Experiment
-from evaluate.run.extrapolation import depths_of, evaluate_depth, questions
+from evaluate.run.extrapolation import asked_together, depths_of, evaluate, questions
 from evaluate.run.presets import SMALL
 from model import build
 from tasks import TASKS
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 def experiment(task="khop_facts", model="rdt", **changes):
     settings = Evaluate(loops=(1, 2, 4, 8), count=48, seed=3)
-    sizes = replace(TASKS[task](), test_depths=(10, 12))
+    sizes = replace(TASKS[task](), test_depths=TASKS[task]().test_depths[:2])
     return replace(Experiment(sizes, model, architecture=SMALL, evaluate=settings), **changes)
 
 
@@ -49,7 +49,7 @@ class Player(nn.Module):
 
 def scores(task, player, **changes):
     e = experiment(task, **changes)
-    cells = [c for d in depths_of(e.task) for c in evaluate_depth(player(e.task), e, d, CPU, 16)]
+    cells = [c for group in asked_together(e.task) for c in evaluate(player(e.task), e, group, CPU, 16)]
     return {(c.depth, c.loops): c for c in cells}, e
 
 
@@ -83,8 +83,33 @@ def test_batch_size_changes_nothing():
     torch.manual_seed(0)
     e = experiment()
     model = build("rdt", e.architecture, e.vocabulary, 10).eval()
-    grids = [[c for d in (5, 12) for c in evaluate_depth(model, e, d, CPU, batch)] for batch in (1, 7, 48, 500)]
+    grids = [[c for d in (5, 12) for c in evaluate(model, e, [d], CPU, batch)] for batch in (1, 7, 48, 500)]
     assert all(grid == grids[0] for grid in grids) and len(grids[0]) == 2 * 5
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_depths_asked_together_are_asked_as_if_alone(task):
+    """A row that holds shallower questions asks them as rows of their own would be asked: same words, same answers."""
+    e = experiment(task)
+    groups = asked_together(e.task)
+    assert sorted(depth for group in groups for depth in group) == depths_of(e.task)
+    for group in groups:
+        rows = questions(e.task, group[-1], 20, 0)
+        for depth in group:
+            assert (rows.depths == depth).any(1).all()
+            if len(group) > 1:
+                places = np.unique(np.nonzero(rows.depths == depth)[1])
+                for tokens, targets in zip(rows.tokens, rows.targets, strict=True):
+                    alone = e.task.solve(tokens[: places.max() + 1])
+                    assert (alone.targets[places] == targets[places]).all() and (alone.depths[places] == depth).all()
+
+
+def test_a_model_answers_a_prefix_as_if_the_row_ended_there():
+    e = experiment()
+    model = build("rdt", e.architecture, e.vocabulary, 10).eval()
+    tokens = torch.from_numpy(questions(e.task, 12, 8, 0).tokens)
+    whole, part = model(tokens, (5,)), model(tokens[:, :7], (5,))
+    assert torch.allclose(whole[:, :, :7], part, atol=1e-5)
 
 
 def test_cells_are_what_one_pass_at_a_time_gives():
@@ -93,7 +118,7 @@ def test_cells_are_what_one_pass_at_a_time_gives():
     model = build("rdt", e.architecture, e.vocabulary, 10).eval()
     asked = questions(e.task, 6, e.evaluate.count, e.evaluate.seed)
     tokens, targets = torch.from_numpy(asked.tokens), torch.from_numpy(asked.targets)
-    cells = {(c.halting, c.loops): c for c in evaluate_depth(model, e, 6, CPU, 48)}
+    cells = {(c.halting, c.loops): c for c in evaluate(model, e, [6], CPU, 48)}
     for loops in e.evaluate.loops:
         right = int((model(tokens, (loops,))[0, :, -1].argmax(-1) == targets[:, -1]).sum())
         assert cells["fixed", loops].correct == right
@@ -104,7 +129,7 @@ def test_cells_are_what_one_pass_at_a_time_gives():
 def test_a_model_without_loops_has_one_cell_a_depth():
     e = experiment(model="transformer")
     model = build("transformer", e.architecture, e.vocabulary, 10).eval()
-    (cell,) = evaluate_depth(model, e, 5, CPU, 16)
+    (cell,) = evaluate(model, e, [5], CPU, 16)
     assert cell.loops is None and cell.halting == "none" and cell.mean_loops is None
 
 

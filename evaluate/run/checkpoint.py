@@ -30,7 +30,7 @@ def save(path: Path, run: str, step: int, seconds: float, model: nn.Module, opti
 
 
 def load(path: Path, run: str, model: nn.Module, optimizers: list[Optimizer]) -> tuple[int, float]:
-    """Put the state of `path` back; returns the steps done and the seconds spent, (0, 0.0) if it has none of this run."""
+    """Put the state of `path` back; returns steps done and seconds spent, (0, 0.0) where it holds none of this run."""
     if not path.exists():
         return 0, 0.0
     try:

@@ -60,55 +60,72 @@ def depths_of(task: Task) -> list[int]:
     return sorted({*task.train_depths, *task.selection_depths, *task.test_depths})
 
 
+def asked_together(task: Task) -> list[list[int]]:
+    """The depths, in groups that one set of rows asks.
+
+    Where a deeper row begins with the shallower ones, one row of a band's deepest depth asks the whole band: a causal
+    model answers a position as if the row ended there. Elsewhere every depth has rows of its own.
+    """
+    bands = [list(task.train_depths), list(task.selection_depths), list(task.test_depths)]
+    if task.prefixes and not task.fixed_length:
+        return bands
+    return [[depth] for band in bands for depth in band]
+
+
 def questions(task: Task, depth: int, count: int, seed: int) -> Batch:
-    """The questions of one depth: held out by content where the depth is trained on, and the same for every model."""
+    """Rows whose deepest question has this depth, the same for every model; held out by content from training."""
     split = "selection" if task.band(depth) == "selection" else "test"
     return draw(task, seed, SPLITS[split], depth, 0, count)
 
 
 @torch.no_grad()
-def evaluate_depth(
-    model: nn.Module, experiment: Experiment, depth: int, device: torch.device, batch: int
+def evaluate(
+    model: nn.Module, experiment: Experiment, group: list[int], device: torch.device, batch: int
 ) -> Iterator[Cell]:
-    """The cells of one depth. `batch` rows go at a time, which decides the memory, never the counts."""
+    """The cells of depths that are asked together; `batch` rows at a time, which decides memory and never counts."""
     task, settings = experiment.task, experiment.evaluate
-    asked_of = questions(task, depth, settings.count, settings.seed)
-    tokens, targets, depths = (torch.from_numpy(array).to(device) for array in asked_of)
-    correct: dict[tuple[str, int | None], int] = defaultdict(int)
-    used: dict[tuple[str, int | None], float] = defaultdict(float)
-    count = int((depths == depth).sum())
+    rows = questions(task, group[-1], settings.count, settings.seed)
+    tokens, targets, depths = (torch.from_numpy(array).to(device) for array in rows)
+    places = {depth: depths == depth for depth in group}
+    correct: dict[tuple[int, str, int | None], int] = defaultdict(int)
+    used: dict[tuple[int, str, int | None], float] = defaultdict(float)
     for start in range(0, len(tokens), batch):
-        rows = slice(start, start + batch)
-        asked = depths[rows] == depth
-        for answer in answers(model, tokens[rows], settings.loops):
-            key = (answer.halting, answer.loops)
-            correct[key] += int((answer.logits.argmax(-1) == targets[rows])[asked].sum())
-            used[key] += float(answer.used[asked].sum()) if answer.used is not None else 0.0
-    flops = Flops(model, tokens[:1], settings.loops)
-    for (halting, loops), right in correct.items():
-        mean = None if halting == "none" else loops if loops is not None else used[halting, loops] / count
-        yield Cell(
-            run=experiment.run,
-            task=task.name,
-            model=experiment.model,
-            seed=experiment.seed,
-            band=task.band(depth),
-            depth=depth,
-            loops=loops,
-            halting=halting,
-            count=count,
-            correct=right,
-            chance=task.chance,
-            shortcut=None,
-            mean_loops=mean,
-            eval_flops=flops.at(mean),
-        )
+        part = slice(start, start + batch)
+        for answer in answers(model, tokens[part], settings.loops):
+            right = answer.logits.argmax(-1) == targets[part]
+            for depth, place in places.items():
+                key = (depth, answer.halting, answer.loops)
+                correct[key] += int(right[place[part]].sum())
+                used[key] += float(answer.used[place[part]].sum()) if answer.used is not None else 0.0
+    for depth, place in places.items():
+        count = int(place.sum())
+        length = tokens.shape[1] if len(group) == 1 else int(place.any(0).nonzero().max()) + 1
+        flops = Flops(model, tokens[:1, :length])  # of a row that ends with its question
+        for (of, halting, loops), number in correct.items():
+            if of == depth:
+                mean = None if halting == "none" else loops if loops is not None else used[of, halting, loops] / count
+                yield Cell(
+                    run=experiment.run,
+                    task=task.name,
+                    model=experiment.model,
+                    seed=experiment.seed,
+                    band=task.band(depth),
+                    depth=depth,
+                    loops=loops,
+                    halting=halting,
+                    count=count,
+                    correct=number,
+                    chance=task.chance,
+                    shortcut=None,
+                    mean_loops=mean,
+                    eval_flops=flops.at(mean),
+                )
 
 
 class Flops:
     """FLOPs of one question by torch's counter. They are linear in loops, so that two counts tell all the others."""
 
-    def __init__(self, model: nn.Module, row: Tensor, loops: tuple[int, ...]) -> None:
+    def __init__(self, model: nn.Module, row: Tensor) -> None:
         def counted(count: int | None) -> int:
             with FlopCounterMode(display=False) as counter:
                 model(row, None if count is None else (count,))

@@ -16,9 +16,10 @@ def smoke() -> list[Experiment]:
     """Everything once, small: learns nothing, takes seconds."""
     train = Train(steps=20, batch=16, warmup=5, shortest_horizon=2, longest_horizon=6, gradient_loops=2)
     evaluate = Evaluate(loops=(1, 2, 4, 8), count=16)
+    tasks = (replace(TASKS[name](), test_depths=(10, 12)) for name in ("khop_facts", "mod_chain"))  # type: ignore[call-arg]
     return [
-        Experiment(replace(TASKS[task](), test_depths=(10, 12)), model, architecture=SMALL, train=train, evaluate=evaluate)  # type: ignore[call-arg]
-        for task in ("khop_facts", "mod_chain")
+        Experiment(task, model, architecture=SMALL, train=train, evaluate=evaluate)
+        for task in tasks
         for model in ("rdt", "transformer", "transformer_deep")
     ]
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 import model as models
 from evaluate.records import Cell, Records, Run, Writer
 from evaluate.run.experiment import Experiment
-from evaluate.run.extrapolation import depths_of, evaluate_depth
+from evaluate.run.extrapolation import asked_together, evaluate
 from evaluate.run.train import train
 from tasks import UserError
 
@@ -164,7 +164,6 @@ def carry_out(experiment: Experiment, folder: Path, device: str, threads: int, b
         experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops
     )
     saved = folder / "checkpoints" / f"{experiment.run}.safetensors"
-    depths = depths_of(experiment.task)
     bar = tqdm(total=experiment.train.steps, desc=label(experiment), position=_slot, leave=False, disable=None)
 
     def progress(step: int, loss: float, accuracy: float) -> None:
@@ -175,8 +174,9 @@ def carry_out(experiment: Experiment, folder: Path, device: str, threads: int, b
     bar.close()
     net.eval()
     if trained.status == "ok":
-        for depth in tqdm(depths, desc=f"{label(experiment)} asked", position=_slot, leave=False, disable=None):
-            for cell in evaluate_depth(net, experiment, depth, where, batch):
+        groups = asked_together(experiment.task)
+        for group in tqdm(groups, desc=f"{label(experiment)} asked", position=_slot, leave=False, disable=None):
+            for cell in evaluate(net, experiment, group, where, batch):
                 lines.put(cell)
     commit, dirty = code()
     lines.put(

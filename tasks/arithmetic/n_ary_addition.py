@@ -20,7 +20,7 @@ class NAryAddition(Task):
     (modulo 1000 for three), where each of its digits is uniform; the leading digits of a whole sum are not.
     The definition's own shortcut: addition commutes, so that who can count the digits of each place exactly needs no
     order and no steps. The audit's learners cannot, a wide attention layer may learn to.
-    After: Saunshi et al. 2025 (arXiv 2502.17416), n = 8, 16, 24, 32 numbers of three digits, who ask the whole last sum.
+    After: Saunshi et al. 2025 (arXiv 2502.17416), n = 8, 16, 24, 32 numbers of three digits; it asks the last sum only.
 
     Two examples: 421 alone, and 421 + 803 + 99 = 1323:
 

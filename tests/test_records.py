@@ -1,0 +1,92 @@
+"""Records: what a crash leaves behind, what readers accept, and what a table makes of it."""
+
+import gzip
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from evaluate.records import Cell, Records, Run, Writer, read, run_id
+from evaluate.show import tables
+from tasks import UserError
+
+CELL = Cell("a", "t", "m", 0, "test", 10, 4, "fixed", 50, 40, 0.1, None, 4.0, 1000)
+RUN = Run("a", {"x": 1}, "t", 1, "m", 0, 5, 100, 10**9, 1.0, 10, "ok", {}, "cpu", 1, None, None)
+
+
+def written(folder, cells=(CELL,), runs=(RUN,)):
+    writer = Writer(folder)
+    for cell in cells:
+        writer.cell(cell)
+    for run in runs:
+        writer.run(run)
+    writer.close()
+    return folder
+
+
+def test_what_is_written_is_read(tmp_path):
+    records = read(written(tmp_path))
+    assert records.cells == [asdict(CELL)] and records.runs == {"a": asdict(RUN)} and not records.notes
+
+
+def test_packed_files_are_read_too(tmp_path):
+    written(tmp_path)
+    for name in ("runs.jsonl", "cells.jsonl"):
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+        (tmp_path / name).unlink()
+    assert read(tmp_path).cells == [asdict(CELL)]
+
+
+def test_cells_of_a_run_that_was_cut_off_are_passed_over_and_then_removed(tmp_path):
+    written(tmp_path, cells=(CELL, replace(CELL, run="cut")))
+    assert len(read(tmp_path).cells) == 1
+    Writer(tmp_path).close()
+    assert len((tmp_path / "cells.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_line_cut_by_a_crash_is_told_and_left_out(tmp_path):
+    written(tmp_path)
+    with open(tmp_path / "cells.jsonl", "a") as file:
+        file.write('{"run": "a", "dep')
+    records = read(tmp_path)
+    assert len(records.cells) == 1 and "line 2 is not whole and was left out" in records.notes[0]
+    assert "line 2 is not whole" in tables.show(records)
+
+
+def test_another_schema_and_an_empty_folder_are_named(tmp_path):
+    with pytest.raises(UserError, match="holds no finished run"):
+        read(tmp_path)
+    written(tmp_path, runs=(replace(RUN, schema_version=99),))
+    with pytest.raises(UserError, match="schema version 99: allowed is 1"):
+        Records(tmp_path)
+
+
+def test_a_run_is_the_hash_of_all_of_its_experiment():
+    assert run_id({"a": 1, "b": [1, 2]}) == run_id({"b": [1, 2], "a": 1}) != run_id({"a": 1, "b": [1, 3]})
+
+
+def test_a_missing_cell_is_missing_and_never_zero(tmp_path):
+    cells = (CELL, replace(CELL, depth=20, loops=8, correct=0), replace(CELL, depth=1, band="train", correct=50))
+    shown = tables.extrapolation_table(read(written(tmp_path, cells)).cells)
+    rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines()[2:]}
+    assert rows == {"1*": ["100", "-"], "10": ["80.0", "-"], "20": ["-", "0.0"]}
+
+
+def test_seeds_are_pooled_and_accuracy_is_never_rounded_up_to_all(tmp_path):
+    cells = (replace(CELL, correct=1999, count=2000), replace(CELL, run="b", seed=1, correct=2000, count=2000))
+    records = read(written(tmp_path, cells, (RUN, replace(RUN, run="b", seed=1))))
+    assert tables.pooled(records.cells) == {(10, "4"): (3999, 4000)}
+    assert tables.percent(3999, 4000) == "99.9" and tables.percent(4000, 4000) == "100"
+
+
+def test_a_rule_that_stops_by_itself_shows_the_loops_it_used(tmp_path):
+    act = replace(CELL, loops=None, halting="act", mean_loops=7.25)
+    shown = tables.extrapolation_table(read(written(tmp_path, (act,))).cells).splitlines()
+    assert shown[0].split() == ["depth", "act", "used"] and shown[2].split() == ["10", "80.0", "7.2"]
+
+
+def test_pandas_reads_them_as_the_readme_says(tmp_path):
+    pd = pytest.importorskip("pandas")
+    cells = pd.read_json(written(tmp_path) / "cells.jsonl", lines=True)
+    best = cells.groupby(["task", "model", "depth"]).apply(lambda c: (c.correct / c["count"]).max())
+    assert json.loads(best.to_json(orient="values")) == [0.8]

@@ -66,8 +66,8 @@ def load(files: Iterable[str | Path]) -> list[str]:
         if held and held.path != source.path:
             raise UserError(f"two plugins are called {source.file!r}: rename {held.path} or {source.path}")
         forget(source.module)
-        classes = _classes(source, _run(source))
         try:
+            classes = _classes(_run(source))
             for cls in classes:
                 if cls.name in TASKS:
                     raise UserError(f"the name {cls.name!r} is already taken: choose another")
@@ -97,7 +97,7 @@ def sources() -> list[Source]:
 def restore(plugins: Iterable[Source]) -> None:
     """List plugins that another process has loaded and checked: needed before anything of theirs is unpickled."""
     for source in plugins:
-        for cls in _classes(source, _run(source)):
+        for cls in _classes(_run(source)):
             TASKS[cls.name] = cls
         _loaded[source.module] = source
 
@@ -133,16 +133,12 @@ def _run(source: Source) -> ModuleType:
     module = ModuleType(source.module)
     module.__file__ = source.path
     sys.modules[source.module] = module  # dataclasses look their own module up while they are made
-    try:
-        with _guard(f"{source.file}: importing it"):
-            exec(compile(source.code, source.path, "exec"), module.__dict__)
-    except UserError:
-        del sys.modules[source.module]
-        raise
+    with _guard("importing it"):
+        exec(compile(source.code, source.path, "exec"), module.__dict__)
     return module
 
 
-def _classes(source: Source, module: ModuleType) -> list[type[Task]]:
+def _classes(module: ModuleType) -> list[type[Task]]:
     """The tasks that a module itself defines and that are whole; a base class of another one need not be."""
     own = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Task)]
     own = list(dict.fromkeys(cls for cls in own if cls.__module__ == module.__name__))
@@ -152,13 +148,13 @@ def _classes(source: Source, module: ModuleType) -> list[type[Task]]:
         if inspect.isabstract(cls):
             if cls not in bases:
                 lacks = sorted(cls.__abstractmethods__)[0]
-                raise UserError(f"{source.file}: task class {cls.__name__} lacks the method {lacks!r}")
+                raise UserError(f"task class {cls.__name__} lacks the method {lacks!r}")
             continue
         if "__dataclass_params__" not in vars(cls):
-            raise UserError(f"{source.file}: {cls.__name__} is no dataclass: write @dataclass(frozen=True) above it")
+            raise UserError(f"{cls.__name__} is no dataclass: write @dataclass(frozen=True) above it")
         whole.append(cls)
     if not whole:
-        raise UserError(f"{source.file}: no Task in it: allowed is a file that defines a subclass of tasks.Task")
+        raise UserError("no Task in it: allowed is a file that defines a subclass of tasks.Task")
     return whole
 
 

@@ -122,7 +122,7 @@ SAYS = {
     "nothing asked": "sample at depth 1 asks nothing in 'p",
     "depth where nothing is asked": "asks nothing, but its depth is 1",
     "oracle disagrees": "at depth 1: position 1 of 'p3 jump': sample expects p5, solve got p6",
-    "oracle counts otherwise": "depth 4 is not honoured: position 4 of 'p5 step turn turn jump': Batch.depths is 4, but the oracle",
+    "oracle counts otherwise": "position 4 of 'p5 step turn turn jump': Batch.depths is 4, but the oracle took 3 steps",
     "another depth silently": "sample at depth 6: the deepest question of 'p",
     "oracle answers out of the vocabulary": "solve got 5",
     "oracle returns lists": "targets is list: allowed is int64 (2,)",

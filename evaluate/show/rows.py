@@ -25,7 +25,7 @@ def formatted(rows: Sequence[dict[str, Any]], columns: Sequence[str], style: str
         return json.dumps(list(rows), indent=1)
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     right = ["right" if rows and isinstance(rows[0].get(column), int | float) else "left" for column in columns]
-    return tabulate(cells, list(columns), tablefmt=style, disable_numparse=True, colalign=right if rows else None)
+    return str(tabulate(cells, list(columns), tablefmt=style, disable_numparse=True, colalign=right if rows else None))
 
 
 def _cell(value: Any) -> str:

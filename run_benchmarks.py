@@ -1,18 +1,18 @@
-"""The command line, and nothing else: `python run_benchmarks.py [run|list|table] ...`."""
+"""The command line, and nothing else: `python run_benchmarks.py [VERB] ...`, `--help` for the verbs."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from tasks import SPLITS, TASKS, Task, plugin, task_class
 from tasks.errors import UserError, unknown
-
-VERBS = ("run", "list", "table")
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,6 +26,63 @@ def names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def whole_numbers(option: str, text: str) -> list[int]:
+    """A user's whole numbers, separated by commas; each once."""
+    try:
+        numbers = list(dict.fromkeys(int(part) for part in names(text)))
+    except ValueError:
+        numbers = []
+    if not numbers:
+        what = repr(text) if names(text) else "empty"
+        raise UserError(f"--{option} is {what}: allowed are whole numbers separated by commas")
+    return numbers
+
+
+def at_least(known: argparse.Namespace, **least: int) -> None:
+    for name, low in least.items():
+        if getattr(known, name) < low:
+            raise UserError(f"--{name} is {getattr(known, name)}: allowed is {low} or more")
+
+
+def add_plugins(parser: Parser) -> None:
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help=plugin.HELP)
+
+
+def add_format(parser: Parser) -> None:
+    parser.add_argument("--format", default="simple", help="simple, github, plain or json (default simple)")
+
+
+def add_seed(parser: Parser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="of the questions (default 0)")
+
+
+def parse_sized(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Task]:
+    """What a verb about one task was given, and that task, with the sizes set by --task.NAME."""
+    known, rest = parser.parse_known_args(list(arguments))
+    plugin.load(known.plugin)
+    at_least(known, seed=0, count=1)
+    task = task_class(known.task)()  # type: ignore[call-arg]
+    changes = overrides(rest, parser)
+    if changes:
+        from evaluate.run.experiment import Experiment, override
+
+        experiment = Experiment(task, "rdt")
+        for name, value in changes:
+            if not name.startswith("task."):
+                raise UserError(f"unknown option --{name}: only the sizes of the task, --task.NAME, can be set here")
+            experiment = override(experiment, name, value)
+        task = experiment.task
+        check_plugin_sizes(task)
+    task.check_bands()
+    return known, task
+
+
+def check_plugin_sizes(task: Task) -> None:
+    """A plugin was checked at its own sizes; at others it is checked again."""
+    if plugin.origin(task) and task != type(task)():  # type: ignore[call-arg]
+        plugin.check(task)
+
+
 def run(arguments: Sequence[str]) -> None:
     """train, evaluate and show the experiments of a preset"""
     from evaluate import records
@@ -34,13 +91,12 @@ def run(arguments: Sequence[str]) -> None:
     from evaluate.run.sweep import Machine, sweep
     from evaluate.show import plots, tables
     from model import MODELS
-    from tasks import TASKS
 
     parser = Parser(prog="run_benchmarks.py run", allow_abbrev=False, description=(
         "Besides these, any field of an experiment by its dotted name: --train.steps 500, --task.entities 200, "
         "--architecture.width 128, --evaluate.count 1000."))  # fmt: skip
     parser.add_argument("--preset", default="quick", help=f"{', '.join(PRESETS)} (default quick)")
-    parser.add_argument("--tasks", help="only these of the preset, comma-separated")
+    parser.add_argument("--tasks", help="only these, comma-separated (default the preset's, or those of --plugin)")
     parser.add_argument("--models", help="only these of the preset, comma-separated")
     parser.add_argument("--seeds", default="0", help="comma-separated (default 0)")
     parser.add_argument("--out", help="folder for the records (default results/PRESET)")
@@ -48,6 +104,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each process (default 1)")
     parser.add_argument("--batch", type=int, default=32, help="rows evaluated at a time (default 32)")
+    add_plugins(parser)
     known, rest = parser.parse_known_args(list(arguments))
 
     if known.preset not in PRESETS:
@@ -55,9 +112,9 @@ def run(arguments: Sequence[str]) -> None:
     devices = ("auto", "cpu", "cuda", "mps")
     if known.device not in devices:
         raise unknown("device", known.device, devices)
-    for name, least in (("workers", 0), ("threads", 1), ("batch", 1)):
-        if getattr(known, name) < least:
-            raise UserError(f"--{name} is {getattr(known, name)}: allowed is {least} or more")
+    at_least(known, workers=0, threads=1, batch=1)
+    own = plugin.load(known.plugin)
+    known.tasks = known.tasks or ",".join(own)
     experiments: list[Experiment] = PRESETS[known.preset]()
     for kind, wanted, allowed in (("task", known.tasks, TASKS), ("model", known.models, MODELS)):
         for name in names(wanted or ""):
@@ -66,15 +123,11 @@ def run(arguments: Sequence[str]) -> None:
     experiments = chosen(experiments, names(known.tasks or ""), names(known.models or ""))
     for name, value in overrides(rest, parser):
         experiments = [override(e, name, value) for e in experiments]
-    try:
-        seeds = [int(seed) for seed in names(known.seeds)]
-    except ValueError:
-        raise UserError(f"--seeds is {known.seeds!r}: allowed are whole numbers separated by commas") from None
-    if not seeds:
-        raise UserError("--seeds is empty: allowed are whole numbers separated by commas")
-    experiments = [replace(e, seed=seed) for seed in dict.fromkeys(seeds) for e in experiments]
+    experiments = [replace(e, seed=seed) for seed in whole_numbers("seeds", known.seeds) for e in experiments]
     for experiment in experiments:
         experiment.check()
+    for task in dict.fromkeys(e.task for e in experiments):
+        check_plugin_sizes(task)
 
     out = Path(known.out or f"results/{known.preset}")
     try:
@@ -88,8 +141,6 @@ def run(arguments: Sequence[str]) -> None:
 
 def chosen(experiments: list, tasks: list[str], models: list[str]) -> list:  # type: ignore[type-arg]
     """The preset's experiments of these tasks and models; a name that the preset lacks takes another's settings."""
-    from tasks import task_class
-
     if tasks:
         have = {e.task.name: e.task for e in experiments}
         first = next(iter(have.values()))
@@ -124,10 +175,11 @@ def overrides(rest: list[str], parser: argparse.ArgumentParser) -> list[tuple[st
 
 def list_(arguments: Sequence[str]) -> None:
     """tasks, models and presets, a line each"""
-    Parser(prog="run_benchmarks.py list").parse_args(list(arguments))
+    parser = Parser(prog="run_benchmarks.py list", allow_abbrev=False)
+    add_plugins(parser)
+    plugin.load(parser.parse_args(list(arguments)).plugin)
     from evaluate.run.presets import PRESETS
     from model import SUMMARIES
-    from tasks import TASKS
 
     sections = {
         "tasks": {name: task.summary for name, task in TASKS.items()},
@@ -151,7 +203,139 @@ def table(arguments: Sequence[str]) -> None:
     print(tables.show(records.read(known.folder)))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"run": run, "list": list_, "table": table}
+def new_task(arguments: Sequence[str]) -> None:
+    """write a working task to change into your own"""
+    parser = Parser(prog="run_benchmarks.py new-task", allow_abbrev=False)
+    parser.add_argument("name", metavar="NAME", help="lower-case letters, digits and _")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default NAME.py in this folder")
+    known = parser.parse_args(list(arguments))
+    out = known.out or Path(f"{known.name}.py")
+    plugin.write_skeleton(known.name, out)
+    print(f"{out} holds a task that works; what to try:")
+    for line in (f"show {known.name} --depth 3", f"audit {known.name}", "run --preset smoke"):
+        print(f"  python run_benchmarks.py {line} --plugin {out}")
+
+
+def show(arguments: Sequence[str]) -> None:
+    """examples of a task with answers and the oracle's steps"""
+    parser = Parser(prog="run_benchmarks.py show", allow_abbrev=False, description="Sizes by --task.NAME.")
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("--depth", type=int, required=True)
+    add_seed(parser)
+    parser.add_argument("--count", type=int, default=1, help="examples (default 1)")
+    parser.add_argument("--png", type=Path, metavar="FILE", help="draw the first example's graph")
+    add_plugins(parser)
+    known, task = parse_sized(parser, arguments)
+    from evaluate.show import example
+    from tasks import TRAIN, draw
+
+    batch = draw(task, known.seed, TRAIN, known.depth, 0, known.count)
+    title = f"{task.name}, depth {known.depth}, seed {known.seed}"
+    if known.png:
+        example.draw_graph(task, batch.tokens[0], known.png, title)
+    print(f"{title}: {task.summary}")
+    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
+        print(f"\n{example.as_text(task, tokens, targets)}")
+    if known.png:
+        print(f"\ndrawn: {known.png}")
+
+
+def export(arguments: Sequence[str]) -> None:
+    """write examples of a task as JSON lines for use elsewhere"""
+    parser = Parser(prog="run_benchmarks.py export", allow_abbrev=False, description="Sizes by --task.NAME.")
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("--out", type=Path, metavar="FILE", required=True)
+    parser.add_argument("--depths", help="comma-separated (default the split's band)")
+    parser.add_argument("--count", type=int, default=100, help="examples a depth (default 100)")
+    parser.add_argument("--split", default="test", help=f"{', '.join(SPLITS)} (default test); they share no example")
+    add_seed(parser)
+    add_plugins(parser)
+    known, task = parse_sized(parser, arguments)
+    if known.split not in SPLITS:
+        raise unknown("split", known.split, SPLITS)
+    from evaluate.show import example
+    from tasks.files import refuse_taken, write_new
+
+    refuse_taken(known.out)
+    depths = getattr(task, f"{known.split}_depths") if known.depths is None else whole_numbers("depths", known.depths)
+    lines = list(example.lines(task, depths, known.split, known.seed, known.count))
+    write_new(known.out, "\n".join(lines) + "\n")
+    asked = ", ".join(map(str, depths))
+    print(f"{known.out}: {len(lines)} examples of {task.name}, depths {asked}, {known.split} split")
+
+
+def bench(arguments: Sequence[str]) -> None:
+    """how fast tasks make questions"""
+    parser = Parser(prog="run_benchmarks.py bench", allow_abbrev=False)
+    parser.add_argument("--what", default="tasks", help="tasks (the default)")
+    parser.add_argument("--tasks", help="only these, comma-separated")
+    add_format(parser)
+    add_plugins(parser)
+    known = parser.parse_args(list(arguments))
+    if known.what != "tasks":
+        raise unknown("bench", known.what, ["tasks"])
+    from evaluate.show.rows import check_format, formatted
+    from evaluate.study.bench import COLUMNS, LEGEND, bench_tasks
+
+    check_format(known.format)
+    own = plugin.load(known.plugin)
+    wanted = names(known.tasks or "") or own or list(TASKS)
+    rows = bench_tasks([task_class(name)() for name in wanted])  # type: ignore[call-arg]
+    print(formatted(rows, COLUMNS, known.format))
+    if known.format != "json":
+        print(LEGEND)
+
+
+def audit(arguments: Sequence[str]) -> None:
+    """what shortcuts would score at each depth of a task"""
+    parser = Parser(prog="run_benchmarks.py audit", allow_abbrev=False)
+    parser.add_argument("tasks", metavar="TASK", nargs="*", help="default all, or those of --plugin")
+    parser.add_argument("--depths", help="comma-separated (default each task's test depths)")
+    parser.add_argument("--count", type=int, default=1000, help="questions a depth (default 1000)")
+    add_seed(parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the rows as JSON lines")
+    add_format(parser)
+    add_plugins(parser)
+    known = parser.parse_args(list(arguments))
+    at_least(known, seed=0, count=1)
+    from evaluate.show import rows as shown
+    from tasks.files import refuse_taken, write_new
+
+    shown.check_format(known.format)
+    if known.out:
+        refuse_taken(known.out)
+    own = plugin.load(known.plugin)
+    wanted = [name for words in known.tasks for name in names(words)] or own or list(TASKS)
+    tasks = [task_class(name)() for name in wanted]  # type: ignore[call-arg]
+    depths = {task.name: whole_numbers("depths", known.depths) if known.depths else task.test_depths for task in tasks}
+    for task in tasks:
+        for depth in depths[task.name]:
+            task.check_depth(depth)
+    try:
+        from evaluate.study.audit import audit as rows_of
+    except ModuleNotFoundError as error:
+        raise UserError(f"audit needs the module {error.name}: python -m pip install -r requirements.txt") from None
+    from tqdm import tqdm
+
+    cells = tqdm([(task, depth) for task in tasks for depth in depths[task.name]], disable=None, leave=False)
+    rows = [row for task, depth in cells for row in rows_of(task, [depth], known.count, known.seed)]
+    if known.out:
+        write_new(known.out, "".join(json.dumps(row) + "\n" for row in rows))
+    print(shown.formatted(rows, ("task", "depth", "shortcut", "score", "chance"), known.format))
+    if known.format != "json":
+        print(shown.verdict(rows))
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "run": run,
+    "list": list_,
+    "table": table,
+    "show": show,
+    "new-task": new_task,
+    "export": export,
+    "bench": bench,
+    "audit": audit,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -160,7 +344,7 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] in (["-h"], ["--help"]):
         print("usage: python run_benchmarks.py [VERB] [OPTIONS], VERB --help for its options\n")
         for name, command in COMMANDS.items():
-            print(f"  {name:8} {command.__doc__}" + (" (the default)" if name == "run" else ""))
+            print(f"  {name:9}{command.__doc__}" + (" (the default)" if name == "run" else ""))
         return 0
     try:
         if verb not in COMMANDS:

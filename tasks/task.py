@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
 from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 NOT_ASKED = -100  # the target where nothing is asked: torch's cross_entropy passes over it by default
 
@@ -146,6 +149,13 @@ class Task(ABC):
         if depth <= self.train_depths[-1]:
             return "train"
         return "selection" if depth <= self.selection_depths[-1] else "test"
+
+    def graph(self, tokens: np.ndarray) -> nx.Graph | None:
+        """The graph that one row (length,) is about, for `show --png`; None where there is none.
+
+        An edge's attribute `label` is written beside it; edges and nodes with `asked=True` are drawn in another colour.
+        """
+        return None
 
 
 def stream(seed: int, split: int, depth: int, block: int) -> np.random.Generator:

@@ -12,7 +12,7 @@ import torch
 
 from evaluate.records import run_id
 from model import MODELS, ConfigError, ModelConfig, check_loops
-from tasks import Task, UserError, task_class, unknown
+from tasks import Task, UserError, plugin, task_class, unknown
 
 OPTIMIZERS = ("muon", "adamw")
 
@@ -102,9 +102,11 @@ class Experiment:
             raise UserError(f"evaluate.seed is {evaluate.seed}: allowed is 0 to {2**31 - 1}")
 
     def to_json(self) -> dict[str, Any]:
-        """The whole experiment as plain JSON data, the task by its name, version and sizes."""
+        """The whole experiment as plain JSON data, the task by its name, version and sizes, and a plugin's code."""
         plain = dataclasses.asdict(self)
-        plain["task"] = {"name": self.task.name, "version": self.task.version, **plain["task"]}
+        origin = plugin.origin(self.task)
+        kept = {"name": self.task.name, "version": self.task.version, **({"plugin": origin} if origin else {})}
+        plain["task"] = {**kept, **plain["task"]}
         return typing.cast(dict[str, Any], json.loads(json.dumps(plain)))
 
     @property
@@ -120,7 +122,7 @@ class Experiment:
 
 def from_json(plain: dict[str, Any]) -> Experiment:
     """The experiment of a run's record."""
-    sizes = {k: v for k, v in plain["task"].items() if k not in ("name", "version")}
+    sizes = {k: v for k, v in plain["task"].items() if k not in ("name", "version", "plugin")}
     cls = task_class(plain["task"]["name"])
     return Experiment(
         task=_fill(cls, sizes),

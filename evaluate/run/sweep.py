@@ -24,7 +24,7 @@ from evaluate.records import Cell, Records, Run, Writer
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import asked_together, evaluate
 from evaluate.run.train import train
-from tasks import UserError
+from tasks import UserError, plugin
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine) -> None
     stop = threading.Event()
     listener = threading.Thread(target=write_lines, args=(writer, lines, stop))
     listener.start()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=(slots(context, workers), context.RLock()))
+    given = (slots(context, workers), context.RLock(), plugin.sources())
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=given)
     try:
         futures: dict[Future[str], Experiment] = {
             pool.submit(carry_out, e, folder, device, machine.threads, machine.batch, lines): e for e in todo
@@ -130,9 +131,10 @@ def slots(context: Any, workers: int) -> Any:
 _slot = 0
 
 
-def start_worker(numbers: Any, lock: Any) -> None:
-    """In each new process: take a line of the terminal for its progress bar."""
+def start_worker(numbers: Any, lock: Any, plugins: list[plugin.Source]) -> None:
+    """In each new process: load the plugins, before any task of theirs arrives; take a line for the progress bar."""
     global _slot
+    plugin.restore(plugins)
     _slot = numbers.get()
     tqdm.set_lock(lock)
 

@@ -77,6 +77,18 @@ class KhopFacts(Task):
         )
         return graph
 
+    def graph(self, tokens: np.ndarray) -> nx.MultiDiGraph:
+        """The facts that the row's path uses, each numbered by its hops."""
+        words = [self.vocabulary[t] for t in tokens.tolist()]
+        here, hops = words[0], nx.MultiDiGraph()
+        hops.add_node(here, asked=True)
+        for hop, relation in enumerate(words[1:], 1):
+            there = next(y for _, y, key in self._graph.out_edges(here, keys=True) if key == relation)
+            edge = hops.get_edge_data(here, there, relation)
+            hops.add_edge(here, there, relation, label=f"{edge['label']},{hop}" if edge else f"{relation}: {hop}")
+            here = there
+        return hops
+
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]
         here, steps = words[0], 0

@@ -1,0 +1,93 @@
+"""Examples of a task: as text with answers and the oracle's steps, as a drawing, as JSON lines for use elsewhere."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks import NOT_ASKED, SPLITS, Task, UserError, draw
+from tasks.files import write_new
+
+WIDTH = 100  # characters of a line of examples
+
+
+def as_text(task: Task, tokens: np.ndarray, targets: np.ndarray) -> str:
+    """One row in words: tokens, the answer below each asked position, and the steps that the oracle took to it."""
+    words, steps = task.vocabulary, task.solve(tokens).depths
+    columns = [
+        (words[token], "." if target == NOT_ASKED else words[target], "." if target == NOT_ASKED else str(step))
+        for token, target, step in zip(tokens.tolist(), targets.tolist(), steps.tolist(), strict=True)
+    ]
+    lines: list[str] = []
+    block: list[list[str]] = [["tokens"], ["answer"], ["steps "]]
+    used = len("tokens")
+    for column in columns:
+        wide = max(map(len, column))
+        if used + 1 + wide > WIDTH and len(block[0]) > 1:
+            lines += [" ".join(line) for line in block] + [""]
+            block, used = [["tokens"], ["answer"], ["steps "]], len("tokens")
+        for line, word in zip(block, column, strict=True):
+            line.append(word.rjust(wide))
+        used += 1 + wide
+    return "\n".join([*lines, *(" ".join(line) for line in block)])
+
+
+def draw_graph(task: Task, tokens: np.ndarray, path: Path, title: str) -> None:
+    """The row's graph as a PNG; an error where the task has none."""
+    graph = task.graph(tokens)
+    if graph is None:
+        raise UserError(f"{task.name} has no graph to draw: leave out --png")
+    import networkx as nx
+    from matplotlib.figure import Figure
+
+    side = min(14.0, 4.0 + 0.12 * len(graph))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    layout = nx.kamada_kawai_layout if nx.is_connected(nx.Graph(graph)) else nx.spring_layout
+    place = layout(nx.Graph(graph)) if layout is nx.kamada_kawai_layout else layout(nx.Graph(graph), seed=0, k=0.5)
+    colours = ["#f4a261" if asked else "#dce6f2" for _, asked in graph.nodes(data="asked")]
+    nx.draw_networkx_nodes(graph, place, ax=axes, node_color=colours, edgecolors="#40516b", node_size=520)
+    nx.draw_networkx_labels(graph, place, ax=axes, font_size=8)
+    bend = [f"arc3,rad={0.15 + 0.15 * i}" for i in range(4)]  # parallel edges stand apart
+    edges = list(graph.edges(keys=True)) if graph.is_multigraph() else list(graph.edges())
+    asked = [graph.edges[edge].get("asked", False) for edge in edges]
+    if graph.is_directed():
+        nx.draw_networkx_edges(
+            graph, place, edges, ax=axes, node_size=520, connectionstyle=bend if graph.is_multigraph() else bend[0],
+            edge_color=["#e76f51" if a else "#40516b" for a in asked],
+        )  # fmt: skip
+    else:
+        nx.draw_networkx_edges(graph, place, edges, ax=axes, edge_color=["#e76f51" if a else "#40516b" for a in asked])
+    labels = {edge: graph.edges[edge]["label"] for edge in edges if "label" in graph.edges[edge]}
+    if labels:
+        curved = {"connectionstyle": bend if graph.is_multigraph() else bend[0]} if graph.is_directed() else {}
+        nx.draw_networkx_edge_labels(graph, place, labels, ax=axes, font_size=7, **curved)
+    axes.set_title(title, fontsize=9)
+    axes.axis("off")
+    held = io.BytesIO()
+    figure.savefig(held, format="png", dpi=120)
+    write_new(path, held.getvalue())
+
+
+def lines(task: Task, depths: Sequence[int], split: str, seed: int, count: int) -> Iterator[str]:
+    """One JSON line an example; answers and depths by the position, from 0, at which they are asked."""
+    words = task.vocabulary
+    for depth in depths:
+        batch = draw(task, seed, SPLITS[split], depth, 0, count)
+        for tokens, targets, steps in zip(*(array.tolist() for array in batch), strict=True):
+            asked = [place for place, target in enumerate(targets) if target != NOT_ASKED]
+            line = {
+                "task": task.name,
+                "version": task.version,
+                "split": split,
+                "seed": seed,
+                "depth": depth,
+                "tokens": " ".join(words[token] for token in tokens),
+                "answers": {str(place): words[targets[place]] for place in asked},
+                "depths": {str(place): steps[place] for place in asked},
+            }
+            yield json.dumps(line)

@@ -1,0 +1,170 @@
+"""The verbs that help to make a task: show, export, bench, audit."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+
+import run_benchmarks
+from evaluate.show import rows as shown_rows
+from evaluate.show.example import as_text, lines
+from evaluate.study.bench import bench_tasks
+from tasks import NOT_ASKED, TASKS, TEST, TRAIN, draw
+
+
+def run(*words: object) -> int:
+    return run_benchmarks.main([str(word) for word in words])
+
+
+def test_show_prints_tokens_answers_and_the_oracles_steps(capsys):
+    assert run("show", "mod_chain", "--depth", 3, "--seed", 1, "--count", 2) == 0
+    out = capsys.readouterr().out
+    batch = draw(TASKS["mod_chain"](), 1, TRAIN, 3, 0, 2)
+    words = TASKS["mod_chain"]().vocabulary
+    blocks = out.split("\n\n")[1:]
+    assert len(blocks) == 2
+    for block, tokens, targets in zip(blocks, batch.tokens, batch.targets, strict=True):
+        tokens_line, answer_line, steps_line = (line.split()[1:] for line in block.splitlines())
+        assert tokens_line == [words[t] for t in tokens]
+        assert answer_line == ["." if t == NOT_ASKED else words[t] for t in targets]
+        assert steps_line == [".", "1", "2", "3"]
+    assert run("show", "khop_facts", "--depth", 2, "--task.entities", 5) == 0
+
+
+def test_a_long_row_is_broken_into_lines_that_fit():
+    task = TASKS["khop_facts"]()
+    batch = draw(task, 0, TRAIN, 80, 0, 1)
+    text = as_text(task, batch.tokens[0], batch.targets[0])
+    assert max(map(len, text.splitlines())) <= 100
+    tokens = " ".join(line.removeprefix("tokens") for line in text.splitlines() if line.startswith("tokens"))
+    assert tokens.split() == [task.vocabulary[t] for t in batch.tokens[0]]
+
+
+def test_a_graph_is_drawn_where_there_is_one(tmp_path, capsys):
+    graph = TASKS["khop_facts"]().graph(np.array([3, 40, 41, 42]))
+    assert graph.number_of_edges() == 3 and graph.nodes["e3"]["asked"]
+    png = tmp_path / "graph.png"
+    assert run("show", "khop_facts", "--depth", 8, "--png", png) == 0
+    assert png.read_bytes().startswith(b"\x89PNG") and png.stat().st_size > 5000
+    capsys.readouterr()
+    assert run("show", "khop_facts", "--depth", 8, "--png", png) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert run("show", "mod_chain", "--depth", 8, "--png", tmp_path / "none.png") == 2
+    told = capsys.readouterr()
+    assert "mod_chain has no graph to draw" in told.err and told.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["graph.png"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_an_export_read_back_is_answered_by_the_oracle(name):
+    task = TASKS[name]()
+    index = {word: number for number, word in enumerate(task.vocabulary)}
+    depths = [task.train_depths[0], task.test_depths[0]]
+    found = [json.loads(line) for line in lines(task, depths, "test", 7, 5)]
+    assert [line["depth"] for line in found] == [depths[0]] * 5 + [depths[1]] * 5
+    for line in found:
+        answers = task.solve(np.array([index[word] for word in line["tokens"].split(" ")]))
+        assert line["answers"] and max(line["depths"].values()) == line["depth"]
+        for place, word in line["answers"].items():
+            assert task.vocabulary[answers.targets[int(place)]] == word
+            assert answers.depths[int(place)] == line["depths"][place]
+
+
+def test_export_writes_a_whole_new_file_of_the_split_asked_for(tmp_path, capsys):
+    out = tmp_path / "test.jsonl"
+    assert run("export", "mod_chain", "--out", out, "--depths", "2,4", "--count", 3, "--seed", 5) == 0
+    assert "6 examples of mod_chain, depths 2, 4, test split" in capsys.readouterr().out
+    batch = draw(TASKS["mod_chain"](), 5, TEST, 2, 0, 3)
+    first = json.loads(out.read_text().splitlines()[0])
+    assert first["tokens"].split(" ") == [TASKS["mod_chain"]().vocabulary[t] for t in batch.tokens[0]]
+    before = out.read_bytes()
+    assert run("export", "mod_chain", "--out", out) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert out.read_bytes() == before and list(tmp_path.iterdir()) == [out]
+
+
+def test_bench_measures_every_task_at_both_ends(monkeypatch, capsys):
+    rows = bench_tasks([TASKS["mod_chain"](), TASKS["khop_facts"]()], seconds=0.05)
+    assert [(row["task"], row["band"], row["depth"]) for row in rows] == [
+        ("mod_chain", "train", 5), ("mod_chain", "test", 80), ("khop_facts", "train", 5), ("khop_facts", "test", 80),
+    ]  # fmt: skip
+    assert all(row["sampled"] > row["drawn"] > 200_000 for row in rows), "the speed that is asked of every task"
+    assert run("bench", "--tasks", "mod_chain", "--format", "json") == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+    assert run("bench", "--tasks", "mod_chain", "--format", "github") == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("|---")
+
+
+@pytest.fixture
+def audited(monkeypatch):
+    """An audit that is quick: two shortcuts, of which one scores far too much at depth 12."""
+
+    def audit(task: Any, depths: list[int], count: int, seed: int) -> list[dict[str, Any]]:
+        scores = {depth: {"majority": 0.1, "facts": 0.3 if depth == 12 else 0.12} for depth in depths}
+        return [
+            {"task": task.name, "depth": depth, "shortcut": name, "score": score, "chance": 0.1, "count": count}
+            for depth, found in scores.items()
+            for name, score in found.items()
+        ]
+
+    module = types.ModuleType("evaluate.study.audit")
+    module.audit = audit  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "evaluate.study.audit", module)
+
+
+def test_audit_prints_a_table_and_writes_its_rows(audited, tmp_path, capsys):
+    out = tmp_path / "audit.jsonl"
+    assert run("audit", "mod_chain", "--depths", "10,12", "--count", 50, "--out", out) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[0].split() == ["task", "depth", "shortcut", "score", "chance"]
+    assert "1 of 4 rows are more than 5 points above chance; the furthest: facts on mod_chain at depth 12, +20" in text
+    written = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(written) == 4 and written[0]["count"] == 50
+    assert run("audit", "mod_chain", "--depths", "10", "--format", "json") == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+    assert run("audit", "mod_chain", "--depths", "10") == 0
+    assert "no shortcut is more than 5 points above chance" in capsys.readouterr().out
+    assert run("audit", "mod_chain", "--out", out) == 2
+
+
+def test_a_missing_figure_is_empty_and_never_zero():
+    table = shown_rows.formatted([{"a": 1, "b": 0.5}, {"a": 2}], ("a", "b"), "plain")
+    assert table.splitlines()[2].strip() == "2"
+
+
+WRONG = [
+    (["show", "mod_chian", "--depth", "2"], "unknown task 'mod_chian': did you mean 'mod_chain'?"),
+    (["show", "mod_chain"], "required: --depth"),
+    (["show", "mod_chain", "--depth", "0"], "mod_chain has no depth 0: allowed are depths of 1 or more"),
+    (["show", "mod_chain", "--depth", "2", "--seed", "-1"], "--seed is -1: allowed is 0 or more"),
+    (["show", "mod_chain", "--depth", "2", "--count", "0"], "--count is 0: allowed is 1 or more"),
+    (["show", "mod_chain", "--depth", "2", "--task.modulo", "3"], "unknown field 'task.modulo': did you mean"),
+    (["show", "mod_chain", "--depth", "2", "--train.steps", "3"], "unknown option --train.steps"),
+    (["show", "mod_chain", "--depth", "2", "--plugin", "none.py"], "no plugin file"),
+    (["export", "mod_chain"], "required: --out"),
+    (["export", "mod_chain", "--out", "no/such/x.jsonl"], "no folder 'no/such'"),
+    (["export", "mod_chain", "--out", "x.jsonl", "--split", "tset"], "unknown split 'tset': did you mean 'test'?"),
+    (["export", "mod_chain", "--out", "x.jsonl", "--depths", "a"], "--depths is 'a': allowed are whole numbers"),
+    (["export", "mod_chain", "--out", "x.jsonl", "--depths", "0"], "has no depth 0"),
+    (["new-task", "mod_chain"], "the name 'mod_chain' is already taken"),
+    (["new-task", "2fast"], "a task cannot be called '2fast'"),
+    (["new-task", "mine", "--out", "no/mine.py"], "no folder 'no'"),
+    (["bench", "--what", "models"], "unknown bench 'models'"),
+    (["bench", "--format", "githbu"], "unknown format 'githbu': did you mean 'github'?"),
+    (["audit", "mod_chian"], "unknown task 'mod_chian': did you mean 'mod_chain'?"),
+    (["audit", "mod_chain", "--depths", "0"], "has no depth 0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments,says", WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_a_mistake_is_told_in_one_line(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_benchmarks.main(arguments) == 2
+    told = capsys.readouterr()
+    assert says in told.err and told.err.count("\n") == 1 and told.out == ""
+    assert not list(tmp_path.iterdir())

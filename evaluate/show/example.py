@@ -28,12 +28,18 @@ def as_text(task: Task, tokens: np.ndarray, targets: np.ndarray) -> str:
     for column in columns:
         wide = max(map(len, column))
         if used + 1 + wide > WIDTH and len(block[0]) > 1:
-            lines += [" ".join(line) for line in block] + [""]
+            lines += [*_joined(block), ""]
             block, used = [["tokens"], ["answer"], ["steps "]], len("tokens")
         for line, word in zip(block, column, strict=True):
             line.append(word.rjust(wide))
         used += 1 + wide
-    return "\n".join([*lines, *(" ".join(line) for line in block)])
+    return "\n".join([*lines, *_joined(block)])
+
+
+def _joined(block: list[list[str]]) -> list[str]:
+    """The block's lines; where it asks nothing, its tokens alone."""
+    asks = any(word != "." for word in block[1][1:])
+    return [" ".join(line) for line in (block if asks else block[:1])]
 
 
 def draw_graph(task: Task, tokens: np.ndarray, path: Path, title: str) -> None:

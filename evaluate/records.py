@@ -21,6 +21,9 @@ from tasks.errors import UserError
 
 SCHEMA_VERSION = 1
 
+AUDIT = Path(__file__).parent.parent / "results" / "reference" / "audit.jsonl"
+"""What `audit --out` wrote for the tasks of the suite."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -106,6 +109,22 @@ def read(folder: Path) -> Records:
     if not records.runs:
         raise UserError(f"{str(folder)!r} holds no finished run: give a folder that `run` has written")
     return records
+
+
+def shortcuts(path: Path = AUDIT) -> dict[str, float]:
+    """The best audited shortcut's accuracy, by `audited_as` a task, its sizes and a depth."""
+    best: dict[str, float] = {}
+    if path.exists():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(text)
+            key = audited_as(row["task"], row["task_version"], row["sizes"], row["depth"])
+            best[key] = max(best.get(key, 0.0), row["score"])
+    return best
+
+
+def audited_as(task: str, version: int, sizes: dict[str, Any], depth: int) -> str:
+    """What an audit is of. Other sizes are other questions, and want an audit of their own."""
+    return json.dumps([task, version, sizes, depth], sort_keys=True)
 
 
 class Writer:

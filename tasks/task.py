@@ -7,7 +7,7 @@ It knows nothing of models: numpy in, numpy out.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
@@ -119,6 +119,12 @@ class Task(ABC):
     def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray | None:
         """The answers (length,), read at the deepest question, of an oracle that sees only the last `steps` steps."""
         return None
+
+    @property
+    def sizes(self) -> dict[str, object]:
+        """All fields but the bands: what a question of a given depth depends on."""
+        bands = ("train_depths", "selection_depths", "test_depths")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in bands}
 
     def check_depth(self, depth: int) -> None:
         """Refuse a depth that this task cannot have, naming those that it can."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from evaluate.records import Cell, Records, Run, Writer, read, run_id
+from evaluate.records import Cell, Records, Run, Writer, audited_as, read, run_id, shortcuts
 from evaluate.show import tables
 from tasks import UserError
 
@@ -90,3 +90,28 @@ def test_pandas_reads_them_as_the_readme_says(tmp_path):
     cells = pd.read_json(written(tmp_path) / "cells.jsonl", lines=True)
     best = cells.groupby(["task", "model", "depth"]).apply(lambda c: (c.correct / c["count"]).max())
     assert json.loads(best.to_json(orient="values")) == [0.8]
+
+
+def test_the_best_audited_shortcut_is_found_by_task_sizes_and_depth(tmp_path):
+    row = {"task": "t", "task_version": 1, "sizes": {"n": 4}, "depth": 8, "shortcut": "majority", "score": 0.3}
+    rows = [row, {**row, "shortcut": "shallow", "score": 0.4}, {**row, "depth": 9, "score": 0.5}]
+    path = tmp_path / "audit.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    assert shortcuts(path) == {audited_as("t", 1, {"n": 4}, 8): 0.4, audited_as("t", 1, {"n": 4}, 9): 0.5}
+    assert audited_as("t", 1, {"n": 5}, 8) not in shortcuts(path) and shortcuts(tmp_path / "none") == {}
+
+
+def test_accuracy_is_corrected_for_the_better_of_chance_and_shortcut():
+    cells = [asdict(replace(CELL, shortcut=0.5, correct=40)), asdict(replace(CELL, depth=20, correct=5))]
+    assert tables.corrected(cells, "4") == (
+        "without the best shortcut, by depth, 10: 60.0 (shortcut 50.0), 20: 0.0 (shortcut 10.0)"
+    )
+
+
+def test_headline_names_the_fewest_loops_that_reach_deepest():
+    def cell(depth, loops, correct):
+        return asdict(replace(CELL, depth=depth, loops=loops, correct=correct))
+
+    cells = [cell(d, n, 50 if n >= d else 0) for d in (10, 20) for n in (8, 16, 32, 64)]
+    assert tables.best_column(cells) == "32"
+    assert tables.headline(cells, 5).startswith("depth95 20 (4x) at 32 loops\nat depth 20 at 32 loops: 92.9% to 100.0%")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from evaluate.records import Cell
+from evaluate.records import Cell, audited_as, shortcuts
 from evaluate.run.experiment import Experiment
 from model import RDT
 from model.halting import Halting
@@ -87,6 +87,7 @@ def evaluate(
     rows = questions(task, group[-1], settings.count, settings.seed)
     tokens, targets, depths = (torch.from_numpy(array).to(device) for array in rows)
     places = {depth: depths == depth for depth in group}
+    audited = shortcuts()
     correct: dict[tuple[int, str, int | None], int] = defaultdict(int)
     used: dict[tuple[int, str, int | None], float] = defaultdict(float)
     for start in range(0, len(tokens), batch):
@@ -116,7 +117,7 @@ def evaluate(
                     count=count,
                     correct=number,
                     chance=task.chance,
-                    shortcut=None,
+                    shortcut=audited.get(audited_as(task.name, task.version, task.sizes, depth)),
                     mean_loops=mean,
                     eval_flops=flops.at(mean),
                 )

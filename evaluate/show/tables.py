@@ -95,6 +95,18 @@ def extrapolation_table(cells: list[dict[str, Any]], style: str = "simple") -> s
     return tabulate(rows, headers, tablefmt=style, disable_numparse=True, stralign="right")
 
 
+def corrected(cells: list[dict[str, Any]], name: str) -> str:
+    """Accuracy in one column with guessing taken out, (a - s) / (1 - s) for the best audited shortcut or chance s."""
+    sums = pooled(cells)
+    floors = {cell["depth"]: max(cell["chance"], cell["shortcut"] or 0.0) for cell in cells}
+    parts = []
+    for depth, floor in sorted(floors.items()):
+        if (depth, name) in sums and any(c["depth"] == depth and c["band"] == "test" for c in cells):
+            correct, count = sums[depth, name]
+            parts.append(f"{depth}: {100 * (correct / count - floor) / (1 - floor):.1f} (shortcut {100 * floor:.1f})")
+    return "without the best shortcut, by depth, " + ", ".join(parts)
+
+
 def mean_loops(cells: list[dict[str, Any]]) -> dict[tuple[int, str], float]:
     """Loops used on average over all questions and seeds, for each (depth, rule that stops by itself)."""
     sums: dict[tuple[int, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
@@ -106,26 +118,35 @@ def mean_loops(cells: list[dict[str, Any]]) -> dict[tuple[int, str], float]:
     return {key: total / count for key, (total, count) in sums.items()}
 
 
+def reach(cells: list[dict[str, Any]]) -> dict[str, int]:
+    """depth95 of each column."""
+    sums = pooled(cells)
+    return {
+        name: depth95({depth: right / count for (depth, of), (right, count) in sums.items() if of == name})
+        for name in columns_of(cells)
+    }
+
+
+def best_column(cells: list[dict[str, Any]]) -> str:
+    """The number of loops that reaches deepest, the fewest of equals; or the only column of a model without loops."""
+    reached = reach(cells)
+    fixed = [name for name in reached if name.isdigit()] or list(reached)
+    return max(fixed, key=lambda name: (reached[name], -fixed.index(name)))
+
+
 def headline(cells: list[dict[str, Any]], train_max_depth: int) -> str:
     """depth95 under each rule that could be deployed, and how many times the training depth that is."""
-    sums = pooled(cells)
-    tested = sorted({depth for depth, _ in sums})
-    best_column, best = "", -1
-    parts = []
-    for name in columns_of(cells):
-        accuracy = {depth: sums[depth, name][0] / sums[depth, name][1] for depth in tested if (depth, name) in sums}
-        reached = depth95(accuracy)
-        if not name.isdigit():
-            rule = "without loops" if name == "none" else f"stopping by {name}"
-            parts.append(f"depth95 {reached} ({reached / train_max_depth:g}x) {rule}")
-        elif reached > best:
-            best_column, best = name, reached
-    if best_column:
-        parts.insert(0, f"depth95 {best} ({best / train_max_depth:g}x) at {best_column} loops")
-    deepest = tested[-1]
-    name = best_column or columns_of(cells)[0]
-    low, high = wilson(*sums[deepest, name])
-    return "; ".join(parts) + f". At depth {deepest}: {low:.1%} to {high:.1%} (95% interval)"
+    reached, best, sums = reach(cells), best_column(cells), pooled(cells)
+    rules = {"none": "without loops", best: f"at {best} loops"} if best.isdigit() else {"none": "without loops"}
+    rules |= {name: f"stopping by {name}" for name in reached if not name.isdigit() and name != "none"}
+    parts = [
+        f"depth95 {reached[name]} ({reached[name] / train_max_depth:g}x) {rules[name]}"
+        for name in sorted(rules, key=lambda name: name != best)
+        if name in reached
+    ]
+    deepest = max(cell["depth"] for cell in cells)
+    low, high = wilson(*sums[deepest, best])
+    return "; ".join(parts) + f"\nat depth {deepest} {rules[best]}: {low:.1%} to {high:.1%} (95% interval)"
 
 
 def show(records: Records) -> str:
@@ -135,6 +156,6 @@ def show(records: Records) -> str:
         parts.append(about(records, task, model))
         if cells:
             top = next(r for r in records.runs.values() if (r["task"], r["model"]) == (task, model))["train_max_depth"]
-            parts += [extrapolation_table(cells), LEGEND, headline(cells, top)]
+            parts += [extrapolation_table(cells), LEGEND, headline(cells, top), corrected(cells, best_column(cells))]
         parts.append("")
     return "\n".join(parts).rstrip()

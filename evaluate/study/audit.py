@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -33,12 +34,12 @@ LAST_STEPS = 3  # "the last few": as deep as the shallowest default training ban
 NEAR = 8  # positions before the asked one that a learner sees by their distance to it
 LEARN = 4  # a learner trains on so many times the rows that it is tested on
 
-Row = dict[str, str | int | float]
+Row = dict[str, Any]
 Questions = tuple[np.ndarray, np.ndarray, np.ndarray]  # tokens (count, length), asked place (count,), answer (count,)
 
 
 def audit(task: Task, depths: Iterable[int], count: int = 1000, seed: int = 0) -> list[Row]:
-    """One row for each depth and shortcut that applies: task, depth, shortcut, correct, count, score, chance."""
+    """One row for each depth and shortcut that applies: task, version, sizes, depth, shortcut, score, chance ..."""
     rows: list[Row] = []
     for depth in depths:
         with threadpool_limits(1):  # on a busy machine the learners' threads would only wait for each other
@@ -48,6 +49,8 @@ def audit(task: Task, depths: Iterable[int], count: int = 1000, seed: int = 0) -
             rows.append(
                 {
                     "task": task.name,
+                    "task_version": task.version,
+                    "sizes": task.sizes,
                     "depth": depth,
                     "shortcut": shortcut,
                     "correct": correct,

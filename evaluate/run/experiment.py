@@ -21,7 +21,7 @@ OPTIMIZERS = ("muon", "adamw")
 class Train:
     """How a model is trained. The same for every model of a comparison."""
 
-    steps: int = 750
+    steps: int = 900
     batch: int = 128  # rows a step
     optimizer: str = "muon"  # for the matrices inside Blocks; AdamW takes the rest, or all
     learning_rate: float = 6e-3  # AdamW's

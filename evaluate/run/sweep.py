@@ -162,9 +162,7 @@ def carry_out(experiment: Experiment, folder: Path, device: str, threads: int, b
     torch.set_num_threads(threads)
     where = torch.device(device)
     torch.manual_seed(experiment.seed)
-    net = models.build(
-        experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops
-    )
+    net = models.build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
     saved = folder / "checkpoints" / f"{experiment.run}.safetensors"
     bar = tqdm(total=experiment.train.steps, desc=label(experiment), position=_slot, leave=False, disable=None)
 

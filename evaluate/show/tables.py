@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from typing import Any
 
@@ -65,7 +66,7 @@ def about(records: Records, task: str, model: str) -> str:
         + f"; seeds {', '.join(str(s) for s in sorted(r['seed'] for r in runs))}"
         + (f"; no answers from seeds {', '.join(failed)} (diverged)" if failed else ""),
     ]
-    return "\n".join(lines)
+    return "\n".join(textwrap.fill(line, 80) for line in lines)
 
 
 MARKS = {"train": "*", "selection": "+", "test": ""}
@@ -103,8 +104,10 @@ def corrected(cells: list[dict[str, Any]], name: str) -> str:
     for depth, floor in sorted(floors.items()):
         if (depth, name) in sums and any(c["depth"] == depth and c["band"] == "test" for c in cells):
             correct, count = sums[depth, name]
-            parts.append(f"{depth}: {100 * (correct / count - floor) / (1 - floor):.1f} (shortcut {100 * floor:.1f})")
-    return "without the best shortcut, by depth, " + ", ".join(parts)
+            parts.append(f"depth\u00a0{depth}\u00a0{100 * (correct / count - floor) / (1 - floor):.1f}")
+    worst = max(floors.values())
+    text = f"with guessing and the best audited shortcut (at most {worst:.1%}) taken out: " + ", ".join(parts)
+    return textwrap.fill(text, 80).replace("\u00a0", " ")
 
 
 def mean_loops(cells: list[dict[str, Any]]) -> dict[tuple[int, str], float]:

@@ -6,11 +6,15 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasks import NOT_ASKED, SPLITS, Task, UserError, draw
 from tasks.files import write_new
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 WIDTH = 100  # characters of a line of examples
 
@@ -53,8 +57,7 @@ def draw_graph(task: Task, tokens: np.ndarray, path: Path, title: str) -> None:
     side = min(14.0, 4.0 + 0.12 * len(graph))
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
-    layout = nx.kamada_kawai_layout if nx.is_connected(nx.Graph(graph)) else nx.spring_layout
-    place = layout(nx.Graph(graph)) if layout is nx.kamada_kawai_layout else layout(nx.Graph(graph), seed=0, k=0.5)
+    place = places(graph)
     colours = ["#f4a261" if asked else "#dce6f2" for _, asked in graph.nodes(data="asked")]
     nx.draw_networkx_nodes(graph, place, ax=axes, node_color=colours, edgecolors="#40516b", node_size=520)
     nx.draw_networkx_labels(graph, place, ax=axes, font_size=8)
@@ -77,6 +80,27 @@ def draw_graph(task: Task, tokens: np.ndarray, path: Path, title: str) -> None:
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=120)
     write_new(path, held.getvalue())
+
+
+ROW = 8  # nodes of a chain that are drawn side by side
+
+
+def places(graph: nx.Graph) -> dict[str, tuple[float, float]]:
+    """Where the nodes stand: chains in rows, to and fro; anything else by networkx's own layout."""
+    import networkx as nx
+
+    plain = nx.Graph(graph)
+    if not graph.is_directed() or max(dict(plain.degree).values(), default=0) > 2:
+        return dict(nx.kamada_kawai_layout(plain))
+    stand: dict[str, tuple[float, float]] = {}
+    row = 0
+    for part in sorted(nx.connected_components(plain), key=len, reverse=True):
+        first = next((node for node in graph if node in part and graph.in_degree(node) == 0), next(iter(part)))
+        for i, node in enumerate(nx.dfs_preorder_nodes(graph, first)):
+            line, step = divmod(i, ROW)
+            stand[node] = (float(step if line % 2 == 0 else ROW - 1 - step), -float(row + line))
+        row += -(-len(part) // ROW)
+    return stand
 
 
 def lines(task: Task, depths: Sequence[int], split: str, seed: int, count: int) -> Iterator[str]:

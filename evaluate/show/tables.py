@@ -6,12 +6,14 @@ import textwrap
 from collections import defaultdict
 from typing import Any
 
+import tabulate as tabulate_module
 from tabulate import tabulate
 
 from evaluate.metrics import depth95, wilson
 from evaluate.records import Records
 
 MISSING = "-"
+tabulate_module.MIN_PADDING = 0  # a table of ten loop counts must fit a terminal of eighty columns
 
 
 def grids(records: Records) -> dict[tuple[str, str], list[dict[str, Any]]]:

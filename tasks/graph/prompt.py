@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import networkx as nx
 import numpy as np
+
+from tasks.task import Task
 
 
 def draw_names(rng: np.random.Generator, count: int, wanted: int, names: int) -> np.ndarray:
@@ -42,3 +45,15 @@ def query_depths(rng: np.random.Generator, count: int, queries: int, depth: int)
 def cut(words: list[str], width: int) -> Iterator[list[str]]:
     """The words in pieces of `width`: facts when an oracle reads them back."""
     return (words[i : i + width] for i in range(0, len(words), width))
+
+
+def drawn(task: Task, tokens: np.ndarray, width: int) -> nx.DiGraph:
+    """The graph that a row states, for `show --png`: the nodes that it asks about marked, relations as labels."""
+    words = [task.vocabulary[t] for t in tokens.tolist()]
+    graph = nx.DiGraph()
+    for x, *relation, y in cut(words[: task.facts_length], width):
+        graph.add_edge(x, y, label=" ".join(relation))
+    for word in words[task.facts_length :]:
+        if word in graph:
+            graph.nodes[word]["asked"] = True
+    return graph

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import cut, draw_names, query_depths, shuffle_facts, sort_facts
+from tasks.graph.prompt import cut, draw_names, drawn, query_depths, shuffle_facts, sort_facts
 from tasks.task import NOT_ASKED, Answers, Batch, Task
 
 
@@ -104,3 +104,6 @@ class Reachability(Task):
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
         return sort_facts(tokens, self.edges, 2, key=0)
+
+    def graph(self, tokens: np.ndarray) -> nx.DiGraph:
+        return drawn(self, tokens, 2)

@@ -11,7 +11,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import cut, draw_names, query_depths, shuffle_facts, sort_facts
+from tasks.graph.prompt import cut, draw_names, drawn, query_depths, shuffle_facts, sort_facts
 from tasks.groups import elements, product_table, then
 from tasks.task import NOT_ASKED, Answers, Batch, Task
 
@@ -116,3 +116,6 @@ class RelationComposition(Task):
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
         return sort_facts(tokens, self.edges, 3, key=0)
+
+    def graph(self, tokens: np.ndarray) -> nx.DiGraph:
+        return drawn(self, tokens, 3)

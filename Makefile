@@ -14,7 +14,7 @@ test: $(READY)
 
 $(READY): requirements.txt constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	$(VENV)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt -c constraints.txt
 	touch $(READY)
 
 clean:

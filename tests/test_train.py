@@ -38,7 +38,7 @@ def test_every_parameter_is_in_exactly_one_group(name, optimizer):
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(tmp_path, monkeypatch, optimizer):
-    experiment = tiny(optimizer=optimizer, steps=6)
+    experiment = tiny(optimizer=optimizer, steps=6, average=0.7)  # begins before the cut
     whole = built(experiment)
     train(whole, experiment, CPU)
     monkeypatch.setattr("evaluate.run.train.CHECK_EVERY", 3)
@@ -61,12 +61,25 @@ def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(tmp_path, monkeypatch, opti
         assert torch.equal(a, b), name
 
 
+def test_the_weights_of_the_last_steps_are_averaged(monkeypatch):
+    experiment = tiny(steps=4, average=0.5)  # of two steps: half of each
+    monkeypatch.setattr("evaluate.run.train.AVERAGE", 0.5)
+    model, seen = built(experiment), []
+    after = model.after_step
+    monkeypatch.setattr(model, "after_step", lambda: (after(), seen.append(model.head.weight.detach().clone())))
+    train(model, experiment, CPU)
+    assert torch.allclose(model.head.weight, (seen[2] + seen[3]) / 2) and not torch.equal(seen[2], seen[3])
+    last = built(experiment)
+    train(last, tiny(steps=4, average=0.0), CPU)
+    assert torch.equal(last.head.weight, seen[3])
+
+
 def test_another_runs_checkpoint_is_not_taken(tmp_path):
     model = built(tiny())
     made = optimizers(model, tiny().train)
-    checkpoint.save(tmp_path / "c.safetensors", "this", 3, 1.0, model, made)
-    assert checkpoint.load(tmp_path / "c.safetensors", "that", model, made) == (0, 0.0)
-    assert checkpoint.load(tmp_path / "c.safetensors", "this", model, made) == (3, 1.0)
+    checkpoint.save(tmp_path / "c.safetensors", "this", 3, 1.0, {"model": model}, made)
+    assert checkpoint.load(tmp_path / "c.safetensors", "that", {"model": model}, made) == (0, 0.0)
+    assert checkpoint.load(tmp_path / "c.safetensors", "this", {"model": model}, made) == (3, 1.0)
 
 
 def test_training_learns_and_moves_router_biases():

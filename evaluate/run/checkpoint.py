@@ -13,10 +13,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+Modules = dict[str, nn.Module]
+"""The modules of a training run, by the name under which they are saved."""
 
-def save(path: Path, run: str, step: int, seconds: float, model: nn.Module, optimizers: list[Optimizer]) -> None:
+
+def save(path: Path, run: str, step: int, seconds: float, modules: Modules, optimizers: list[Optimizer]) -> None:
     """Write all that the next step depends on: weights, buffers, optimisers, torch's random state, and the step."""
-    tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
     tensors["random"] = torch.get_rng_state()
     for i, optimizer in enumerate(optimizers):
         for j, state in optimizer.state_dict()["state"].items():
@@ -29,7 +34,7 @@ def save(path: Path, run: str, step: int, seconds: float, model: nn.Module, opti
     os.replace(scratch, path)
 
 
-def load(path: Path, run: str, model: nn.Module, optimizers: list[Optimizer]) -> tuple[int, float]:
+def load(path: Path, run: str, modules: Modules, optimizers: list[Optimizer]) -> tuple[int, float]:
     """Put the state of `path` back; returns steps done and seconds spent, (0, 0.0) where it holds none of this run."""
     if not path.exists():
         return 0, 0.0
@@ -41,7 +46,9 @@ def load(path: Path, run: str, model: nn.Module, optimizers: list[Optimizer]) ->
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError):
         return 0, 0.0
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    for name, module in modules.items():
+        start = f"{name}."
+        module.load_state_dict({k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)})
     for i, optimizer in enumerate(optimizers):
         state: dict[int, dict[str, Any]] = {}
         for key, value in tensors.items():

@@ -21,7 +21,7 @@ OPTIMIZERS = ("muon", "adamw")
 class Train:
     """How a model is trained. The same for every model of a comparison."""
 
-    steps: int = 900
+    steps: int = 750
     batch: int = 128  # rows a step
     optimizer: str = "muon"  # for the matrices inside Blocks; AdamW takes the rest, or all
     learning_rate: float = 6e-3  # AdamW's
@@ -29,6 +29,7 @@ class Train:
     weight_decay: float = 0.05
     warmup: int = 100  # steps over which the learning rates rise
     decay: float = 0.3  # last share of the steps, over which they fall to zero
+    average: float = 0.25  # last share of the steps, over which the weights are averaged
     clip: float = 1.0  # largest norm of the gradient
     shortest_horizon: int = 6  # loops in a training step are drawn for each row between these two
     longest_horizon: int = 18
@@ -89,13 +90,12 @@ class Experiment:
         for name in ("learning_rate", "matrix_learning_rate", "clip"):
             if not 0 < getattr(train, name) < float("inf"):
                 raise UserError(f"train.{name} is {getattr(train, name)}: allowed is any number above 0")
-        if not 0 <= train.blank <= 1:
-            raise UserError(f"train.blank is {train.blank}: allowed is a share from 0 to 1")
-        if not 0 <= train.decay <= 1 or train.warmup < 0 or not 0 <= train.weight_decay < float("inf"):
-            raise UserError(
-                f"train.decay {train.decay}, train.warmup {train.warmup}, train.weight_decay {train.weight_decay}: "
-                "allowed are a share from 0 to 1, a step of 0 or more, and 0 or more"
-            )
+        for name in ("decay", "average", "blank"):
+            if not 0 <= getattr(train, name) <= 1:
+                raise UserError(f"train.{name} is {getattr(train, name)}: allowed is a share from 0 to 1")
+        for name in ("warmup", "weight_decay"):
+            if not 0 <= getattr(train, name) < float("inf"):
+                raise UserError(f"train.{name} is {getattr(train, name)}: allowed is 0 or more")
         if evaluate.count < 1:
             raise UserError(f"evaluate.count is {evaluate.count}: allowed is 1 or more")
         if not 0 <= evaluate.seed < 2**31:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks import SPLITS, TRAIN, Task, draw, stream
 
-COLUMNS = ("task", "band", "depth", "length", "sampled", "drawn")
+COLUMNS = ("task", "band", "depth", "length", "sampled", "drawn", "share")
 LEGEND = (
     "tokens/s of one core's time: sampled, of `sample` alone; drawn, of questions as they are used, "
     "of a split of their own\n(training keeps six of eight sampled rows, the test one of eight)"
@@ -37,9 +37,40 @@ def bench_tasks(tasks: Iterable[Task], seconds: float = 0.3, batch: int = 128) -
                     "length": length,
                     "sampled": round(batch * length * _rate(sampled, seconds)),
                     "drawn": round(batch * length * _rate(drawn, seconds)),
+                    "share": step_share(task, length, seconds) if band == "train" else None,
                 }
             )
     return rows
+
+
+STEP_TOKENS = 4096  # a training step is timed on so many tokens and reckoned up to a whole batch
+
+
+def step_share(task: Task, length: int, seconds: float) -> float:
+    """Seconds that making a training step's rows takes, over seconds of the step itself, on one thread."""
+    import torch
+
+    from evaluate.run.experiment import Experiment
+    from evaluate.run.train import horizons, loss_of, training_rows
+    from model import build
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    experiment = Experiment(task, "rdt")
+    settings = experiment.train
+    model = build("rdt", experiment.architecture, experiment.vocabulary, settings.mean_loops)
+    tokens, targets = (torch.from_numpy(array) for array in training_rows(experiment, 0))
+    rows = max(1, min(settings.batch, STEP_TOKENS // length))
+    loops = horizons(settings, 0, 0)[0][:: -(-settings.batch // rows)]  # evenly out of a batch's own
+    rows = len(loops)
+
+    def step(block: int) -> None:
+        loss_of(model, tokens[:rows], targets[:rows], loops, settings)[0].backward()
+
+    step_seconds = settings.batch / rows / _rate(step, seconds)
+    make_seconds = 1 / _rate(lambda block: training_rows(experiment, block) and None, seconds)
+    torch.set_num_threads(threads)
+    return make_seconds / step_seconds
 
 
 def _rate(call: Callable[[int], None], seconds: float) -> float:

@@ -196,11 +196,13 @@ def table(arguments: Sequence[str]) -> None:
     """print the tables of a folder again, from its records"""
     parser = Parser(prog="run_benchmarks.py table", allow_abbrev=False)
     parser.add_argument("folder", type=Path)
+    add_format(parser)
     known = parser.parse_args(list(arguments))
     from evaluate import records
-    from evaluate.show import tables
+    from evaluate.show import rows, tables
 
-    print(tables.show(records.read(known.folder)))
+    rows.check_format(known.format)
+    print(tables.show(records.read(known.folder), known.format))
 
 
 def new_task(arguments: Sequence[str]) -> None:

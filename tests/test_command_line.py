@@ -53,6 +53,9 @@ def test_table_prints_the_same_again_without_torch(folder):
     shown = command("table", folder)
     assert shown.returncode == 0
     assert (folder / "shown.txt").read_text().startswith(shown.stdout.rstrip())
+    cells = json.loads(command("table", folder, "--format", "json").stdout)
+    assert len(cells) == len(lines(folder, "cells.jsonl")) and cells[0]["task"] == "mod_chain"
+    assert "|---" in command("table", folder, "--format", "github").stdout
 
 
 def test_the_same_command_gives_the_same_records_in_one_process_or_more(folder, tmp_path):

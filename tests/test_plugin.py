@@ -253,3 +253,12 @@ def test_a_plugin_is_checked_at_other_sizes_too(tmp_path, capsys):
         error = capsys.readouterr().err
         assert "the oracle disagrees with sample" in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_skeleton_has_no_shortcut(tmp_path):
+    from evaluate.study.audit import audit, best_shortcut
+
+    plugin.load([skeleton(tmp_path)])
+    task = TASKS["walk"]()
+    best = best_shortcut(audit(task, (10,), count=200), 10)
+    assert best is not None and best["score"] < task.chance + 0.1

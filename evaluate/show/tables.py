@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections import defaultdict
 from typing import Any
@@ -11,6 +12,7 @@ from tabulate import tabulate
 
 from evaluate.metrics import depth95, wilson
 from evaluate.records import Records
+from tasks import TASKS
 
 MISSING = "-"
 tabulate_module.MIN_PADDING = 0  # a table of ten loop counts must fit a terminal of eighty columns
@@ -68,6 +70,8 @@ def about(records: Records, task: str, model: str) -> str:
         + f"; seeds {', '.join(str(s) for s in sorted(r['seed'] for r in runs))}"
         + (f"; no answers from seeds {', '.join(failed)} (diverged)" if failed else ""),
     ]
+    if task in TASKS and TASKS[task].known_shortcut:
+        lines.append(f"the task's own definition allows a shortcut: {TASKS[task].known_shortcut}")
     return "\n".join(textwrap.fill(line, 80) for line in lines)
 
 
@@ -154,13 +158,20 @@ def headline(cells: list[dict[str, Any]], train_max_depth: int) -> str:
     return "; ".join(parts) + f"\nat depth {deepest} {rules[best]}: {low:.1%} to {high:.1%} (95% interval)"
 
 
-def show(records: Records) -> str:
-    """All tables of a folder, as one text."""
+def show(records: Records, style: str = "simple") -> str:
+    """All tables of a folder, as one text; as JSON, its cells."""
+    if style == "json":
+        return json.dumps(records.cells, indent=1)
     parts = list(records.notes)
     for (task, model), cells in grids(records).items():
         parts.append(about(records, task, model))
         if cells:
             top = next(r for r in records.runs.values() if (r["task"], r["model"]) == (task, model))["train_max_depth"]
-            parts += [extrapolation_table(cells), LEGEND, headline(cells, top), corrected(cells, best_column(cells))]
+            parts += [
+                extrapolation_table(cells, style),
+                LEGEND,
+                headline(cells, top),
+                corrected(cells, best_column(cells)),
+            ]
         parts.append("")
     return "\n".join(parts).rstrip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -355,6 +356,8 @@ def main(arguments: Sequence[str]) -> int:
     except UserError as error:
         print(f"run_benchmarks.py: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever reads us has seen enough, as `| head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from evaluate.records import Cell, Records, Run, Writer, audited_as, read, run_i
 from evaluate.show import tables
 from tasks import UserError
 
+ROOT = Path(__file__).parent.parent
 CELL = Cell("a", "t", "m", 0, "test", 10, 4, "fixed", 50, 40, 0.1, None, 4.0, 1000)
 RUN = Run("a", {"x": 1}, "t", 1, "m", 0, 5, 100, 10**9, 1.0, 10, "ok", {}, "cpu", 1, None, None)
 
@@ -108,10 +110,19 @@ def test_accuracy_is_corrected_for_the_better_of_chance_and_shortcut():
     )
 
 
-def test_headline_names_the_fewest_loops_that_reach_deepest():
+def test_headlines_stand_on_the_most_loops(tmp_path):
     def cell(depth, loops, correct):
-        return asdict(replace(CELL, depth=depth, loops=loops, correct=correct))
+        return replace(CELL, depth=depth, loops=loops, correct=correct)
 
-    cells = [cell(d, n, 50 if n >= d else 0) for d in (10, 20) for n in (8, 16, 32, 64)]
-    assert tables.best_column(cells) == "32"
-    assert tables.headline(cells, 5).startswith("depth95 20 (4x) at 32 loops\nat depth 20 at 32 loops: 92.9% to 100.0%")
+    falls = [cell(d, n, 50 if n == d else 0) for d in (10, 20) for n in (10, 20, 64)]  # right at one loop count only
+    holds = [cell(d, n, 50 if n >= d else 0) for d in (10, 20) for n in (10, 20, 64)]
+    assert tables.headline([asdict(c) for c in falls], 5).startswith("depth95 0 (0x) at 64 loops")
+    told = tables.headline([asdict(c) for c in holds], 5)
+    assert told == "depth95 20 (4x) at 64 loops\nat depth 20 at 64 loops: 92.9% to 100.0% (95% interval)"
+    line = tables.summary(read(written(tmp_path, holds, (replace(RUN, train_max_depth=10),)))).splitlines()[-1]
+    assert line.split() == ["t", "m", "0k", "1.0e+09", "100", "at", "10", "100", "at", "20", "20", "(2x)"]
+
+
+def test_the_readme_shows_what_the_records_say():
+    summary = tables.summary(read(ROOT / "results/reference/quick"), "github")
+    assert summary in (ROOT / "README.md").read_text()

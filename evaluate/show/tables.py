@@ -136,26 +136,45 @@ def reach(cells: list[dict[str, Any]]) -> dict[str, int]:
     }
 
 
-def best_column(cells: list[dict[str, Any]]) -> str:
-    """The number of loops that reaches deepest, the fewest of equals; or the only column of a model without loops."""
-    reached = reach(cells)
-    fixed = [name for name in reached if name.isdigit()] or list(reached)
-    return max(fixed, key=lambda name: (reached[name], -fixed.index(name)))
+def most_loops(cells: list[dict[str, Any]]) -> str:
+    """The column of the most loops asked for, or the only one of a model without loops.
+
+    Headlines stand on it: it is chosen before anything is seen, and shows what surplus loops cost.
+    """
+    columns = columns_of(cells)
+    return next((name for name in reversed(columns) if name.isdigit()), columns[0])
 
 
 def headline(cells: list[dict[str, Any]], train_max_depth: int) -> str:
     """depth95 under each rule that could be deployed, and how many times the training depth that is."""
-    reached, best, sums = reach(cells), best_column(cells), pooled(cells)
-    rules = {"none": "without loops", best: f"at {best} loops"} if best.isdigit() else {"none": "without loops"}
+    reached, most, sums = reach(cells), most_loops(cells), pooled(cells)
+    rules = {"none": "without loops", most: f"at {most} loops"} if most.isdigit() else {"none": "without loops"}
     rules |= {name: f"stopping by {name}" for name in reached if not name.isdigit() and name != "none"}
     parts = [
         f"depth95 {reached[name]} ({reached[name] / train_max_depth:g}x) {rules[name]}"
-        for name in sorted(rules, key=lambda name: name != best)
+        for name in sorted(rules, key=lambda name: name != most)
         if name in reached
     ]
     deepest = max(cell["depth"] for cell in cells)
-    low, high = wilson(*sums[deepest, best])
-    return "; ".join(parts) + f"\nat depth {deepest} {rules[best]}: {low:.1%} to {high:.1%} (95% interval)"
+    low, high = wilson(*sums[deepest, most])
+    return "; ".join(parts) + f"\nat depth {deepest} {rules[most]}: {low:.1%} to {high:.1%} (95% interval)"
+
+
+def summary(records: Records, style: str = "simple") -> str:
+    """A row for each task and model: accuracy at the deepest training and test depths, and how deep it goes."""
+    rows = []
+    for (task, model), cells in grids(records).items():
+        run = next(r for r in records.runs.values() if (r["task"], r["model"]) == (task, model))
+        row = [task, model, f"{run['parameters'] / 1000:,.0f}k", f"{run['train_flops']:.1e}"]
+        if cells:
+            most, sums, top = most_loops(cells), pooled(cells), run["train_max_depth"]
+            depths = (top, max(cell["depth"] for cell in cells))
+            row += [f"{percent(*sums[d, most])} at {d}" if (d, most) in sums else MISSING for d in depths]
+            reached = reach(cells)[most]
+            row += [f"{reached} ({reached / top:g}x)"]
+        rows.append(row + [MISSING] * (7 - len(row)))
+    headers = ["task", "model", "size", "FLOPs", "trained", "deepest", "depth95"]
+    return str(tabulate(rows, headers, tablefmt=style, disable_numparse=True, stralign="right"))
 
 
 def show(records: Records, style: str = "simple") -> str:
@@ -171,7 +190,7 @@ def show(records: Records, style: str = "simple") -> str:
                 extrapolation_table(cells, style),
                 LEGEND,
                 headline(cells, top),
-                corrected(cells, best_column(cells)),
+                corrected(cells, most_loops(cells)),
             ]
         parts.append("")
-    return "\n".join(parts).rstrip()
+    return "\n".join([*parts, summary(records, style)])

@@ -10,7 +10,7 @@ bench: $(READY)
 	$(VENV)/bin/python run_benchmarks.py
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest -q tests
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n auto tests
 
 $(READY): requirements.txt constraints.txt
 	$(PYTHON) -m venv $(VENV)

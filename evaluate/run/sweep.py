@@ -164,10 +164,18 @@ def carry_out(experiment: Experiment, folder: Path, device: str, threads: int, b
     torch.manual_seed(experiment.seed)
     net = models.build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
     saved = folder / "checkpoints" / f"{experiment.run}.safetensors"
-    bar = tqdm(total=experiment.train.steps, desc=label(experiment), position=_slot, leave=False, disable=None)
+    look = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"  # fits a terminal of eighty columns
+    bar = tqdm(
+        total=experiment.train.steps,
+        desc=label(experiment),
+        position=_slot,
+        leave=False,
+        disable=None,
+        bar_format=look,
+    )
 
     def progress(step: int, loss: float, accuracy: float) -> None:
-        bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.1%}", refresh=False)
+        bar.set_postfix_str(f"loss {loss:.2f}, accuracy {accuracy:.0%}", refresh=False)
         bar.update(step - bar.n)
 
     trained = train(net, experiment, where, saved, progress)

@@ -127,3 +127,6 @@ def test_headlines_stand_on_the_most_loops(tmp_path):
 def test_the_readme_shows_what_the_records_say():
     summary = tables.summary(read(ROOT / "results/reference/quick"), "github")
     assert summary in (ROOT / "README.md").read_text()
+    seeds = tables.summary(read(ROOT / "results/reference/seeds"))
+    assert "99.6 at 80" in seeds and "99.2 at 80" in seeds
+    assert "99.6% and 99.2% at depth 80" in (ROOT / "README.md").read_text()

@@ -27,6 +27,13 @@ def names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def not_empty(known: argparse.Namespace, *options: str) -> None:
+    for option in options:
+        text = getattr(known, option)
+        if text is not None and not names(text):
+            raise UserError(f"--{option} is {text!r}: allowed are names separated by commas")
+
+
 def whole_numbers(option: str, text: str) -> list[int]:
     """A user's whole numbers, separated by commas; each once."""
     try:
@@ -114,6 +121,7 @@ def run(arguments: Sequence[str]) -> None:
     if known.device not in devices:
         raise unknown("device", known.device, devices)
     at_least(known, workers=0, threads=1, batch=1)
+    not_empty(known, "tasks", "models")
     own = plugin.load(known.plugin)
     known.tasks = known.tasks or ",".join(own)
     experiments: list[Experiment] = PRESETS[known.preset]()

@@ -96,8 +96,12 @@ class Records:
         with open(plain, encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8") as file:
             for number, text in enumerate(file, 1):
                 try:
-                    yield json.loads(text)
+                    line = json.loads(text)
                 except json.JSONDecodeError:
+                    line = None
+                if isinstance(line, dict) and "run" in line:
+                    yield line
+                else:
                     self.notes.append(f"{self.folder / name}: line {number} is not whole and was left out")
 
 
@@ -131,7 +135,11 @@ class Writer:
     """Appends records to a folder, a line at a time, flushed as they come. One writer a folder."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "runs.jsonl").touch()
+        except OSError as error:
+            raise UserError(f"cannot write to {str(folder)!r}: {error.strerror}") from None
         self.folder = folder
         kept = Records(folder)
         for name, lines in (("runs.jsonl", list(kept.runs.values())), ("cells.jsonl", kept.cells)):

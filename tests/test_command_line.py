@@ -129,6 +129,8 @@ WRONG = [
     (["run", "--seeds", "a"], "--seeds is 'a'"),
     (["run", "--seeds", "-1"], "seed is -1"),
     (["run", "--wrokers", "3"], "did you mean --workers?"),
+    (["run", "--tasks", ","], "--tasks is ',': allowed are names separated by commas"),
+    (["run", "--out", "/proc/nothing"], "cannot write to '/proc/nothing'"),
     (["run", "extra"], "unexpected argument 'extra'"),
     (["rum"], "unknown verb 'rum': did you mean 'run'?"),
     (["table"], "required: folder"),

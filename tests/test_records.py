@@ -49,9 +49,10 @@ def test_cells_of_a_run_that_was_cut_off_are_passed_over_and_then_removed(tmp_pa
 def test_a_line_cut_by_a_crash_is_told_and_left_out(tmp_path):
     written(tmp_path)
     with open(tmp_path / "cells.jsonl", "a") as file:
-        file.write('{"run": "a", "dep')
+        file.write('[1, 2]\n{"run": "a", "dep')
     records = read(tmp_path)
-    assert len(records.cells) == 1 and "line 2 is not whole and was left out" in records.notes[0]
+    assert len(records.cells) == 1 and len(records.notes) == 2
+    assert "line 2 is not whole and was left out" in records.notes[0]
     assert "line 2 is not whole" in tables.show(records)
 
 

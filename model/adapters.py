@@ -36,6 +36,10 @@ class Projection(nn.Linear):
         super().__init__(inputs, outputs, bias=False)
         nn.init.normal_(self.weight, std=inputs**-0.5)
 
+    def at(self, loop: int | None) -> Tensor:
+        """The matrix (outputs, inputs) that loop number `loop` multiplies by; None outside the loop."""
+        return self.weight
+
     def forward(self, x: Tensor, loop: Loop = None) -> Tensor:  # type: ignore[override]
         return F.linear(x, self.weight)
 
@@ -53,15 +57,16 @@ class DepthwiseLoRA(Projection):
         self.down = nn.Parameter(torch.randn(self.loops * self.rank, inputs) * inputs**-0.5)
         self.up = nn.Parameter(torch.zeros(outputs, self.loops * self.rank))
 
+    def at(self, loop: int | None) -> Tensor:
+        if loop is None or (loop >= self.loops and self.past == "off"):
+            return self.weight
+        t = loop % self.loops if self.past == "cycle" else min(loop, self.loops - 1)
+        its = slice(t * self.rank, (t + 1) * self.rank)
+        return torch.addmm(self.weight, self.up[:, its], self.down[its])
+
     def forward(self, x: Tensor, loop: Loop = None) -> Tensor:  # type: ignore[override]
-        if loop is None:
-            return F.linear(x, self.weight)
-        if isinstance(loop, int):  # one loop for all rows: add its adapter to the weight, once
-            if loop >= self.loops and self.past == "off":
-                return F.linear(x, self.weight)
-            t = loop % self.loops if self.past == "cycle" else min(loop, self.loops - 1)
-            its = slice(t * self.rank, (t + 1) * self.rank)
-            return F.linear(x, torch.addmm(self.weight, self.up[:, its], self.down[its]))
+        if not isinstance(loop, Tensor):  # one loop for all rows: add its adapter to the weight, once
+            return F.linear(x, self.at(loop))
         # rows in different loops: run all adapters side by side, keep each row's own, and add them in one product
         low = F.linear(x, self.down) * loop
         return F.linear(torch.cat([x, low], dim=-1), torch.cat([self.weight, self.up], dim=1))

@@ -1,15 +1,19 @@
 """Multi-head Latent Attention (DeepSeek-V2, 2405.04434) with local and global heads, and full attention to compare.
 
-Keys and values of every head are expanded from one small latent a position, which is all that a cache would hold,
-together with one rotary key that all local heads share.
+Keys and values of every head are expanded from one small latent a position, which is all that a cache holds, together
+with one rotary key that all local heads share.
 Local heads see the last `window` positions, with rotary positions. Global heads see everything up to their own
 position and have no position signal, so that an input longer than any trained is nothing new to either kind.
+
+Each kind of attention works in two ways that agree: `forward` on whole rows, and `attend` on a few positions of each
+row against a cache of all the others (generation, and loops over the positions that still move).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +35,16 @@ def angles(length: int, half: int, device: torch.device) -> tuple[Tensor, Tensor
 
 def rotate(x: Tensor) -> Tensor:
     """Rotary positions (RoFormer, 2104.09864) on x (..., length, width), the pairs being (i, i + width / 2)."""
-    cos, sin = angles(x.shape[-2], x.shape[-1] // 2, x.device)
+    return turn(x, *angles(x.shape[-2], x.shape[-1] // 2, x.device))
+
+
+def rotate_at(x: Tensor, places: Places) -> Tensor:
+    """The same on x (n, heads, width) of these places."""
+    cos, sin = angles(places.length, x.shape[-1] // 2, x.device)
+    return turn(x, cos[places.at, None], sin[places.at, None])
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).to(x.dtype)
 
@@ -66,6 +79,75 @@ def see_all(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
+class Places(NamedTuple):
+    """Some positions of some rows, n in all, in a list sorted by row: what `attend` computes."""
+
+    row: Tensor  # (n,)
+    at: Tensor  # (n,)
+    length: int  # of the rows
+    tables: list[Table]  # every place in one table
+
+    @staticmethod
+    def where(wanted: Tensor) -> Places:
+        """The places where `wanted` (batch, length) is true: at least one."""
+        row, at = wanted.nonzero(as_tuple=True)
+        slot = wanted.cumsum(1)[row, at] - 1  # which of its row's it is
+        seats = max(8, len(row) // len(wanted))
+        tables = []
+        for first in range(0, int(slot.max()) + 1, seats):
+            (members,) = ((slot >= first) & (slot < first + seats)).nonzero(as_tuple=True)
+            rows, line = row[members].unique(return_inverse=True)
+            seat = slot[members] - first
+            last = at.new_zeros(len(rows), int(seat.max()) + 1)
+            last[line, seat] = at[members]
+            whole = len(rows) == len(wanted)
+            tables.append(Table(members, slice(None) if whole else rows, line, seat, future(last)))
+        return Places(row, at, wanted.shape[1], tables)
+
+
+class Table(NamedTuple):
+    """Places of the list laid out as a table with a line for each row, for products of whole matrices.
+
+    Rows with many places go on in a second table, so that no line is filled up to the longest one's length.
+    """
+
+    members: Tensor  # which places of the list
+    rows: Tensor | slice  # (lines,): the row of each line
+    line: Tensor  # of each member
+    seat: Tensor  # of each member, within its line
+    future: Tensor  # (lines, seats, end): -inf where a position is later than the seat's; `end` and on are for all
+
+
+def future(last: Tensor) -> Tensor:
+    """0 for positions up to `last` (any shape), -inf for later ones: (..., end), where end is past the latest of all."""
+    end = int(last.max()) + 1
+    step = torch.zeros(2 * end, device=last.device)
+    step[end:] = float("-inf")
+    return step.unfold(0, end, 1)[end - 1 - last]
+
+
+def see_near(q: Tensor, k: Tensor, v: Tensor, places: Places, window: int, scale: float) -> Tensor:
+    """As see_window, at these places. q: (n, heads, width); k, v: (batch, length, heads or 1, width and value width)."""
+    near = places.at[:, None] - torch.arange(window - 1, -1, -1, device=q.device)  # n, window
+    row, at = places.row[:, None], near.clamp(min=0)
+    scores = (q[:, None] * k[row, at]).sum(-1) * scale  # n, window, heads
+    weights = scores.masked_fill((near < 0)[..., None], float("-inf")).softmax(1)
+    return (weights[..., None] * v[row, at]).sum(1)
+
+
+def see_before(q: Tensor, k: Tensor, v: Tensor, places: Places, scale: float) -> Tensor:
+    """As see_all, at these places. Shapes as in see_near."""
+    out = q.new_empty(*q.shape[:2], v.shape[-1])
+    for members, rows, line, seat, future in places.tables:
+        heads, mask = q.shape[1], future[:, None].to(q.dtype)
+        asked = q.new_zeros(*future.shape[:2], heads, q.shape[2])
+        asked[line, seat] = q[members]
+        of_k, of_v = (x[:, : future.shape[2]][rows].expand(-1, -1, heads, -1).transpose(1, 2) for x in (k, v))
+        got = F.scaled_dot_product_attention(asked.transpose(1, 2), of_k, of_v, attn_mask=mask, scale=scale)
+        out[members] = got.transpose(1, 2)[line, seat]
+    return out
+
+
 class LatentAttention(nn.Module):
     """One projection reads x and gives queries, the latent and the shared rotary key; another expands the latent."""
 
@@ -95,8 +177,35 @@ class LatentAttention(nn.Module):
         if local < c.heads:
             out = see_all(q[:, local:], k[:, local:], v[:, local:])
             seen.append(out if keep is None else out * keep[:, :, None, None])
-        heads = seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
-        return self.write(heads.transpose(1, 2).flatten(2), loop)
+        return self.write(torch.cat(seen, dim=1).transpose(1, 2).flatten(2), loop)
+
+    def cache(self, batch: int, length: int) -> Tensor:
+        """An empty cache (batch, length, 1, latent + rope_width): each position's latent and its shared rotary key."""
+        return self.write.weight.new_zeros(batch, length, 1, self.config.latent + self.config.rope_width)
+
+    def attend(self, x: Tensor, places: Places, cache: Tensor, loop: int | None = None) -> Tensor:
+        """What `forward` gives for x (n, width), the positions at `places` of rows whose others are in `cache`.
+
+        They are written into the cache first. Keys and values are never rebuilt: the matrix that would expand a latent
+        into keys is folded into the queries, and the one for values into what is read out (2405.04434, section 2.1).
+        """
+        c = self.config
+        local = c.local_heads
+        q, q_rope, latent, k_rope = self.read(x, loop).split(
+            [c.heads * c.head_width, local * c.rope_width, c.latent, c.rope_width], dim=-1
+        )
+        new = torch.cat([self.normalise(latent)[:, None], rotate_at(k_rope[:, None], places)], dim=-1)
+        cache[places.row, places.at] = new.to(cache.dtype)
+        latents = cache[..., : c.latent]
+        to_k, to_v = self.expand.at(loop).unflatten(0, (c.heads, 2, c.head_width)).unbind(1)  # heads, head_width, latent
+        q = torch.einsum("nhw,hwc->nhc", q.unflatten(-1, (c.heads, c.head_width)), to_k)
+        seen = []
+        if local:
+            q_local = torch.cat([q[:, :local], rotate_at(q_rope.unflatten(-1, (local, c.rope_width)), places)], dim=-1)
+            seen.append(see_near(q_local, cache, latents, places, c.window, (c.head_width + c.rope_width) ** -0.5))
+        if local < c.heads:
+            seen.append(see_before(q[:, local:], latents, latents, places, c.head_width**-0.5))
+        return self.write(torch.einsum("nhc,hwc->nhw", torch.cat(seen, dim=1), to_v).flatten(1), loop)
 
 
 class FullAttention(nn.Module):
@@ -119,8 +228,26 @@ class FullAttention(nn.Module):
         if local < c.heads:
             out = see_all(q[:, local:], k[:, local:], v[:, local:])
             seen.append(out if keep is None else out * keep[:, :, None, None])
-        heads = seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
-        return self.write(heads.transpose(1, 2).flatten(2), loop)
+        return self.write(torch.cat(seen, dim=1).transpose(1, 2).flatten(2), loop)
+
+    def cache(self, batch: int, length: int) -> Tensor:
+        """An empty cache (batch, length, heads, 2 * head_width): each position's keys and values."""
+        return self.write.weight.new_zeros(batch, length, self.config.heads, 2 * self.config.head_width)
+
+    def attend(self, x: Tensor, places: Places, cache: Tensor, loop: int | None = None) -> Tensor:
+        """As LatentAttention's."""
+        c = self.config
+        local, scale = c.local_heads, c.head_width**-0.5
+        q, k, v = self.read(x, loop).unflatten(-1, (c.heads, 3 * c.head_width)).chunk(3, -1)
+        q, k = (torch.cat([rotate_at(part[:, :local], places), part[:, local:]], dim=1) for part in (q, k))
+        cache[places.row, places.at] = torch.cat([k, v], dim=-1).to(cache.dtype)
+        k, v = cache.chunk(2, dim=-1)
+        seen = []
+        if local:
+            seen.append(see_near(q[:, :local], k[:, :, :local], v[:, :, :local], places, c.window, scale))
+        if local < c.heads:
+            seen.append(see_before(q[:, local:], k[:, :, local:], v[:, :, local:], places, scale))
+        return self.write(torch.cat(seen, dim=1).flatten(1), loop)
 
 
 ATTENTION = {"latent": LatentAttention, "full": FullAttention}

@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from model.adapters import DepthwiseLoRA, Loop, Projection
-from model.attention import ATTENTION
+from model.attention import ATTENTION, Places
 from model.config import ModelConfig
 from model.moe import FEED_FORWARD
 
@@ -29,4 +29,9 @@ class Block(nn.Module):
     def forward(self, x: Tensor, loop: Loop = None, keep: Tensor | None = None) -> Tensor:
         """x: (batch, length, width), and so is the result. loop, keep: see DepthwiseLoRA and LatentAttention."""
         x = x + self.attention(self.attention_norm(x), loop, keep)
+        return x + self.feed_forward(self.feed_forward_norm(x), loop)
+
+    def attend(self, x: Tensor, places: Places, cache: Tensor, loop: int | None = None) -> Tensor:
+        """As forward, for x (n, width) at `places` of rows whose other positions are in `cache`."""
+        x = x + self.attention.attend(self.attention_norm(x), places, cache, loop)
         return x + self.feed_forward(self.feed_forward_norm(x), loop)

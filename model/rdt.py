@@ -170,11 +170,12 @@ def no_signal(t: int | Tensor, h: Tensor) -> float:
 
 
 def sinusoidal(t: int | Tensor, h: Tensor) -> Tensor:
-    """A sinusoidal code of the loop's index, (batch or 1, 1, width), after Universal Transformers (1807.03819)."""
+    """A sinusoidal code of the loop's index, after Universal Transformers (1807.03819): (width,), or, for rows in
+    loops t (batch,) of their own, (batch, 1, width)."""
     half = h.shape[-1] // 2
-    index = t.to(h.dtype) if isinstance(t, Tensor) else torch.full((1,), float(t), device=h.device)
-    angle = index[:, None] * 10_000.0 ** (-torch.arange(half, device=h.device) / half)
-    return torch.cat([angle.sin(), angle.cos()], dim=-1)[:, None, :]
+    index = t.to(h.dtype)[:, None, None] if isinstance(t, Tensor) else float(t)
+    angle = index * 10_000.0 ** (-torch.arange(half, device=h.device, dtype=h.dtype) / half)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 
 def check_loops(loops: tuple[int, ...]) -> None:

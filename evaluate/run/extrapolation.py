@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from evaluate.records import Cell, audited_as, shortcuts
 from evaluate.run.experiment import Experiment
 from model import RDT
-from model.halting import Halting
+from model.stopping import rules
 from tasks import SPLITS, Batch, Task, draw
 
 
@@ -42,17 +42,20 @@ def answers(model: nn.Module, tokens: Tensor, loops: tuple[int, ...]) -> Iterato
 
 
 def rdt_answers(model: RDT, tokens: Tensor, loops: tuple[int, ...]) -> Iterator[Answer]:
-    """Fixed loop counts read off the trajectory as it passes, and ACT's own answer at its end."""
-    halting = None
+    """Fixed loop counts read off the trajectory as it passes, and at its end the rules that stop by themselves."""
+    stopping = None
     for done, h in enumerate(model.trajectory(tokens)):
-        if model.gate is not None:
-            halting = Halting.start(h) if halting is None else halting.step(h, model.gate(h)[0])
+        if stopping is None:
+            stopping = rules(model, h)
+        else:
+            for rule in stopping.values():
+                rule.see(h)
         if done in loops:
             yield Answer("fixed", done, model.read(h))
         if done == loops[-1]:
             break
-    if halting is not None:
-        yield Answer(model.config.halting, None, model.read(halting.finish(h)), halting.loops)
+    for name, rule in (stopping or {}).items():
+        yield Answer(name, None, rule.logits(), rule.loops)
 
 
 def depths_of(task: Task) -> list[int]:

@@ -286,7 +286,7 @@ def bench(arguments: Sequence[str]) -> None:
     if known.what != "tasks":
         raise unknown("bench", known.what, ["tasks"])
     from evaluate.show.rows import check_format, formatted
-    from evaluate.study.bench import COLUMNS, LEGEND, bench_tasks
+    from evaluate.study.bench_tasks import COLUMNS, LEGEND, bench_tasks
 
     check_format(known.format)
     own = plugin.load(known.plugin)

@@ -19,14 +19,25 @@ outside the loop."""
 def own_adapters(loops: Tensor, config: ModelConfig) -> Tensor:
     """1 for the adapters, of all side by side, that rows which have done `loops` (batch,) use, and 0 for the others.
 
-    Returns (batch, 1, adapter_loops * adapter_rank).
+    Returns (batch, 1, adapter_loops * adapter_rank). As `adapter_of` says, for tensors.
     """
     count = config.adapter_loops
-    t = loops % count if config.adapter_past == "cycle" else loops.clamp(max=count - 1)
+    hold = config.adapter_past == "hold"
+    t = loops % count if config.adapter_past == "cycle" else loops.clamp(max=count - hold)
     own = t[:, None] == torch.arange(count, device=loops.device)
-    if config.adapter_past == "off":
-        own = own & (loops < count)[:, None]
     return own.float().repeat_interleave(config.adapter_rank, dim=1)[:, None, :]
+
+
+def adapter_of(loop: int, config: ModelConfig) -> int:
+    """The number of the adapter that a loop uses: adapter_loops, which is none, where it is past them and `off`."""
+    if config.adapter_past == "cycle":
+        return loop % config.adapter_loops
+    return min(loop, config.adapter_loops - (config.adapter_past == "hold"))
+
+
+def shared_loop(loops: list[int], config: ModelConfig) -> int | None:
+    """One loop whose adapters serve rows that have done `loops`; None if they need different ones."""
+    return loops[0] if len({adapter_of(loop, config) for loop in loops}) == 1 else None
 
 
 class Projection(nn.Linear):
@@ -40,8 +51,24 @@ class Projection(nn.Linear):
         """The matrix (outputs, inputs) that loop number `loop` multiplies by; None outside the loop."""
         return self.weight
 
+    # the map in two steps, so that it can be taken apart: forward(x) = widen(x) @ matrix.T = finish(x @ tall.T)
+
+    def widen(self, x: Tensor, loop: Loop) -> Tensor:
+        """What `matrix` multiplies, for x (..., inputs): its columns beyond the inputs are the adapters'."""
+        return x
+
+    def matrix(self, loop: Loop) -> Tensor:
+        return self.weight
+
+    def tall(self, loop: Loop) -> Tensor:
+        """A matrix whose products with parts of x may be added up before `finish`."""
+        return self.weight
+
+    def finish(self, y: Tensor, loop: Loop) -> Tensor:
+        return y
+
     def forward(self, x: Tensor, loop: Loop = None) -> Tensor:  # type: ignore[override]
-        return F.linear(x, self.weight)
+        return F.linear(self.widen(x, loop), self.matrix(loop))
 
 
 class DepthwiseLoRA(Projection):
@@ -53,20 +80,31 @@ class DepthwiseLoRA(Projection):
 
     def __init__(self, inputs: int, outputs: int, config: ModelConfig) -> None:
         super().__init__(inputs, outputs)
-        self.rank, self.loops, self.past = config.adapter_rank, config.adapter_loops, config.adapter_past
-        self.down = nn.Parameter(torch.randn(self.loops * self.rank, inputs) * inputs**-0.5)
-        self.up = nn.Parameter(torch.zeros(outputs, self.loops * self.rank))
+        self.config = config
+        ranks = config.adapter_loops * config.adapter_rank
+        self.down = nn.Parameter(torch.randn(ranks, inputs) * inputs**-0.5)
+        self.up = nn.Parameter(torch.zeros(outputs, ranks))
 
     def at(self, loop: int | None) -> Tensor:
-        if loop is None or (loop >= self.loops and self.past == "off"):
+        if loop is None:
             return self.weight
-        t = loop % self.loops if self.past == "cycle" else min(loop, self.loops - 1)
-        its = slice(t * self.rank, (t + 1) * self.rank)
+        t, rank = adapter_of(loop, self.config), self.config.adapter_rank
+        its = slice(t * rank, (t + 1) * rank)  # empty for an adapter that there is not
         return torch.addmm(self.weight, self.up[:, its], self.down[its])
 
-    def forward(self, x: Tensor, loop: Loop = None) -> Tensor:  # type: ignore[override]
-        if not isinstance(loop, Tensor):  # one loop for all rows: add its adapter to the weight, once
-            return F.linear(x, self.at(loop))
-        # rows in different loops: run all adapters side by side, keep each row's own, and add them in one product
-        low = F.linear(x, self.down) * loop
-        return F.linear(torch.cat([x, low], dim=-1), torch.cat([self.weight, self.up], dim=1))
+    # rows in different loops: run all adapters side by side, keep each row's own, and add them in one product;
+    # one loop for all rows: add its adapter to the weight, once
+
+    def widen(self, x: Tensor, loop: Loop) -> Tensor:
+        return torch.cat([x, F.linear(x, self.down) * loop], dim=-1) if isinstance(loop, Tensor) else x
+
+    def matrix(self, loop: Loop) -> Tensor:
+        return torch.cat([self.weight, self.up], dim=1) if isinstance(loop, Tensor) else self.at(loop)
+
+    def tall(self, loop: Loop) -> Tensor:
+        return torch.cat([self.weight, self.down]) if isinstance(loop, Tensor) else self.at(loop)
+
+    def finish(self, y: Tensor, loop: Loop) -> Tensor:
+        if not isinstance(loop, Tensor):
+            return y
+        return y[..., : self.out_features] + F.linear(y[..., self.out_features :] * loop, self.up)

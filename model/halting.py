@@ -85,6 +85,12 @@ class Halting(NamedTuple):
             torch.where(running, left, self.remainder),
         )
 
+    def where(self, n: int, others: Halting) -> Halting:
+        """These sums for the first n rows, and `others`' for the rest."""
+        if n == len(self.total):
+            return self
+        return Halting(*(torch.cat([mine[:n], theirs[n:]]) for mine, theirs in zip(self, others, strict=True)))
+
     def finish(self, h: Tensor) -> Tensor:
         """The halted state (batch, length, width) if h, the latest one taken in, is the last: it takes what is left."""
         return self.mixed + (1.0 - self.total)[..., None] * h

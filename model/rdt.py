@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from model.adapters import own_adapters
+from model.adapters import own_adapters, shared_loop
 from model.block import Block
 from model.config import ConfigError, ModelConfig
 from model.halting import GATE, Halting
@@ -123,7 +123,6 @@ class RDT(nn.Module):
         global_heads = self.config.heads - self.config.local_heads
         keep = (torch.rand(batch, global_heads, device=device) >= self.config.global_drop).float()
         e = self.encode(tokens, keep)
-        late = torch.tensor([last - horizon for horizon in horizons], device=device)  # when each row starts
         cut = max(0, last - gradient_loops)
 
         with torch.no_grad():
@@ -131,32 +130,35 @@ class RDT(nn.Module):
             h = self.first(given).clone()
             halting = Halting.start(h)
             for t in range(cut):
-                n = sum(horizon >= last - t for horizon in horizons)  # rows that have started
-                h[:n] = self.step(h[:n], given[:n], t - late[:n], keep[:n])
+                done = [horizon - (last - t) for horizon in horizons if horizon >= last - t]  # of rows that have started
+                n = len(done)
+                h[:n] = self.step(h[:n], given[:n], self.loop_of(done, device), keep[:n])
                 if self.gate is not None:
                     part = Halting(*(x[:n] for x in halting)).step(h[:n], self.gate(h[:n])[0])
                     for whole, new in zip(halting, part, strict=True):
                         whole[:n] = new
-        h = torch.where((late < cut)[:, None, None], h, self.first(e))
+        started = sum(horizon > last - cut for horizon in horizons)
+        h = torch.cat([h[:started], self.first(e[started:])])
         probes = []
         for t in range(cut, last):
-            started = (late <= t)[:, None]
-            h = torch.where(started[..., None], self.step(h, e, (t - late).clamp(min=0), keep), h)
+            done = [horizon - (last - t) for horizon in horizons]
+            n = sum(loops >= 0 for loops in done)
+            new = self.step(h[:n], e[:n], self.loop_of(done[:n], device), keep[:n])
+            h = new if n == batch else torch.cat([new, h[n:]])
             if self.gate is not None:
                 probability, probe = self.gate(h)
-                moved = halting.step(h, probability)
-                halting = Halting(
-                    *(
-                        torch.where(started if a.dim() == 2 else started[..., None], a, b)
-                        for a, b in zip(moved, halting, strict=True)
-                    )
-                )
+                halting = halting.step(h, probability).where(n, halting)
                 if probe is not None:
                     probes.append(probe)
         if self.gate is None:
             return Outputs([self.read(h, keep)], [], h.new_zeros(()))
         answers = self.read(torch.cat([h, halting.finish(h)]), keep.repeat(2, 1)).chunk(2)
         return Outputs(list(answers), probes, PONDER * halting.ponder().mean())
+
+    def loop_of(self, done: list[int], device: torch.device) -> int | Tensor:
+        """What `step` takes for rows that have done so many loops: one number where that is all the same to it."""
+        shared = shared_loop(done, self.config) if self.config.loop_signal == "none" else None
+        return torch.tensor(done, device=device) if shared is None else shared
 
     def after_step(self) -> None:
         """Called once after each training step: move the routers' biases against their load."""

@@ -156,7 +156,7 @@ def test_router_bias_moves_against_the_load_in_training_only():
     router(torch.randn(5, 8))
     assert router.load.sum() == 0
     router.train()
-    weights = router(torch.randn(5, 8))
+    chosen, _ = router(torch.randn(5, 8))
     assert torch.equal(weights, torch.tensor([0.5, 0.5, 0.0, 0.0]).expand(5, 4))  # weighed by score alone
     router.balance()
     assert torch.allclose(router.bias - before, torch.tensor([-0.001, -0.001, 0.001, 0.001]))

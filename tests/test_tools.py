@@ -13,7 +13,7 @@ import pytest
 import run_benchmarks
 from evaluate.show import rows as shown_rows
 from evaluate.show.example import as_text, lines
-from evaluate.study.bench import bench_tasks
+from evaluate.study.bench_tasks import bench_tasks
 from tasks import NOT_ASKED, TASKS, TEST, TRAIN, draw
 
 

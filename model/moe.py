@@ -59,7 +59,7 @@ class MixtureOfExperts(nn.Module):
         self.experts, self.shared, self.hidden = c.experts, c.shared_experts, c.expert_width
         total = c.shared_experts + c.experts
         self.router = Router(c.width, c.experts, c.active_experts, c.balance_rate)
-        self.enter = project(c.width, total * 2 * self.hidden)  # rows: all gates, expert by expert, then all values
+        self.enter = project(c.width, total * 2 * self.hidden)  # rows: each expert's gate, then its value
         self.leave = project(total * self.hidden, c.width)
 
     def forward(self, x: Tensor, loop: Loop = None) -> Tensor:
@@ -72,26 +72,28 @@ class MixtureOfExperts(nn.Module):
     def all_at_once(self, x: Tensor, chosen: Tensor, weights: Tensor, loop: Loop) -> Tensor:
         spread = weights.new_zeros(*x.shape[:-1], self.experts).scatter(-1, chosen, weights)
         spread = F.pad(spread, (self.shared, 0), value=1.0)[..., None]
-        gate, value = self.enter(x, loop).unflatten(-1, (2, -1, self.hidden)).unbind(-3)
+        gate, value = self.enter(x, loop).unflatten(-1, (-1, 2, self.hidden)).unbind(-2)
         return self.leave((F.silu(gate) * value * spread).flatten(-2), loop)
 
     def by_expert(self, x: Tensor, chosen: Tensor, weights: Tensor, loop: Loop) -> Tensor:
-        enter = self.enter.matrix(loop).unflatten(0, (2, -1, self.hidden))  # 2, experts in all, hidden, inputs
-        leave = self.leave.tall(loop).unflatten(1, (-1, self.hidden))  # outputs, experts in all, hidden
+        enter = self.enter.matrix(loop).split(2 * self.hidden)
+        leave = self.leave.tall(loop).split(self.hidden, dim=1)
         inputs = self.enter.widen(x, loop).flatten(0, -2)
 
-        def run(part: Tensor, first: int, last: int) -> Tensor:
-            gate, value = F.linear(part, enter[:, first:last].flatten(0, 2)).chunk(2, dim=-1)
-            return F.linear(F.silu(gate) * value, leave[:, first:last].flatten(1))
+        def run(expert: int, part: Tensor) -> Tensor:
+            gate, value = F.linear(part, enter[expert]).chunk(2, dim=-1)
+            return F.linear(F.silu(gate) * value, leave[expert])
 
         flat = chosen.flatten()
         order = flat.argsort(stable=True)  # choices, expert by expert
         position = order // chosen.shape[-1]
         parts = inputs[position].split(torch.bincount(flat, minlength=self.experts).tolist())
-        outputs = torch.cat([run(part, i, i + 1) for i, part in enumerate(parts, self.shared)])
-        outputs = outputs * weights.flatten()[order, None]
-        always = run(inputs, 0, self.shared) if self.shared else outputs.new_zeros(len(inputs), outputs.shape[1])
-        return self.leave.finish(always.index_add(0, position, outputs).view(*x.shape[:-1], -1), loop)
+        routed = torch.cat([run(self.shared + i, part) for i, part in enumerate(parts)])
+        y = inputs.new_zeros(len(inputs), routed.shape[1])
+        y = y.index_add(0, position, routed * weights.flatten()[order, None])
+        for expert in range(self.shared):
+            y = y + run(expert, inputs)
+        return self.leave.finish(y.view(*x.shape[:-1], -1), loop)
 
 
 class DenseFeedForward(nn.Module):

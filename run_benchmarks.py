@@ -10,10 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tasks import SPLITS, TASKS, Task, plugin, task_class
 from tasks.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from evaluate.show.grid import Results
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,7 +60,7 @@ def add_plugins(parser: Parser) -> None:
 
 
 def add_format(parser: Parser) -> None:
-    parser.add_argument("--format", default="simple", help="simple, github, plain or json (default simple)")
+    parser.add_argument("--format", default="simple", help="simple, github, plain, latex, csv or json (default simple)")
 
 
 def add_seed(parser: Parser) -> None:
@@ -98,6 +101,7 @@ def run(arguments: Sequence[str]) -> None:
     from evaluate.run.presets import PRESETS
     from evaluate.run.sweep import Machine, sweep
     from evaluate.show import plots, tables
+    from evaluate.show.grid import Results
     from model import MODELS
 
     parser = Parser(prog="run_benchmarks.py run", allow_abbrev=False, description=(
@@ -143,7 +147,7 @@ def run(arguments: Sequence[str]) -> None:
         sweep(experiments, out, Machine(known.device, known.workers, known.threads, known.batch))
     except KeyboardInterrupt:
         raise UserError(f"stopped; what is whole is in {out}: the same command goes on from there") from None
-    found = records.read(out)
+    found = Results(records.read(out))
     print(tables.show(found))
     print("\nplots: " + ", ".join(str(path) for path in plots.draw_all(found, out / "plots")))
 
@@ -201,17 +205,40 @@ def list_(arguments: Sequence[str]) -> None:
             print(f"  {name:17} {summary}")
 
 
+def add_selection(parser: Parser) -> None:
+    parser.add_argument("--tasks", help="only these, comma-separated")
+    parser.add_argument("--models", help="only these, comma-separated")
+    parser.add_argument("--rule", help="what headlines stand on: act, 40, ... (default the most loops asked for)")
+
+
+def results_of(folder: Path, known: argparse.Namespace) -> Results:
+    """What a folder holds of the tasks and models that were asked for."""
+    from evaluate import records
+    from evaluate.show.grid import Results
+
+    not_empty(known, "tasks", "models")
+    results = Results(records.read(folder))
+    results.only(names(known.tasks or ""), names(known.models or ""))
+    return results
+
+
 def table(arguments: Sequence[str]) -> None:
     """print the tables of a folder again, from its records"""
     parser = Parser(prog="run_benchmarks.py table", allow_abbrev=False)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="that `run` has written, or one of its files")
+    parser.add_argument("--section", help="only these, comma-separated: grid, bands, measures, seeds, suite, summary")
+    parser.add_argument("--seeds", action="store_true", help="every seed too")
+    add_selection(parser)
     add_format(parser)
     known = parser.parse_args(list(arguments))
-    from evaluate import records
+    not_empty(known, "section")
     from evaluate.show import rows, tables
 
     rows.check_format(known.format)
-    print(tables.show(records.read(known.folder), known.format))
+    sections = names(known.section or "")
+    if known.seeds:
+        sections = [*(sections or tables.SHOWN[:-1]), "seeds", *(() if sections else tables.SHOWN[-1:])]
+    print(tables.show(results_of(known.folder, known), known.format, sections, known.rule))
 
 
 def new_task(arguments: Sequence[str]) -> None:

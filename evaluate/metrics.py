@@ -35,11 +35,12 @@ def loops_enough(accuracy: Mapping[int, float]) -> int:
 
 
 def overthinking(accuracy: Mapping[int, float]) -> float | None:
-    """What is lost at four times the loops that were enough, the best minus that; None where that was not measured."""
-    later = 4 * loops_enough(accuracy)
-    if later not in accuracy:
-        return None
-    return max(accuracy.values()) - accuracy[later]
+    """What is lost at four times the loops that were enough, or the next more that were asked for: the best minus that.
+
+    None where so many were not asked for.
+    """
+    later = [loops for loops in accuracy if loops >= 4 * loops_enough(accuracy)]
+    return max(accuracy.values()) - accuracy[min(later)] if later else None
 
 
 def halting_cost(used: float, share: float, fixed: Mapping[int, float]) -> float | None:

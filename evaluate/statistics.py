@@ -112,21 +112,38 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def bootstrap_score(ratios: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Draws of the suite score, the geometric mean over tasks of the mean ratio over seeds.
+def suite_score(
+    ratios: list[np.ndarray], draws: list[np.ndarray | None], rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """The suite score of ratios (seeds,) of each task, with a 95% bootstrap interval.
 
-    An entry a task: its ratios (seeds,), of which all but one are drawn again, with replacement, so that the spread
-    of the draws is that of the mean (Rao and Wu 1988); or, of a task with one seed, draws (1, DRAWS) of its ratio.
+    The score is the geometric mean, over seeds and then over tasks, of 1 + ratio, less 1. Without the shift one run
+    that failed, a ratio of 0, would make the whole score 0; and the mean of logarithms is unbiased, where the
+    logarithm of a mean over few seeds is not (its interval held the truth 49 times of 100, over 14 tasks and 5 seeds).
+    Seeds are drawn again within each task, all but one with replacement, so that the draws are as spread as the mean
+    is (Rao and Wu 1988), and the interval is widened as Student's t is for so few (Welch and Satterthwaite). A task of
+    one seed is drawn from `draws` (DRAWS,) of what other questions would have made of it.
     """
-    logs = np.zeros(DRAWS)
-    with np.errstate(divide="ignore"):
-        for values in ratios:
-            if values.ndim == 2:
-                logs += np.log(values[0])
-            else:
-                drawn = rng.integers(len(values), size=(len(values) - 1, DRAWS))
-                logs += np.log(values[drawn].mean(0))
-    return np.exp(logs / len(ratios))
+    from scipy.special import stdtrit
+
+    total, centre, variances = np.zeros(DRAWS), 0.0, []
+    for values, other in zip(ratios, draws, strict=True):
+        logs, seeds = np.log1p(values), len(values)
+        centre += float(logs.mean())
+        if other is not None:
+            total += np.log1p(other)
+        elif seeds > 1:
+            total += logs[rng.integers(seeds, size=(seeds - 1, DRAWS))].mean(0)
+            variances.append((float(logs.var(ddof=1)) / seeds, seeds - 1))
+        else:
+            total += logs[0]
+    spread = sum(v for v, _ in variances)
+    freedom = spread**2 / sum(v**2 / n for v, n in variances) if spread > 0 else np.inf
+    wider = float(stdtrit(freedom, 0.975)) / Z95 if np.isfinite(freedom) else 1.0
+    low, high = np.quantile(total, (0.025, 0.975))
+    ends = (centre - (centre - low) * wider, centre + (high - centre) * wider)
+    score, low, high = (float(np.expm1(log / len(ratios))) for log in (centre, *ends))
+    return score, max(0.0, low), high
 
 
 def drawn_depth95(depths: np.ndarray, correct: np.ndarray, count: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -147,7 +147,9 @@ def run(arguments: Sequence[str]) -> None:
         sweep(experiments, out, Machine(known.device, known.workers, known.threads, known.batch))
     except KeyboardInterrupt:
         raise UserError(f"stopped; what is whole is in {out}: the same command goes on from there") from None
-    found = Results(records.read(out))
+    held = records.read(out)
+    print(tables.heading(held))
+    found = Results(held)
     print(tables.show(found))
     print("\nplots: " + ", ".join(str(path) for path in plots.draw_all(found, out / "plots")))
 
@@ -215,9 +217,13 @@ def results_of(folder: Path, known: argparse.Namespace) -> Results:
     """What a folder holds of the tasks and models that were asked for."""
     from evaluate import records
     from evaluate.show.grid import Results
+    from evaluate.show.tables import heading
 
     not_empty(known, "tasks", "models")
-    results = Results(records.read(folder))
+    held = records.read(folder)
+    if known.format not in ("csv", "json", "latex"):
+        print(heading(held), flush=True)
+    results = Results(held)
     results.only(names(known.tasks or ""), names(known.models or ""))
     return results
 
@@ -239,6 +245,25 @@ def table(arguments: Sequence[str]) -> None:
     if known.seeds:
         sections = [*(sections or tables.SHOWN[:-1]), "seeds", *(() if sections else tables.SHOWN[-1:])]
     print(tables.show(results_of(known.folder, known), known.format, sections, known.rule))
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """put folders, or models, side by side: differences, intervals, what is more than chance"""
+    parser = Parser(prog="run_benchmarks.py compare", allow_abbrev=False)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="the first is what others are held to")
+    parser.add_argument("--force", action="store_true", help="show also what cannot be compared, and say so")
+    add_selection(parser)
+    add_format(parser)
+    known = parser.parse_args(list(arguments))
+    from evaluate.show import compare, rows
+
+    rows.check_format(known.format)
+    models, known.models = names(known.models or ""), None
+    folders = [results_of(folder, known) for folder in known.folders]
+    if known.format not in ("csv", "json"):
+        for results in folders:
+            print("".join(f"{note}\n" for note in results.notes), end="")
+    print(compare.show(compare.sides(folders, models), known.format, known.force, known.rule))
 
 
 def new_task(arguments: Sequence[str]) -> None:
@@ -368,6 +393,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "run": run,
     "list": list_,
     "table": table,
+    "compare": compare,
     "show": show,
     "new-task": new_task,
     "export": export,

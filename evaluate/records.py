@@ -132,9 +132,8 @@ class Records:
     @cached_property
     def diagnostics(self) -> dict[str, Diagnostics]:
         """What is known of the inside of a run's model, by the run's id; empty where nothing was kept."""
-        names = list(Diagnostics.__dataclass_fields__)
         lines = [line for line in self._lines("diagnostics.jsonl") if line["run"] in self.runs]
-        return {line["run"]: Diagnostics(**{name: line.get(name) for name in names}) for line in lines}
+        return {line["run"]: _diagnostics(line) for line in lines}
 
     def _open(self, name: str) -> IO[bytes]:
         """A file of the folder, plain or packed; an empty one where it is missing."""
@@ -154,6 +153,11 @@ class Records:
                     yield line
                 else:
                     self.notes.append(f"{self.folder / name}: line {number} is not whole and was left out")
+
+
+def _diagnostics(line: dict[str, Any]) -> Diagnostics:
+    values: dict[str, Any] = {name: line.get(name) for name in Diagnostics.__dataclass_fields__}
+    return Diagnostics(**values)
 
 
 def read(folder: Path) -> Records:

@@ -45,16 +45,31 @@ def mcnemar(only_first: np.ndarray, only_second: np.ndarray) -> np.ndarray:
     from scipy.special import bdtr
 
     less, both = np.minimum(only_first, only_second), only_first + only_second
-    return np.minimum(1.0, 2 * bdtr(less.astype(float), both, 0.5))
+    return np.asarray(np.minimum(1.0, 2 * bdtr(less.astype(float), both, 0.5)))
 
 
-def paired_interval(
-    only_first: np.ndarray, only_second: np.ndarray, count: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """95% interval of the difference, first minus second, on the same questions (Bonett and Price 2012)."""
-    first, second = (only_first + 1) / (count + 2), (only_second + 1) / (count + 2)
-    half = Z95 * np.sqrt((first + second - (first - second) ** 2) / (count + 2))
-    return np.clip(first - second - half, -1, 1), np.clip(first - second + half, -1, 1)
+def by_question(total: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Two-sided p that two models answer the same questions equally well, each over several seeds.
+
+    A question's difference is the share of seeds that answered it right, first minus second: `total` is their sum,
+    `squares` that of their squares. With one seed this is McNemar's statistic (b - c) / sqrt(b + c); the seeds of one
+    question are one observation and no more, as in Durkalski et al. 2003.
+    """
+    from scipy.special import ndtr
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = np.where(squares > 0, total / np.sqrt(squares), 0.0)
+    return np.asarray(2 * ndtr(-np.abs(z)))
+
+
+def paired_interval(total: np.ndarray, squares: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95% interval of the mean difference on the same questions, from the sums that `by_question` takes.
+
+    With one seed, Bonett and Price 2012: two questions are added, one for either side, so that it never has no width.
+    """
+    mean = total / (count + 2)
+    half = Z95 * np.sqrt(((squares + 2) / (count + 2) - mean**2) / (count + 2))
+    return np.clip(mean - half, -1, 1), np.clip(mean + half, -1, 1)
 
 
 def two_shares(c1: np.ndarray, n1: np.ndarray, c2: np.ndarray, n2: np.ndarray) -> np.ndarray:
@@ -65,12 +80,10 @@ def two_shares(c1: np.ndarray, n1: np.ndarray, c2: np.ndarray, n2: np.ndarray) -
         share = (c1 + c2) / (n1 + n2)
         error = np.sqrt(share * (1 - share) * (1 / n1 + 1 / n2))
         z = np.where(error > 0, (c1 / n1 - c2 / n2) / error, 0.0)
-    return 2 * ndtr(-np.abs(z))
+    return np.asarray(2 * ndtr(-np.abs(z)))
 
 
-def newcombe(
-    c1: np.ndarray, n1: np.ndarray, c2: np.ndarray, n2: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def newcombe(c1: np.ndarray, n1: np.ndarray, c2: np.ndarray, n2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """95% interval of the difference of two shares of unrelated questions (Newcombe 1998, method 10)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         p1, p2 = c1 / n1, c2 / n2
@@ -150,7 +163,7 @@ def drawn_depth95(depths: np.ndarray, correct: np.ndarray, count: np.ndarray, rn
     """Draws of one run's depth95 that other questions would have given: accuracies from Jeffreys' Beta (depths,)."""
     shares = rng.beta(correct[:, None] + 0.5, (count - correct)[:, None] + 0.5, size=(len(depths), DRAWS))
     reached = (shares >= 0.95).cumprod(0).sum(0)
-    return np.concatenate([[0], depths])[reached]
+    return np.asarray(np.concatenate([[0], depths])[reached])
 
 
 def between(draws: np.ndarray) -> tuple[float, float]:

@@ -45,7 +45,7 @@ def test_run_trains_records_and_shows(folder):
     runs = [json.loads(text) for text in lines(folder, "runs.jsonl")]
     assert {run["status"] for run in runs} == {"ok"} and all(run["train_flops"] > 1e6 for run in runs)
     assert all(path.stat().st_size > 10_000 for path in (folder / "plots").glob("*.png"))
-    assert len(list((folder / "plots").glob("*.png"))) == 3
+    assert len(list((folder / "plots").glob("*.png"))) == len(list((folder / "plots").glob("*.svg"))) == 4
     assert not list(folder.glob("checkpoints/*"))
 
 
@@ -53,7 +53,7 @@ def test_table_prints_the_same_again_without_torch(folder):
     shown = command("table", folder)
     assert shown.returncode == 0
     assert (folder / "shown.txt").read_text().startswith(shown.stdout.rstrip())
-    cells = json.loads(command("table", folder, "--format", "json").stdout)
+    cells = json.loads(command("table", folder, "--format", "json").stdout)["grid"]
     assert len(cells) == len(lines(folder, "cells.jsonl")) and cells[0]["task"] == "mod_chain"
     assert "|---" in command("table", folder, "--format", "github").stdout
 

@@ -70,7 +70,7 @@ class Grid:
     @property
     def floor(self) -> np.ndarray:
         """What needs no reasoning (depths,): the better of chance and the best audited shortcut."""
-        return np.fmax(self.chance, self.shortcut)
+        return np.asarray(np.fmax(self.chance, self.shortcut))
 
     @property
     def shares(self) -> np.ndarray:
@@ -101,7 +101,9 @@ class Grid:
         if column is None:
             return np.zeros(len(self.runs), int)
         shares = self.shares[:, :, column]
-        reached = [depth95({int(d): float(s) for d, s in zip(self.depths, row, strict=True) if s == s}) for row in shares]
+        reached = [
+            depth95({int(d): float(s) for d, s in zip(self.depths, row, strict=True) if s == s}) for row in shares
+        ]
         return np.where(self.failed, 0, np.array(reached, int))
 
     def fixed(self, depth: int) -> dict[int, float]:
@@ -185,7 +187,7 @@ def _hashed(run: dict[str, Any], notes: list[str]) -> bool:
     if real != run["run"]:
         what = f"{run['task']}, {run['model']}, seed {run['seed']}"
         notes.append(f"run {run['run']} ({what}) was left out: its configuration hashes to {real}, so that one changed")
-    return real == run["run"]
+    return bool(real == run["run"])
 
 
 def flat(plain: dict[str, Any], path: str = "") -> dict[str, Any]:
@@ -231,10 +233,13 @@ def _grid(
     rows = np.concatenate(picked)
     seed = np.repeat(np.arange(len(runs)), [len(part) for part in picked])
     depths, depth = np.unique(cells.depth[rows], return_inverse=True)
-    held, column = np.unique(np.stack([cells.halting[rows], cells.loops[rows]]), axis=1, return_inverse=True)
-    columns = [Column(cells.rules[h], None if loops < 0 else int(loops)) for h, loops in held.T]
+    rules = max(1, len(cells.rules))
+    held, column = np.unique((cells.loops[rows] + 1) * rules + cells.halting[rows], return_inverse=True)
+    columns = [
+        Column(cells.rules[code % rules], code // rules - 1 if code >= rules else None) for code in held.tolist()
+    ]
     order = sorted(range(len(columns)), key=lambda i: _column_order(columns[i]))
-    column = np.argsort(order)[column.reshape(-1)] if order else column.reshape(-1)
+    column = np.argsort(order)[column] if order else column
     columns = [columns[i] for i in order]
     shape = (len(runs), len(depths), len(columns))
     place = np.ravel_multi_index((seed, depth, column), shape) if len(rows) else np.zeros(0, int)

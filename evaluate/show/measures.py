@@ -60,11 +60,12 @@ def used_loops(grid: Grid) -> np.ndarray:
     """Loops used on average over all questions and seeds (depths, columns); nan where none were."""
     known = ~np.isnan(grid.mean_loops)
     with np.errstate(invalid="ignore"):
-        return np.where(known, grid.mean_loops * grid.count, 0).sum(0) / np.where(known, grid.count, 0).sum(0)
+        used = np.where(known, grid.mean_loops * grid.count, 0).sum(0) / np.where(known, grid.count, 0).sum(0)
+    return np.asarray(used)
 
 
 def band_rows(results: Results, rule: str | None = None) -> list[Row]:
-    """A row a task, model and band: accuracy at the headline's column, over questions and, apart from it, over seeds."""
+    """A row a task, model and band: accuracy in the headline's column over questions, and apart from it over seeds."""
     rows = []
     for grid in results.grids.values():
         column = grid.headline(rule)

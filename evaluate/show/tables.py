@@ -12,6 +12,7 @@ import tabulate as tabulate_module
 from tabulate import tabulate
 
 from evaluate.metrics import corrected
+from evaluate.records import Records
 from evaluate.show.grid import Column, Grid, Results
 from evaluate.show.measures import (
     Row,
@@ -37,13 +38,11 @@ SHOWN = ("grid", "bands", "measures", "suite", "summary")
 
 def lined(headers: Sequence[str], rows: Sequence[Sequence[str]], style: str) -> str:
     """Text in columns, figures to the right."""
-    right = tabulate(
-        rows, headers, tablefmt=STYLES.get(style, style), disable_numparse=True, stralign="right"
-    )
-    return str(right)
+    style = STYLES.get(style, style)
+    return str(tabulate(rows, headers, tablefmt=style, disable_numparse=True, stralign="right"))
 
 
-def percent(correct: int, count: int) -> str:
+def percent(correct: Any, count: Any) -> str:
     """Accuracy to a tenth of a percent, never rounded up to 100."""
     tenths = 1000 * int(correct) // int(count)
     return "100" if correct == count else f"{tenths // 10}.{tenths % 10}"
@@ -75,7 +74,7 @@ def about(grid: Grid) -> str:
         f"trained on depths up to {grid.train_max_depth}"
         + (f"; chance {grid.chance[0]:.1%}; {asked.min()} questions a cell" if len(asked) else "")
         + f"; seeds {', '.join(str(run['seed']) for run in grid.runs)}"
-        + (f"; failed: seed {', '.join(failed)}" if failed else ""),
+        + (f"; no answers from seeds {', '.join(failed)}" if failed else ""),
     ]
     name = first["task"]
     if name in TASKS and TASKS[name].known_shortcut:
@@ -193,11 +192,14 @@ MEASURES = Section(
         "depth95": _depth95,
         "range": lambda row: f"{row['depth95_low']} to {row['depth95_high']}",
         "overthinking": lambda row: points(row["overthinking"]),
-        "stops by itself": lambda row: "; ".join(
-            f"{r['rule']} {r['depth95']}" + (f" for {r['halting_cost']:.1f}x" if r["halting_cost"] is not None else "")
-            for r in row["rules"]
-        )
-        or MISSING,
+        "stops by itself": lambda row: (
+            "; ".join(
+                f"{r['rule']} {r['depth95']}"
+                + (f" for {r['halting_cost']:.1f}x" if r["halting_cost"] is not None else "")
+                for r in row["rules"]
+            )
+            or MISSING
+        ),
     },
     "a question: FLOPs of one at the deepest depth. depth95: reached by half of the seeds or more; + is the deepest\n"
     "asked. range: over seeds; of one seed, over other questions. overthinking: points lost at four times the loops\n"
@@ -214,14 +216,14 @@ SUITE = Section(
         "95% interval": lambda row: f"{row['low']:.3g} to {row['high']:.3g} over {row['over']}",
         "lacks": lambda row: ", ".join(row["missing"]) or MISSING,
     },
-    "score: geometric mean over tasks of 1 + depth95 / deepest training depth, less 1, so that no single failure makes\n"
-    "it 0. Scores that lack tasks do not compare.",
+    "score: geometric mean over tasks of 1 + depth95 / deepest training depth, less 1, so that no single failure\n"
+    "makes it 0. Scores that lack tasks do not compare.",
 )
 
 SEEDS = Section(
     "every seed, accuracy in percent",
     _named("task", "model", "seed", "status")
-    | {band: (lambda row, band=band: points(row[band])) for band in ("train", "selection", "test")}  # type: ignore[misc]
+    | {band: (lambda row, band=band: points(row[band])) for band in ("train", "selection", "test")}
     | _named("depth95", "run"),
 )
 
@@ -246,6 +248,14 @@ def summary_rows(results: Results, rule: str | None = None) -> list[dict[str, st
         row.append(f"{reached} ({reached / top:g}x)")
         rows.append(dict(zip(SUMMARY, row, strict=True)))
     return rows
+
+
+def heading(records: Records) -> str:
+    """What a folder holds, from its runs alone: told at once, while a million cells are read."""
+    runs = records.runs.values()
+    parts = [f"{len({run[name] for run in runs})} {name}s" for name in ("task", "model", "seed")]
+    told = ", ".join(part if not part.startswith("1 ") else part[:-1] for part in parts)
+    return f"{records.folder}: {len(runs)} run{'s' * (len(runs) != 1)} of {told}\n"
 
 
 def show(results: Results, style: str = "simple", sections: Sequence[str] = (), rule: str | None = None) -> str:

@@ -266,6 +266,43 @@ def compare(arguments: Sequence[str]) -> None:
     print(compare.show(compare.sides(folders, models), known.format, known.force, known.rule))
 
 
+def report(arguments: Sequence[str]) -> None:
+    """write one HTML file that shows all of a folder; of several folders, one that compares them"""
+    parser = Parser(prog="run_benchmarks.py report", allow_abbrev=False)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default report.html in the first folder")
+    parser.add_argument("--plots", action="store_true", help="PNG and SVG files too, in the folder's plots/")
+    parser.add_argument("--force", action="store_true", help="show also what cannot be compared, and say so")
+    parser.add_argument("--tasks", help="only these, comma-separated")
+    parser.add_argument("--models", help="only these, comma-separated; with several folders, the sides")
+    known = parser.parse_args(list(arguments))
+    from evaluate.show import compare
+    from evaluate.show import report as single
+    from evaluate.show import report_compared as compared
+    from tasks.files import refuse_taken, write_new
+
+    if known.out:
+        refuse_taken(known.out)
+    models, known.format = names(known.models or ""), "json"
+    if len(known.folders) > 1:
+        known.models = None
+    folders = [results_of(folder, known) for folder in known.folders]
+    if len(folders) > 1:
+        page = compared.compared_page(compare.sides(folders, models), folders, known.force)
+    else:
+        page = single.report(folders[0])
+    out = known.out or folders[0].folder / "report.html"
+    if not known.out and os.access(out.parent, os.W_OK):
+        out.unlink(missing_ok=True)  # the last report of these records
+    write_new(out, page)
+    print(f"{out}: {len(page) / 1e6:.1f} MB")
+    if known.plots:
+        from evaluate.show import plots
+
+        for results in folders:
+            print("\n".join(str(path) for path in plots.draw_all(results, results.folder / "plots")))
+
+
 def new_task(arguments: Sequence[str]) -> None:
     """write a working task to change into your own"""
     parser = Parser(prog="run_benchmarks.py new-task", allow_abbrev=False)
@@ -394,6 +431,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "list": list_,
     "table": table,
     "compare": compare,
+    "report": report,
     "show": show,
     "new-task": new_task,
     "export": export,

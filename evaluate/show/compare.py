@@ -125,7 +125,7 @@ def points_signed(value: float) -> str:
     return MISSING if np.isnan(value) else f"{100 * value:+.1f}"
 
 
-def _span(low: float, high: float) -> str:
+def signed_span(low: float, high: float) -> str:
     return MISSING if np.isnan(low) else f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
@@ -146,8 +146,8 @@ def headline_table(one: Difference, rate: np.ndarray, style: str) -> str:
                     f"{depth}{MARKS.get(one.bands[d], ' ')}",
                     *(points(float(share[d, c])) for share in one.shares),
                     points_signed(one.value[d, c]),
-                    _span(one.low[d, c], one.high[d, c]) + (" paired" if one.paired[d, c] else ""),
-                    _span(one.seeds_low[d, c], one.seeds_high[d, c]),
+                    signed_span(one.low[d, c], one.high[d, c]) + (" paired" if one.paired[d, c] else ""),
+                    signed_span(one.seeds_low[d, c], one.seeds_high[d, c]),
                     rate_told(rate[d, c]),
                     "*" if rate[d, c] < LEVEL else "",
                 ]
@@ -200,9 +200,7 @@ def _most(one: Difference, rate: np.ndarray) -> str:
     d = marked[np.abs(one.value[marked, c]).argmax()] if len(marked) else asked[-1]
     first, second = (points(float(share[d, c])) for share in one.shares)
     most = "most of all " if len(marked) else ""
-    return (
-        f"; {most}at depth {one.depths[d]} {second}% against {first}% ({_span(one.low[d, c], one.high[d, c])} points)"
-    )
+    return f"; {most}at depth {one.depths[d]} {second}% against {first}% ({signed_span(one.low[d, c], one.high[d, c])} points)"
 
 
 def _sure(one: Difference) -> str:

@@ -5,7 +5,7 @@ Accuracies are shares from 0 to 1, and a figure that was not measured is None.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median, median_low
 from typing import Any
 
@@ -209,11 +209,14 @@ def seed_rows(results: Results, rule: str | None = None) -> list[Row]:
     return rows
 
 
-def suite_rows(results: Results, rule: str | None = None) -> list[Row]:
-    """A row a model: its suite score with a bootstrap interval, and the tasks that it stands on."""
+def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] = ()) -> list[Row]:
+    """A row a model, the best first: its suite score with a bootstrap interval, and the tasks that it stands on."""
     rows = []
+    tasks = tasks or results.tasks
     for model in results.models:
-        grids = [grid for (_, name), grid in results.grids.items() if name == model]
+        grids = [grid for (task, name), grid in results.grids.items() if name == model and task in tasks]
+        if not grids:
+            continue
         columns = [grid.headline(rule) for grid in grids]
         ratios = [g.depth95s(c) / g.train_max_depth for g, c in zip(grids, columns, strict=True)]
         draws = [question_draws(g, c) for g, c in zip(grids, columns, strict=True)]
@@ -223,7 +226,7 @@ def suite_rows(results: Results, rule: str | None = None) -> list[Row]:
             {
                 "model": model,
                 "tasks": len(grids),
-                "missing": sorted(set(results.tasks) - {grid.task for grid in grids}),
+                "missing": sorted(set(tasks) - {grid.task for grid in grids}),
                 "seeds": max(len(grid.runs) for grid in grids),
                 "failed": int(sum(grid.failed.sum() for grid in grids)),
                 "score": rounded(score),

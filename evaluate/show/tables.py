@@ -56,11 +56,14 @@ def points(share: float | None) -> str:
 
 
 def span(low: float | None, high: float | None) -> str:
-    return MISSING if low is None or high is None else f"{points(low)} to {points(high)}"
+    """An interval in percent, rounded, but never up to 100."""
+    if low is None or high is None:
+        return MISSING
+    return " to ".join("100" if end == 1 else f"{min(99.9, round(100 * end, 1)):.1f}" for end in (low, high))
 
 
 def times(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.3g}x"
+    return MISSING if value is None else f"{value:.{3 if value >= 10 else 2}g}x"
 
 
 def about(grid: Grid) -> str:

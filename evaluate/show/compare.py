@@ -199,8 +199,8 @@ def _most(one: Difference, rate: np.ndarray) -> str:
     marked = asked[rate[asked, c] < LEVEL]
     d = marked[np.abs(one.value[marked, c]).argmax()] if len(marked) else asked[-1]
     first, second = (points(float(share[d, c])) for share in one.shares)
-    most = "most of all " if len(marked) else ""
-    return f"; {most}at depth {one.depths[d]} {second}% against {first}% ({signed_span(one.low[d, c], one.high[d, c])} points)"
+    where = f"{'most of all ' if len(marked) else ''}at depth {one.depths[d]}"
+    return f"; {where} {second}% against {first}% ({signed_span(one.low[d, c], one.high[d, c])} points)"
 
 
 def _sure(one: Difference) -> str:

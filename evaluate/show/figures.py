@@ -41,8 +41,8 @@ def reach(rows: dict[str, list[tuple[Grid, int]]]) -> Drawn:
     body = svg.legend(list(names.items())) + svg.reaches(drawn, "How far each model goes on each task")
     text = (
         "A mark: the deepest depth at which at least 95% is answered right, there and at every depth before, reached "
-        "by half of the seeds or more. The bar: all seeds, or, where there is one, what other questions would have given "
-        "(95%). +: the deepest that was asked."
+        "by half of the seeds or more. The bar: all seeds, or, where there is one, what other questions would have "
+        "given (95%). +: the deepest that was asked."
     )
     return Drawn("How far each model goes", body, text, [grid for grids in rows.values() for grid, _ in grids])
 
@@ -166,7 +166,7 @@ def loops_used(grid: Grid) -> Drawn | None:
     body = svg.legend([(line.name, line.look) for line in drawn])
     label = f"{grid.model}: loops used by depth"
     body += svg.lines(drawn, ("depth", "loops used"), label, top=most, percent=False, shade=grid.train_max_depth)
-    text = "Halting: how many loops the rule took by itself. Bands: from the seed that took fewest to that which took most."
+    text = "Halting: how many loops the rule took by itself. Bands: from the seed with fewest to that with most."
     return Drawn(f"{grid.model}: loops used by depth", body, text, [grid])
 
 
@@ -206,8 +206,10 @@ def states(grid: Grid, inside: Diagnostics) -> Drawn | None:
         return None
     most = max(point.y for line in drawn for point in line.points) * 1.05 or 1.0
     body = svg.legend([(line.name, line.look) for line in drawn])
-    body += svg.lines(drawn, ("loop", "norm, change"), f"{grid.model}: state by loop", top=most, percent=False)
-    text = f"|h| and |h - h before| / |h|, over questions of depth {inside.depth}. A change that falls to 0: a fixed point."
+    body += svg.lines(
+        drawn, ("loop", "norm, change"), f"{grid.model}: state by loop", top=most, percent=False, log=False
+    )
+    text = f"|h| and |h - h before| / |h|, for questions of depth {inside.depth}. A change of 0: a fixed point."
     return Drawn(f"{grid.model}: norm and change of the state", body, text, [grid])
 
 

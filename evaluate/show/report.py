@@ -111,11 +111,19 @@ def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
         flops = MISSING if row["eval_flops"] is None else f"{row['eval_flops']:.1e}"
         lines.append(
             (
-                grid.model, f"{row['depth95']}{more} ({row['ratio']:g}x)", f"{row['depth95_low']} to {row['depth95_high']}",
-                deepest, exact, points(row["overthinking"]), rules or MISSING, f"{row['seeds']}{failed}",
-                f"{row['parameters']:,}", f"{row['train_flops']:.1e}", flops,
+                grid.model,
+                f"{row['depth95']}{more} ({row['ratio']:g}x)",
+                f"{row['depth95_low']} to {row['depth95_high']}",
+                deepest,
+                exact,
+                points(row["overthinking"]),
+                rules or MISSING,
+                f"{row['seeds']}{failed}",
+                f"{row['parameters']:,}",
+                f"{row['train_flops']:.1e}",
+                flops,
             )
-        )  # fmt: skip
+        )
     headers = ("model", "depth95", "range", "deepest asked", "95% interval", "overthinking", "stops by itself", "seeds",
                "parameters", "training FLOPs", "FLOPs a question")  # fmt: skip
     return page.table(headers, lines)

@@ -144,7 +144,7 @@ def lines(
     if shade is not None and shade >= xs[0]:
         edge = (across(shade) + across(min((x for x in xs if x > shade), default=shade))) / 2
         parts.append(tag("rect", x=left, y=high, width=edge - left, height=low - high, class_="trained"))
-        parts.append(words(left + 4, low - 5, "trained on", "start", class_="faint"))
+        parts.append(words(left + 4, low - 16, "trained on", "start", class_="faint"))
     for part in (0, 0.25, 0.5, 0.75, 1):
         y = up(part * top)
         parts.append(tag("line", x1=left, x2=right, y1=y, y2=y, class_="grid"))

@@ -145,7 +145,6 @@ class _Reader:
             "chance": _number(held, "chance"),
             "shortcut": _number(held, "shortcut"),
             "mean_loops": _number(held, "mean_loops"),
-            "right": _right(rows),
         }
         if (arrays["correct"] > arrays["count"]).any():
             raise Fault("has more right answers than questions")
@@ -154,6 +153,7 @@ class _Reader:
                 raise Fault(f"has a {name} above 1")
         if np.isnan(arrays["chance"]).any():
             raise Fault("has no chance")
+        arrays["right"] = _right(rows)
         return arrays
 
 

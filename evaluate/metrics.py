@@ -39,7 +39,8 @@ def overthinking(accuracy: Mapping[int, float]) -> float | None:
 
     None where so many were not asked for.
     """
-    later = [loops for loops in accuracy if loops >= 4 * loops_enough(accuracy)]
+    enough = loops_enough(accuracy)
+    later = [loops for loops in accuracy if loops >= 4 * enough]
     return max(accuracy.values()) - accuracy[min(later)] if later else None
 
 

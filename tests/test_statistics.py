@@ -47,6 +47,15 @@ def test_by_question_with_one_seed_is_mcnemars_statistic():
     assert np.allclose(statistics.by_question(b - c, b + c), theirs)
 
 
+def test_a_paired_interval_is_walds_with_a_question_more_on_either_side():
+    rng = np.random.default_rng(15)
+    for b, c, n in [(0, 0, 100), (3, 1, 40), *rng.integers([0, 0, 60], [30, 30, 90], (20, 3))]:
+        each = np.array([1] * (b + 1) + [-1] * (c + 1) + [0] * (n - b - c))
+        half = stats.norm.ppf(0.975) * each.std() / np.sqrt(len(each))
+        ours = statistics.paired_interval(np.array(b - c), np.array(b + c), np.array(n))
+        assert ours == pytest.approx((each.mean() - half, each.mean() + half))
+
+
 def test_unpaired_shares_agree_with_statsmodels():
     rng = np.random.default_rng(3)
     (c1, n1), (c2, n2) = counts(rng, 100), counts(rng, 100)

@@ -76,8 +76,8 @@ def about(grid: Grid) -> str:
         f"{first['steps']} steps",
         f"trained on depths up to {grid.train_max_depth}"
         + (f"; chance {grid.chance[0]:.1%}; {asked.min()} questions a cell" if len(asked) else "")
-        + f"; seeds {', '.join(str(run['seed']) for run in grid.runs)}"
-        + (f"; no answers from seeds {', '.join(failed)}" if failed else ""),
+        + f"; seeds {', '.join(str(run['seed']) for run in grid.runs)}",
+        *([f"no answers from seeds {', '.join(failed)}"] if failed else []),
     ]
     name = first["task"]
     if name in TASKS and TASKS[name].known_shortcut:

@@ -44,8 +44,9 @@ def mcnemar(only_first: np.ndarray, only_second: np.ndarray) -> np.ndarray:
     """Two-sided exact p of McNemar's test (McNemar 1947): questions that only one of the two answered right."""
     from scipy.special import bdtr
 
-    less, both = np.minimum(only_first, only_second), only_first + only_second
-    return np.asarray(np.minimum(1.0, 2 * bdtr(less.astype(float), both, 0.5)))
+    first, second = (np.round(only).astype(np.int64) for only in (only_first, only_second))
+    less = np.minimum(first, second).astype(float)
+    return np.asarray(np.minimum(1.0, 2 * bdtr(less, first + second, 0.5)))
 
 
 def by_question(total: np.ndarray, squares: np.ndarray) -> np.ndarray:

@@ -25,4 +25,4 @@ def heat(share: float) -> str:
 
 def ink(share: float) -> str:
     """What can be read on `heat(share)`."""
-    return "#ffffff" if share < 0.55 else "#000000"
+    return "#ffffff" if share < 0.47 else "#000000"

@@ -20,7 +20,7 @@ def command(runs: Sequence[dict[str, Any]]) -> str:
     words = ["python", "run_benchmarks.py", "run", "--tasks", task, "--models", runs[0]["model"]]
     words += ["--seeds", ",".join(str(run["seed"]) for run in runs), "--out", f"results/{task}-{runs[0]['model']}"]
     if "task.plugin" in fields:
-        words += ["--plugin", str(fields["task.plugin"]).split()[0]]
+        words += ["--plugin", str(fields["task.plugin"]).rsplit(" ", 1)[0]]
     for name, value in fields.items():
         if name not in NAMES and "." in name:
             words += [f"--{name}", _written(value)]

@@ -100,12 +100,14 @@ def test_a_rule_that_stops_by_itself_shows_the_loops_it_used(tmp_path):
     assert shown[0].split() == ["depth", "act", "used"] and shown[2].split() == ["10", "80.0", "7.2"]
 
 
-def test_pandas_reads_them_as_the_readme_says(tmp_path):
-    import pandas as pd
-
-    cells = pd.read_json(written(tmp_path) / "cells.jsonl", lines=True)
-    best = cells.groupby(["task", "model", "depth"]).apply(lambda c: (c.correct / c["count"]).max())
-    assert json.loads(best.to_json(orient="values")) == [0.8]
+def test_pandas_reads_them_as_the_readme_says(tmp_path, capsys):
+    code = (ROOT / "results/README.md").read_text().split("```python\n")[1].split("```")[0]
+    cells = (CELL, replace(CELL, correct=20, seed=1, run=B), replace(CELL, loops=None, halting="act", correct=10))
+    held: dict = {}
+    exec(code.replace("results/quick", str(written(tmp_path, cells, TWO))), held)
+    assert len(held["both"]) == 3 and held["both"]["parameters"].tolist() == [100] * 3
+    shares = (held["sums"]["correct"] / held["sums"]["count"]).tolist()
+    assert sorted(shares) == [0.2, 0.6] and "0.6" in capsys.readouterr().out
 
 
 def test_the_best_audited_shortcut_is_found_by_task_sizes_and_depth(tmp_path):

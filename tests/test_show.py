@@ -97,6 +97,12 @@ def test_headlines_are_reached_by_half_of_the_seeds_and_failures_count_as_nothin
     assert "no answers from seeds 2 (diverged)" in tables.show(found)
 
 
+def test_a_run_that_ran_out_of_time_keeps_its_cells_and_counts_as_nothing(tmp_path):
+    (row,) = measures.measure_rows(results(folder(tmp_path, models=("deep",), changes={"status": "timeout"})))
+    assert row["depth95"] == 0 and row["failed"] == 2
+    assert len(list(measures.grid_rows(results(tmp_path)))) == 35
+
+
 @pytest.mark.parametrize("status", ["diverged", "timeout"])
 def test_a_folder_of_failures_has_a_table_too(tmp_path, status, capsys):
     path = folder(tmp_path, status=status)

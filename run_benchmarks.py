@@ -97,6 +97,7 @@ def check_plugin_sizes(task: Task) -> None:
 def run(arguments: Sequence[str]) -> None:
     """train, evaluate and show the experiments of a preset"""
     from evaluate import records
+    from evaluate.run import board
     from evaluate.run.experiment import Experiment, override
     from evaluate.run.presets import PRESETS
     from evaluate.run.sweep import Machine, sweep
@@ -116,9 +117,12 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each process (default 1)")
     parser.add_argument("--batch", type=int, default=32, help="rows evaluated at a time (default 32)")
+    parser.add_argument("--tensorboard", action="store_true", help="log training to the folder's tensorboard/")
     add_plugins(parser)
     known, rest = parser.parse_known_args(list(arguments))
 
+    if known.tensorboard:
+        board.check_installed()
     if known.preset not in PRESETS:
         raise unknown("preset", known.preset, PRESETS)
     devices = ("auto", "cpu", "cuda", "mps")
@@ -144,7 +148,7 @@ def run(arguments: Sequence[str]) -> None:
 
     out = Path(known.out or f"results/{known.preset}")
     try:
-        sweep(experiments, out, Machine(known.device, known.workers, known.threads, known.batch))
+        sweep(experiments, out, Machine(known.device, known.workers, known.threads, known.batch, known.tensorboard))
     except KeyboardInterrupt:
         raise UserError(f"stopped; what is whole is in {out}: the same command goes on from there") from None
     held = records.read(out)

@@ -147,6 +147,24 @@ def test_a_mistake_is_told_in_one_line(arguments, says, capsys, tmp_path, monkey
     assert not list(tmp_path.iterdir())
 
 
+def test_tensorboard_is_an_extra_that_is_asked_for_in_one_line(capsys, monkeypatch, tmp_path):
+    from evaluate.run import board
+
+    monkeypatch.setattr(board, "find_spec", lambda name: None)
+    assert run_benchmarks.main(["run", "--tensorboard", "--out", str(tmp_path / "a")]) == 2
+    told = capsys.readouterr().err
+    assert "python -m pip install tensorboard" in told and told.count("\n") == 1
+
+
+def test_tensorboard_is_told_every_step_that_the_bar_is(tmp_path):
+    loading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    shown = command(*TINY, "--models", "transformer", "--tensorboard", "--out", tmp_path / "a")
+    assert shown.returncode == 0, shown.stderr
+    (run,) = (tmp_path / "a" / "tensorboard").iterdir()
+    held = loading.EventAccumulator(str(run)).Reload()
+    assert [event.step for event in held.Scalars("loss")] == [6] and held.Scalars("accuracy")[0].value >= 0
+
+
 def test_list_names_everything(capsys):
     assert run_benchmarks.main(["list"]) == 0
     shown = capsys.readouterr().out

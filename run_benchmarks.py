@@ -248,7 +248,10 @@ def table(arguments: Sequence[str]) -> None:
     sections = names(known.section or "")
     if known.seeds:
         sections = [*(sections or tables.SHOWN[:-1]), "seeds", *(() if sections else tables.SHOWN[-1:])]
-    print(tables.show(results_of(known.folder, known), known.format, sections, known.rule))
+    results = results_of(known.folder, known)
+    print(tables.show(results, known.format, sections, known.rule))
+    if known.format == "csv":  # which has no place for them
+        print("".join(f"{note}\n" for note in results.notes), end="", file=sys.stderr)
 
 
 def compare(arguments: Sequence[str]) -> None:
@@ -264,9 +267,10 @@ def compare(arguments: Sequence[str]) -> None:
     rows.check_format(known.format)
     models, known.models = names(known.models or ""), None
     folders = [results_of(folder, known) for folder in known.folders]
-    if known.format not in ("csv", "json"):
-        for results in folders:
-            print("".join(f"{note}\n" for note in results.notes), end="")
+    for results in folders:
+        out = sys.stderr if known.format in ("csv", "json") else sys.stdout
+        mark = "% " if known.format == "latex" else ""
+        print("".join(f"{mark}{note}\n" for note in results.notes), end="", file=out)
     print(compare.show(compare.sides(folders, models), known.format, known.force, known.rule))
 
 

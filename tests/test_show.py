@@ -170,6 +170,11 @@ def test_every_format_says_the_same(tmp_path, capsys):
     tex = told(capsys, "table", path, "--format", "latex")[1]
     outside = [line for part in tex.split("\\begin{tabular}") for line in part.split("\\end{tabular}")[-1].splitlines()]
     assert all(line.startswith("%") or not line.strip() for line in outside)
+    with open(path / "cells.jsonl", "a") as file:
+        file.write("cut")
+    for style in ("csv", "json", "simple", "latex"):
+        _, out, err = told(capsys, "table", path, "--format", style)
+        assert "is not whole and was left out" in (err if style == "csv" else out)
     _, out, _ = told(capsys, "table", path, "--seeds", "--tasks", "t", "--models", "deep")
     assert all(run["run"] in out for run in plain["seeds"] if run["model"] == "deep")
 

@@ -10,10 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tasks import SPLITS, TASKS, Task, plugin, task_class
 from tasks.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from evaluate.show.grid import Results
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,7 +60,7 @@ def add_plugins(parser: Parser) -> None:
 
 
 def add_format(parser: Parser) -> None:
-    parser.add_argument("--format", default="simple", help="simple, github, plain or json (default simple)")
+    parser.add_argument("--format", default="simple", help="simple, github, plain, latex, csv or json (default simple)")
 
 
 def add_seed(parser: Parser) -> None:
@@ -94,10 +97,12 @@ def check_plugin_sizes(task: Task) -> None:
 def run(arguments: Sequence[str]) -> None:
     """train, evaluate and show the experiments of a preset"""
     from evaluate import records
+    from evaluate.run import board
     from evaluate.run.experiment import Experiment, override
     from evaluate.run.presets import PRESETS
     from evaluate.run.sweep import Machine, sweep
     from evaluate.show import plots, tables
+    from evaluate.show.grid import Results
     from model import MODELS
 
     parser = Parser(prog="run_benchmarks.py run", allow_abbrev=False, description=(
@@ -112,9 +117,12 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each process (default 1)")
     parser.add_argument("--batch", type=int, default=32, help="rows evaluated at a time (default 32)")
+    parser.add_argument("--tensorboard", action="store_true", help="log training to the folder's tensorboard/")
     add_plugins(parser)
     known, rest = parser.parse_known_args(list(arguments))
 
+    if known.tensorboard:
+        board.check_installed()
     if known.preset not in PRESETS:
         raise unknown("preset", known.preset, PRESETS)
     devices = ("auto", "cpu", "cuda", "mps")
@@ -140,10 +148,12 @@ def run(arguments: Sequence[str]) -> None:
 
     out = Path(known.out or f"results/{known.preset}")
     try:
-        sweep(experiments, out, Machine(known.device, known.workers, known.threads, known.batch))
+        sweep(experiments, out, Machine(known.device, known.workers, known.threads, known.batch, known.tensorboard))
     except KeyboardInterrupt:
         raise UserError(f"stopped; what is whole is in {out}: the same command goes on from there") from None
-    found = records.read(out)
+    held = records.read(out)
+    print(tables.heading(held))
+    found = Results(held)
     print(tables.show(found))
     print("\nplots: " + ", ".join(str(path) for path in plots.draw_all(found, out / "plots")))
 
@@ -201,17 +211,104 @@ def list_(arguments: Sequence[str]) -> None:
             print(f"  {name:17} {summary}")
 
 
+def add_selection(parser: Parser) -> None:
+    parser.add_argument("--tasks", help="only these, comma-separated")
+    parser.add_argument("--models", help="only these, comma-separated")
+    parser.add_argument("--rule", help="what headlines stand on: act, 40, ... (default the most loops asked for)")
+
+
+def results_of(folder: Path, known: argparse.Namespace) -> Results:
+    """What a folder holds of the tasks and models that were asked for."""
+    from evaluate import records
+    from evaluate.show.grid import Results
+    from evaluate.show.tables import heading
+
+    not_empty(known, "tasks", "models")
+    held = records.read(folder)
+    if known.format not in ("csv", "json", "latex"):
+        print(heading(held), flush=True)
+    results = Results(held)
+    results.only(names(known.tasks or ""), names(known.models or ""))
+    return results
+
+
 def table(arguments: Sequence[str]) -> None:
     """print the tables of a folder again, from its records"""
     parser = Parser(prog="run_benchmarks.py table", allow_abbrev=False)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="that `run` has written, or one of its files")
+    parser.add_argument("--section", help="only these, comma-separated: grid, bands, measures, seeds, suite, summary")
+    parser.add_argument("--seeds", action="store_true", help="every seed too")
+    add_selection(parser)
     add_format(parser)
     known = parser.parse_args(list(arguments))
-    from evaluate import records
+    not_empty(known, "section")
     from evaluate.show import rows, tables
 
     rows.check_format(known.format)
-    print(tables.show(records.read(known.folder), known.format))
+    sections = names(known.section or "")
+    if known.seeds:
+        sections = [*(sections or tables.SHOWN[:-1]), "seeds", *(() if sections else tables.SHOWN[-1:])]
+    results = results_of(known.folder, known)
+    print(tables.show(results, known.format, sections, known.rule))
+    if known.format == "csv":  # which has no place for them
+        print("".join(f"{note}\n" for note in results.notes), end="", file=sys.stderr)
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """put folders, or models, side by side: differences, intervals, what is more than chance"""
+    parser = Parser(prog="run_benchmarks.py compare", allow_abbrev=False)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="the first is what others are held to")
+    parser.add_argument("--force", action="store_true", help="show also what cannot be compared, and say so")
+    add_selection(parser)
+    add_format(parser)
+    known = parser.parse_args(list(arguments))
+    from evaluate.show import compare, rows
+
+    rows.check_format(known.format)
+    models, known.models = names(known.models or ""), None
+    folders = [results_of(folder, known) for folder in known.folders]
+    for results in folders:
+        out = sys.stderr if known.format in ("csv", "json") else sys.stdout
+        mark = "% " if known.format == "latex" else ""
+        print("".join(f"{mark}{note}\n" for note in results.notes), end="", file=out)
+    print(compare.show(compare.sides(folders, models), known.format, known.force, known.rule))
+
+
+def report(arguments: Sequence[str]) -> None:
+    """write one HTML file that shows all of a folder; of several folders, one that compares them"""
+    parser = Parser(prog="run_benchmarks.py report", allow_abbrev=False)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default report.html in the first folder")
+    parser.add_argument("--plots", action="store_true", help="PNG and SVG files too, in the folder's plots/")
+    parser.add_argument("--force", action="store_true", help="show also what cannot be compared, and say so")
+    parser.add_argument("--tasks", help="only these, comma-separated")
+    parser.add_argument("--models", help="only these, comma-separated; with several folders, the sides")
+    known = parser.parse_args(list(arguments))
+    from evaluate.show import compare
+    from evaluate.show import report as single
+    from evaluate.show import report_compared as compared
+    from tasks.files import refuse_taken, write_new
+
+    if known.out:
+        refuse_taken(known.out)
+    models, known.format = names(known.models or ""), "json"
+    if len(known.folders) > 1:
+        known.models = None
+    folders = [results_of(folder, known) for folder in known.folders]
+    if len(folders) > 1:
+        page = compared.compared_page(compare.sides(folders, models), folders, known.force)
+    else:
+        page = single.report(folders[0])
+    out = known.out or folders[0].folder / "report.html"
+    if not known.out and os.access(out.parent, os.W_OK):
+        out.unlink(missing_ok=True)  # the last report of these records
+    write_new(out, page)
+    print(f"{out}: {len(page) / 1e6:.1f} MB")
+    if known.plots:
+        from evaluate.show import plots
+
+        for results in folders:
+            print("\n".join(str(path) for path in plots.draw_all(results, results.folder / "plots")))
 
 
 def new_task(arguments: Sequence[str]) -> None:
@@ -341,6 +438,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "run": run,
     "list": list_,
     "table": table,
+    "compare": compare,
+    "report": report,
     "show": show,
     "new-task": new_task,
     "export": export,

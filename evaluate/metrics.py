@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 Z95 = 1.959963984540054  # two-sided 95% point of the normal distribution
 
@@ -35,8 +35,36 @@ def loops_enough(accuracy: Mapping[int, float]) -> int:
 
 
 def overthinking(accuracy: Mapping[int, float]) -> float | None:
-    """What is lost at four times the loops that were enough, the best minus that; None where that was not measured."""
-    later = 4 * loops_enough(accuracy)
-    if later not in accuracy:
-        return None
-    return max(accuracy.values()) - accuracy[later]
+    """What is lost at four times the loops that were enough, or the next more that were asked for: the best minus that.
+
+    None where so many were not asked for.
+    """
+    enough = loops_enough(accuracy)
+    later = [loops for loops in accuracy if loops >= 4 * enough]
+    return max(accuracy.values()) - accuracy[min(later)] if later else None
+
+
+def halting_cost(used: float, share: float, fixed: Mapping[int, float]) -> float | None:
+    """Loops that a rule used, over the fewest that reach its accuracy within half a point; None where none do."""
+    enough = [loops for loops, reached in fixed.items() if reached >= share - 0.005]
+    return used / max(1, min(enough)) if enough else None
+
+
+def corrected(share: float, floor: float) -> float:
+    """Accuracy with what needs no reasoning taken out: 0 for a guesser or a shortcut of accuracy `floor`, 1 for all."""
+    return (share - floor) / (1 - floor) if floor < 1 else 0.0
+
+
+def interquartile_mean(values: Sequence[float]) -> float:
+    """The mean of the middle half; values on its border count in part (Agarwal et al. 2021 for reinforcement learning).
+
+    Outliers do not move it, and it needs fewer seeds than the median to stand still.
+    """
+    ordered, quarter = sorted(values), len(values) / 4
+    weights = [max(0.0, min(i + 1, len(ordered) - quarter) - max(i, quarter)) for i in range(len(ordered))]
+    return sum(w * v for w, v in zip(weights, ordered, strict=True)) / sum(weights)
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """0 where one of them is."""
+    return math.prod(values) ** (1 / len(values)) if values else math.nan

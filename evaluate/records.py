@@ -2,21 +2,27 @@
 
 A folder of results holds two files of JSON lines. `runs.jsonl` has a line for each run that ended, `cells.jsonl` a
 line for each cell of its grid. A run's line is written after its cells, so that cells without one belong to a run
-that was cut off: readers pass over them, and the next writer removes them.
+that was cut off: readers pass over them, and the next writer removes them. A third, `diagnostics.jsonl`, may tell what
+went on inside a run's model, loop by loop.
 Needs no torch: comparing tables starts at once.
 """
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
+
+from evaluate.columns import Columns, read_columns
 from tasks.errors import UserError
 
 SCHEMA_VERSION = 1
@@ -67,6 +73,29 @@ class Cell:
     shortcut: float | None  # the best audited shortcut at this depth
     mean_loops: float | None
     eval_flops: int  # of one question
+    right: str | None = None  # which questions, as `pack` writes it; None where only the counts were kept
+
+
+def pack(right: np.ndarray) -> str:
+    """Whether each question of a cell was answered right, in the order asked, as text: base64 of `numpy.packbits`.
+
+    Two cells of the same questions can then be compared question by question.
+    """
+    return base64.b64encode(np.packbits(right.astype(bool)).tobytes()).decode()
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """What went on inside one run's model while it answered questions of one depth: an entry a loop, the first first.
+
+    All means are over the positions of those questions. A part that the model lacks is None.
+    """
+
+    run: str
+    depth: int  # of the questions that were looked at
+    routing: list[list[float]] | None  # share of the routing that each routed expert took in a loop; sums to 1
+    state_norm: list[float] | None  # mean norm of h_t after a loop, divided by the root of the width
+    state_change: list[float] | None  # mean of |h_t - h_{t-1}| / |h_t|, in a loop
 
 
 def run_id(experiment: dict[str, Any]) -> str:
@@ -75,7 +104,7 @@ def run_id(experiment: dict[str, Any]) -> str:
 
 
 class Records:
-    """The records of one folder, read once: `runs` by id, and `cells` of the runs that ended."""
+    """The records of one folder: `runs` by id, and the cells of the runs that ended, read when they are asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,27 +115,55 @@ class Records:
                 raise UserError(
                     f"{folder}: a run has schema version {line.get('schema_version')}: allowed is {SCHEMA_VERSION}"
                 )
-            self.runs[line["run"]] = line
-        self.cells = [line for line in self._lines("cells.jsonl") if line.get("run") in self.runs]
+            if self.runs.setdefault(line["run"], line) != line:
+                self.notes.append(f"{folder / 'runs.jsonl'}: run {line['run']} stands twice; the first line was kept")
+
+    @cached_property
+    def cells(self) -> list[dict[str, Any]]:
+        """Every cell as a dictionary: for a folder of ordinary size."""
+        return [line for line in self._lines("cells.jsonl") if line.get("run") in self.runs]
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Every cell, in arrays: a million of them take seconds. What is left out is told in `notes`."""
+        with self._open("cells.jsonl") as file:
+            return read_columns(file, self.folder / "cells.jsonl", self.runs, self.notes)
+
+    @cached_property
+    def diagnostics(self) -> dict[str, Diagnostics]:
+        """What is known of the inside of a run's model, by the run's id; empty where nothing was kept."""
+        lines = [line for line in self._lines("diagnostics.jsonl") if line["run"] in self.runs]
+        return {line["run"]: _diagnostics(line) for line in lines}
+
+    def _open(self, name: str) -> IO[bytes]:
+        """A file of the folder, plain or packed; an empty one where it is missing."""
+        plain, packed = self.folder / name, self.folder / f"{name}.gz"
+        if plain.exists():
+            return open(plain, "rb")
+        return gzip.open(packed, "rb") if packed.exists() else open(os.devnull, "rb")  # type: ignore[return-value]
 
     def _lines(self, name: str) -> Iterator[dict[str, Any]]:
-        plain, packed = self.folder / name, self.folder / f"{name}.gz"
-        if not plain.exists() and not packed.exists():
-            return
-        with open(plain, encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8") as file:
+        with self._open(name) as file:
             for number, text in enumerate(file, 1):
                 try:
                     line = json.loads(text)
-                except json.JSONDecodeError:
+                except ValueError:
                     line = None
-                if isinstance(line, dict) and "run" in line:
+                if isinstance(line, dict) and isinstance(line.get("run"), str):
                     yield line
                 else:
                     self.notes.append(f"{self.folder / name}: line {number} is not whole and was left out")
 
 
+def _diagnostics(line: dict[str, Any]) -> Diagnostics:
+    values: dict[str, Any] = {name: line.get(name) for name in Diagnostics.__dataclass_fields__}
+    return Diagnostics(**values)
+
+
 def read(folder: Path) -> Records:
-    """The records of a folder, or an error where there are none."""
+    """The records of a folder, or of one of its files; an error where there are none."""
+    if folder.is_file() and folder.name.removesuffix(".gz") in ("runs.jsonl", "cells.jsonl"):
+        folder = folder.parent
     if not folder.is_dir():
         raise UserError(f"no folder {str(folder)!r}: give a folder that `run` has written")
     records = Records(folder)

@@ -45,7 +45,7 @@ def test_run_trains_records_and_shows(folder):
     runs = [json.loads(text) for text in lines(folder, "runs.jsonl")]
     assert {run["status"] for run in runs} == {"ok"} and all(run["train_flops"] > 1e6 for run in runs)
     assert all(path.stat().st_size > 10_000 for path in (folder / "plots").glob("*.png"))
-    assert len(list((folder / "plots").glob("*.png"))) == 3
+    assert len(list((folder / "plots").glob("*.png"))) == len(list((folder / "plots").glob("*.svg"))) == 4
     assert not list(folder.glob("checkpoints/*"))
 
 
@@ -53,7 +53,7 @@ def test_table_prints_the_same_again_without_torch(folder):
     shown = command("table", folder)
     assert shown.returncode == 0
     assert (folder / "shown.txt").read_text().startswith(shown.stdout.rstrip())
-    cells = json.loads(command("table", folder, "--format", "json").stdout)
+    cells = json.loads(command("table", folder, "--format", "json").stdout)["grid"]
     assert len(cells) == len(lines(folder, "cells.jsonl")) and cells[0]["task"] == "mod_chain"
     assert "|---" in command("table", folder, "--format", "github").stdout
 
@@ -145,6 +145,24 @@ def test_a_mistake_is_told_in_one_line(arguments, says, capsys, tmp_path, monkey
     told = capsys.readouterr()
     assert says in told.err and told.err.count("\n") == 1 and told.out == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_tensorboard_is_an_extra_that_is_asked_for_in_one_line(capsys, monkeypatch, tmp_path):
+    from evaluate.run import board
+
+    monkeypatch.setattr(board, "find_spec", lambda name: None)
+    assert run_benchmarks.main(["run", "--tensorboard", "--out", str(tmp_path / "a")]) == 2
+    told = capsys.readouterr().err
+    assert "python -m pip install tensorboard" in told and told.count("\n") == 1
+
+
+def test_tensorboard_is_told_every_step_that_the_bar_is(tmp_path):
+    loading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    shown = command(*TINY, "--models", "transformer", "--tensorboard", "--out", tmp_path / "a")
+    assert shown.returncode == 0, shown.stderr
+    (run,) = (tmp_path / "a" / "tensorboard").iterdir()
+    held = loading.EventAccumulator(str(run)).Reload()
+    assert [event.step for event in held.Scalars("loss")] == [6] and held.Scalars("accuracy")[0].value >= 0
 
 
 def test_list_names_everything(capsys):

@@ -39,6 +39,9 @@ def test_imports_point_one_way(folder):
 
 
 def test_records_and_tables_do_not_load_torch():
-    code = "import sys, evaluate.records, evaluate.metrics, evaluate.show.tables; print('torch' in sys.modules)"
+    code = (
+        "import sys, evaluate.records, evaluate.metrics, evaluate.show.tables, evaluate.show.compare, "
+        "evaluate.show.report, evaluate.show.report_compared; print('torch' in sys.modules)"
+    )
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False"

@@ -9,11 +9,22 @@ import pytest
 
 from evaluate.records import Cell, Records, Run, Writer, audited_as, read, run_id, shortcuts
 from evaluate.show import tables
+from evaluate.show.grid import Results
 from tasks import UserError
 
 ROOT = Path(__file__).parent.parent
-CELL = Cell("a", "t", "m", 0, "test", 10, 4, "fixed", 50, 40, 0.1, None, 4.0, 1000)
-RUN = Run("a", {"x": 1}, "t", 1, "m", 0, 5, 100, 10**9, 1.0, 10, "ok", {}, "cpu", 1, None, None)
+A, B = run_id({"x": 1}), run_id({"x": 1, "seed": 1})
+CELL = Cell(A, "t", "m", 0, "test", 10, 4, "fixed", 50, 40, 0.1, None, 4.0, 1000)
+RUN = Run(A, {"x": 1}, "t", 1, "m", 0, 5, 100, 10**9, 1.0, 10, "ok", {}, "cpu", 1, None, None)
+
+
+TWO = (RUN, replace(RUN, run=B, experiment={"x": 1, "seed": 1}, seed=1))
+
+
+def grid(folder, cells, runs=(RUN,)):
+    """The one grid of a folder that holds these records."""
+    (found,) = Results(read(written(folder, cells, runs))).grids.values()
+    return found
 
 
 def written(folder, cells=(CELL,), runs=(RUN,)):
@@ -28,7 +39,7 @@ def written(folder, cells=(CELL,), runs=(RUN,)):
 
 def test_what_is_written_is_read(tmp_path):
     records = read(written(tmp_path))
-    assert records.cells == [asdict(CELL)] and records.runs == {"a": asdict(RUN)} and not records.notes
+    assert records.cells == [asdict(CELL)] and records.runs == {A: asdict(RUN)} and not records.notes
 
 
 def test_packed_files_are_read_too(tmp_path):
@@ -49,11 +60,11 @@ def test_cells_of_a_run_that_was_cut_off_are_passed_over_and_then_removed(tmp_pa
 def test_a_line_cut_by_a_crash_is_told_and_left_out(tmp_path):
     written(tmp_path)
     with open(tmp_path / "cells.jsonl", "a") as file:
-        file.write('[1, 2]\n{"run": "a", "dep')
+        file.write(f'[1, 2]\n{{"run": "{A}", "dep')
     records = read(tmp_path)
     assert len(records.cells) == 1 and len(records.notes) == 2
     assert "line 2 is not whole and was left out" in records.notes[0]
-    assert "line 2 is not whole" in tables.show(records)
+    assert "line 2 is not whole" in tables.show(Results(read(tmp_path)))
 
 
 def test_another_schema_and_an_empty_folder_are_named(tmp_path):
@@ -70,30 +81,33 @@ def test_a_run_is_the_hash_of_all_of_its_experiment():
 
 def test_a_missing_cell_is_missing_and_never_zero(tmp_path):
     cells = (CELL, replace(CELL, depth=20, loops=8, correct=0), replace(CELL, depth=1, band="train", correct=50))
-    shown = tables.extrapolation_table(read(written(tmp_path, cells)).cells)
+    shown = tables.extrapolation_table(grid(tmp_path, cells))
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines()[2:]}
     assert rows == {"1*": ["100", "-"], "10": ["80.0", "-"], "20": ["-", "0.0"]}
 
 
 def test_seeds_are_pooled_and_accuracy_is_never_rounded_up_to_all(tmp_path):
-    cells = (replace(CELL, correct=1999, count=2000), replace(CELL, run="b", seed=1, correct=2000, count=2000))
-    records = read(written(tmp_path, cells, (RUN, replace(RUN, run="b", seed=1))))
-    assert tables.pooled(records.cells) == {(10, "4"): (3999, 4000)}
+    second = replace(CELL, run=B, seed=1, correct=2000, count=2000)
+    correct, count = grid(tmp_path, (replace(CELL, correct=1999, count=2000), second), TWO).pooled
+    assert (correct.tolist(), count.tolist()) == ([[3999]], [[4000]])
     assert tables.percent(3999, 4000) == "99.9" and tables.percent(4000, 4000) == "100"
+    assert tables.points(0.9999) == "99.9" and tables.points(1.0) == "100"
 
 
 def test_a_rule_that_stops_by_itself_shows_the_loops_it_used(tmp_path):
     act = replace(CELL, loops=None, halting="act", mean_loops=7.25)
-    shown = tables.extrapolation_table(read(written(tmp_path, (act,))).cells).splitlines()
+    shown = tables.extrapolation_table(grid(tmp_path, (act,))).splitlines()
     assert shown[0].split() == ["depth", "act", "used"] and shown[2].split() == ["10", "80.0", "7.2"]
 
 
-def test_pandas_reads_them_as_the_readme_says(tmp_path):
-    import pandas as pd
-
-    cells = pd.read_json(written(tmp_path) / "cells.jsonl", lines=True)
-    best = cells.groupby(["task", "model", "depth"]).apply(lambda c: (c.correct / c["count"]).max())
-    assert json.loads(best.to_json(orient="values")) == [0.8]
+def test_pandas_reads_them_as_the_readme_says(tmp_path, capsys):
+    code = (ROOT / "results/README.md").read_text().split("```python\n")[1].split("```")[0]
+    cells = (CELL, replace(CELL, correct=20, seed=1, run=B), replace(CELL, loops=None, halting="act", correct=10))
+    held: dict = {}
+    exec(code.replace("results/quick", str(written(tmp_path, cells, TWO))), held)
+    assert len(held["both"]) == 3 and held["both"]["parameters"].tolist() == [100] * 3
+    shares = (held["sums"]["correct"] / held["sums"]["count"]).tolist()
+    assert sorted(shares) == [0.2, 0.6] and "0.6" in capsys.readouterr().out
 
 
 def test_the_best_audited_shortcut_is_found_by_task_sizes_and_depth(tmp_path):
@@ -105,9 +119,9 @@ def test_the_best_audited_shortcut_is_found_by_task_sizes_and_depth(tmp_path):
     assert audited_as("t", 1, {"n": 5}, 8) not in shortcuts(path) and shortcuts(tmp_path / "none") == {}
 
 
-def test_accuracy_is_corrected_for_the_better_of_chance_and_shortcut():
-    cells = [asdict(replace(CELL, shortcut=0.5, correct=40)), asdict(replace(CELL, depth=20, correct=5))]
-    assert " ".join(tables.corrected(cells, "4").split()) == (
+def test_accuracy_is_corrected_for_the_better_of_chance_and_shortcut(tmp_path):
+    cells = [replace(CELL, shortcut=0.5, correct=40), replace(CELL, depth=20, correct=5)]
+    assert " ".join(tables.corrected_line(grid(tmp_path, cells)).split()) == (
         "with guessing and the best audited shortcut (at most 50.0%) taken out: depth 10 60.0, depth 20 0.0"
     )
 
@@ -118,16 +132,16 @@ def test_headlines_stand_on_the_most_loops(tmp_path):
 
     falls = [cell(d, n, 50 if n == d else 0) for d in (10, 20) for n in (10, 20, 64)]  # right at one loop count only
     holds = [cell(d, n, 50 if n >= d else 0) for d in (10, 20) for n in (10, 20, 64)]
-    assert tables.headline([asdict(c) for c in falls], 5).startswith("depth95 0 (0x) at 64 loops")
-    told = tables.headline([asdict(c) for c in holds], 5)
+    assert tables.headline(grid(tmp_path / "falls", falls)).startswith("depth95 0 (0x) at 64 loops")
+    told = tables.headline(grid(tmp_path / "holds", holds))
     assert told == "depth95 20 (4x) at 64 loops\nat depth 20 at 64 loops: 92.9% to 100.0% (95% interval)"
-    line = tables.summary(read(written(tmp_path, holds, (replace(RUN, train_max_depth=10),)))).splitlines()[-1]
+    line = tables.summary(Results(read(written(tmp_path, holds, (replace(RUN, train_max_depth=10),))))).splitlines()[-1]
     assert line.split() == ["t", "m", "0k", "1.0e+09", "100", "at", "10", "100", "at", "20", "20", "(2x)"]
 
 
 def test_the_readme_shows_what_the_records_say():
-    summary = tables.summary(read(ROOT / "results/reference/quick"), "github")
+    summary = tables.summary(Results(read(ROOT / "results/reference/quick")), "github")
     assert summary in (ROOT / "README.md").read_text()
-    seeds = tables.summary(read(ROOT / "results/reference/seeds"))
+    seeds = tables.summary(Results(read(ROOT / "results/reference/seeds")))
     assert "99.6 at 80" in seeds and "99.2 at 80" in seeds
     assert "99.6% and 99.2% at depth 80" in (ROOT / "README.md").read_text()

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 import model as models
 from evaluate.records import Cell, Records, Run, Writer
+from evaluate.run import board
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import asked_together, evaluate
 from evaluate.run.train import train
@@ -35,6 +36,7 @@ class Machine:
     workers: int = 0  # processes; 0 for one a core
     threads: int = 1  # of each process
     batch: int = 32  # rows evaluated at a time
+    tensorboard: bool = False  # log training there too
 
     def resolve(self) -> str:
         """The device's real name."""
@@ -74,7 +76,7 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine) -> None
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=given)
     try:
         futures: dict[Future[str], Experiment] = {
-            pool.submit(carry_out, e, folder, device, machine.threads, machine.batch, lines): e for e in todo
+            pool.submit(carry_out, e, folder, device, machine, lines): e for e in todo
         }
         for future in as_completed(futures):
             e = futures[future]
@@ -157,8 +159,9 @@ def label(experiment: Experiment) -> str:
     return f"{experiment.task.name} {experiment.model} seed {experiment.seed}"
 
 
-def carry_out(experiment: Experiment, folder: Path, device: str, threads: int, batch: int, lines: Any) -> str:
+def carry_out(experiment: Experiment, folder: Path, device: str, machine: Machine, lines: Any) -> str:
     """Train, evaluate and send the records of one experiment; returns its status. Runs in a process of its own."""
+    threads, batch = machine.threads, machine.batch
     torch.set_num_threads(threads)
     where = torch.device(device)
     torch.manual_seed(experiment.seed)
@@ -178,7 +181,8 @@ def carry_out(experiment: Experiment, folder: Path, device: str, threads: int, b
         bar.set_postfix_str(f"loss {loss:.2f}, accuracy {accuracy:.0%}", refresh=False)
         bar.update(step - bar.n)
 
-    trained = train(net, experiment, where, saved, progress)
+    told = board.logged(progress, folder, experiment.run) if machine.tensorboard else progress
+    trained = train(net, experiment, where, saved, told)
     bar.close()
     net.eval()
     if trained.status == "ok":

@@ -1,9 +1,9 @@
-"""Heatmaps of depth x loops, drawn from records."""
+"""Plots as PNG and SVG: a heatmap of depth x loops for each task and model, and each task's accuracy by depth."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 
@@ -11,44 +11,94 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
-from evaluate.records import Records
-from evaluate.show.tables import columns_of, grids, pooled
+from evaluate.show.colours import DASHES, LINES, MARKS
+from evaluate.show.grid import Grid, Results
+from evaluate.statistics import wilson_many
+
+matplotlib.rcParams["svg.hashsalt"] = "loopbench"  # the same records give the same file
 
 
-def heatmap(cells: list[dict[str, Any]], title: str, train_max_depth: int, path: Path) -> None:
+def heatmap(grid: Grid) -> Figure:
     """Accuracy by depth (up) and loops (right); a line marks the deepest training depth; a missing cell stays empty."""
-    sums, columns = pooled(cells), columns_of(cells)
-    depths = sorted({cell["depth"] for cell in cells})
-    grid = np.full((len(depths), len(columns)), np.nan)
-    for (depth, name), (correct, count) in sums.items():
-        grid[depths.index(depth), columns.index(name)] = 100 * correct / count
-    figure, axes = plt.subplots(figsize=(1.6 + 0.55 * len(columns), 1.2 + 0.32 * len(depths)), layout="constrained")
-    image = axes.imshow(grid, origin="lower", aspect="auto", vmin=0, vmax=100, cmap="cividis")
-    for (row, col), value in np.ndenumerate(grid):
+    correct, count = grid.pooled
+    with np.errstate(invalid="ignore"):
+        values = np.where(count > 0, 100 * correct / count, np.nan)
+    size = (1.6 + 0.55 * len(grid.columns), 1.2 + 0.32 * len(grid.depths))
+    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    image = axes.imshow(values, origin="lower", aspect="auto", vmin=0, vmax=100, cmap="cividis")
+    for (row, col), value in np.ndenumerate(values):
         if not np.isnan(value):
             colour = "white" if value < 60 else "black"
-            axes.text(col, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
-    trained = sum(depth <= train_max_depth for depth in depths)
+            shown = np.floor(value) if value < 100 else value  # never rounded up to all
+            axes.text(col, row, f"{shown:.0f}", ha="center", va="center", fontsize=7, color=colour)
+    trained = int((grid.depths <= grid.train_max_depth).sum())
     axes.axhline(trained - 0.5, color="white", linewidth=2.5)
     axes.axhline(trained - 0.5, color="crimson", linewidth=1.2, linestyle="--")
-    axes.set_xticks(range(len(columns)), ["no loops" if name == "none" else name for name in columns])
-    axes.set_yticks(range(len(depths)), [str(depth) for depth in depths])
+    names = ["no loops" if column.halting == "none" else column.name for column in grid.columns]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(grid.depths)), [str(depth) for depth in grid.depths])
     axes.set_xlabel("loops at test")
     axes.set_ylabel("depth")
-    axes.set_title(f"{title}\ntrained on the depths below the dashed line", fontsize=9)
+    title = f"{grid.task}, {grid.model}\ntrained on the depths below the dashed line"
+    axes.set_title(title, fontsize=9, parse_math=False)
     figure.colorbar(image, label="accuracy, %")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    return figure
 
 
-def draw_all(records: Records, folder: Path) -> list[Path]:
-    """A PNG for each task and model, in `folder`; returns their paths."""
+def by_depth(task: str, grids: list[Grid]) -> Figure:
+    """Accuracy by depth of every model at its headline's column, with Wilson intervals; trained depths are shaded."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+    for place, grid in enumerate(grids):
+        column = grid.headline()
+        if column is None:
+            continue
+        (correct, count), look = grid.pooled, place % len(LINES)
+        asked = np.flatnonzero(count[:, column])
+        share = correct[asked, column] / count[asked, column]
+        low, high = wilson_many(correct[asked, column], count[asked, column])
+        axes.fill_between(grid.depths[asked], 100 * low, 100 * high, color=LINES[look], alpha=0.15, linewidth=0)
+        dashes = (0, tuple(map(int, DASHES[look].split()))) if DASHES[look] else "solid"
+        axes.plot(
+            grid.depths[asked], 100 * share, color=LINES[look], marker=MARKS[look], markersize=4.5, linestyle=dashes,
+            label=f"{grid.model} {grid.columns[column].told}",
+        )  # fmt: skip
+    top = grids[0].train_max_depth
+    axes.axvspan(0, top, color="0.5", alpha=0.15, linewidth=0)
+    axes.axhline(95, color="0.4", linewidth=0.8, linestyle=":")
+    axes.set_xscale("log")
+    ticks = sorted({int(depth) for grid in grids for depth in grid.depths})
+    axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
+    axes.minorticks_off()
+    axes.set_ylim(-3, 103)
+    axes.set_xlabel(f"depth (shaded: trained on, up to {top})")
+    axes.set_ylabel("accuracy, % (dotted: 95)")
+    axes.set_title(task, fontsize=9, parse_math=False)
+    legend = axes.legend(fontsize=7, loc="best")
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def draw_all(results: Results, folder: Path) -> list[Path]:
+    """A heatmap for each task and model and a line plot for each task, both as PNG and SVG; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for (task, model), cells in grids(records).items():
-        if cells:
-            top = next(r for r in records.runs.values() if (r["task"], r["model"]) == (task, model))["train_max_depth"]
-            paths.append(folder / f"{task}-{model}.png")
-            heatmap(cells, f"{task}, {model}", top, paths[-1])
+    paths: list[Path] = []
+    for (task, model), grid in results.grids.items():
+        if grid.count.any():
+            paths += saved(heatmap(grid), folder, f"{task}-{model}")
+    for task in results.tasks:
+        grids = [grid for (of, _), grid in results.grids.items() if of == task and grid.count.any()]
+        if grids:
+            paths += saved(by_depth(task, grids), folder, task)
+    return paths
+
+
+def saved(figure: Figure, folder: Path, name: str) -> list[Path]:
+    plain = re.sub(r"[^\w.,=-]+", "_", name)
+    paths = [folder / f"{plain}.png", folder / f"{plain}.svg"]
+    figure.savefig(paths[0], dpi=150)
+    figure.savefig(paths[1], metadata={"Date": None})
+    plt.close(figure)
     return paths

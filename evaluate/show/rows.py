@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +12,7 @@ from tabulate import tabulate
 
 from tasks.errors import unknown
 
-FORMATS = ("simple", "github", "plain", "json")
+FORMATS = ("simple", "github", "plain", "latex", "csv", "json")
 
 
 def check_format(name: str) -> None:
@@ -19,13 +21,26 @@ def check_format(name: str) -> None:
 
 
 def formatted(rows: Sequence[dict[str, Any]], columns: Sequence[str], style: str = "simple") -> str:
-    """A table of these columns; as JSON, all that the rows hold. A missing value is empty, never zero."""
+    """A table of these columns; as JSON or CSV, all that the rows hold. A missing value is empty, never zero."""
     check_format(style)
     if style == "json":
         return json.dumps(list(rows), indent=1)
+    if style == "csv":
+        return as_csv(rows)
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     right = ["right" if rows and isinstance(rows[0].get(column), int | float) else "left" for column in columns]
     return str(tabulate(cells, list(columns), tablefmt=style, disable_numparse=True, colalign=right if rows else None))
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Every field of the rows, lists as JSON."""
+    text = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in row.items()})
+    return text.getvalue().rstrip("\n")
 
 
 def _cell(value: Any) -> str:

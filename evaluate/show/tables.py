@@ -1,196 +1,340 @@
-"""Extrapolation tables from records: one for each task and model, a row a depth and a column a loop count."""
+"""Tables of a folder of records: how accuracy falls with depth, what it costs, and how sure that is."""
 
 from __future__ import annotations
 
 import json
 import textwrap
-from collections import defaultdict
-from typing import Any
+from collections.abc import Callable, Sequence
+from statistics import median_low
+from typing import Any, NamedTuple
 
 import tabulate as tabulate_module
 from tabulate import tabulate
 
-from evaluate.metrics import depth95, wilson
+from evaluate.metrics import corrected
 from evaluate.records import Records
+from evaluate.show.grid import Column, Grid, Results
+from evaluate.show.measures import (
+    Row,
+    band_rows,
+    grid_rows,
+    interval,
+    measure_rows,
+    seed_rows,
+    suite_rows,
+    used_loops,
+)
+from evaluate.show.rows import as_csv, check_format
 from tasks import TASKS
+from tasks.errors import UserError, unknown
 
 MISSING = "-"
 tabulate_module.MIN_PADDING = 0  # a table of ten loop counts must fit a terminal of eighty columns
 
-
-def grids(records: Records) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """The cells of each (task, model), in the order in which runs were recorded by name."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for cell in records.cells:
-        found[cell["task"], cell["model"]].append(cell)
-    for run in records.runs.values():
-        if run["status"] != "ok":
-            found[run["task"], run["model"]] += []
-    return dict(sorted(found.items()))
+STYLES = {"latex": "latex_booktabs"}
+SECTIONS = ("grid", "bands", "measures", "seeds", "suite", "summary")
+SHOWN = ("grid", "bands", "measures", "suite", "summary")
 
 
-def column(cell: dict[str, Any]) -> str:
-    """The column that a cell stands in: its loop count, or the name of the rule that stops by itself."""
-    return str(cell["loops"]) if cell["loops"] is not None else cell["halting"]
+def lined(headers: Sequence[str], rows: Sequence[Sequence[str]], style: str) -> str:
+    """Text in columns, figures to the right."""
+    style = STYLES.get(style, style)
+    return str(tabulate(rows, headers, tablefmt=style, disable_numparse=True, stralign="right"))
 
 
-def pooled(cells: list[dict[str, Any]]) -> dict[tuple[int, str], tuple[int, int]]:
-    """(correct, count) over all seeds for each (depth, column)."""
-    sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0])
-    for cell in cells:
-        pair = sums[cell["depth"], column(cell)]
-        pair[0] += cell["correct"]
-        pair[1] += cell["count"]
-    return {key: (pair[0], pair[1]) for key, pair in sums.items()}
-
-
-def columns_of(cells: list[dict[str, Any]]) -> list[str]:
-    """Loop counts from few to many, then the rules that stop by themselves."""
-    counts = sorted({cell["loops"] for cell in cells if cell["loops"] is not None})
-    return [*map(str, counts), *sorted({cell["halting"] for cell in cells if cell["loops"] is None})]
-
-
-def percent(correct: int, count: int) -> str:
+def percent(correct: Any, count: Any) -> str:
     """Accuracy to a tenth of a percent, never rounded up to 100."""
-    tenths = 1000 * correct // count
+    tenths = 1000 * int(correct) // int(count)
     return "100" if correct == count else f"{tenths // 10}.{tenths % 10}"
 
 
-def about(records: Records, task: str, model: str) -> str:
+def points(share: float | None) -> str:
+    """A share in percent, never rounded up to 100."""
+    if share is None:
+        return MISSING
+    return "100" if share == 1 else f"{int(share * 1000 + 1e-6) / 10:.1f}" if share >= 0 else f"{100 * share:.1f}"
+
+
+def span(low: float | None, high: float | None) -> str:
+    """An interval in percent, rounded, but never up to 100."""
+    if low is None or high is None:
+        return MISSING
+    return " to ".join("100" if end == 1 else f"{min(99.9, round(100 * end, 1)):.1f}" for end in (low, high))
+
+
+def times(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.{3 if value >= 10 else 2}g}x"
+
+
+def about(grid: Grid) -> str:
     """What stands above a table: parameters, FLOPs, training depths, chance and seeds."""
-    runs = [r for r in records.runs.values() if (r["task"], r["model"]) == (task, model)]
-    first = runs[0]
-    cells = [c for c in records.cells if (c["task"], c["model"]) == (task, model)]
-    failed = [str(r["seed"]) for r in runs if r["status"] != "ok"]
+    first = grid.runs[0]
+    failed = [f"{run['seed']} ({run['status']})" for run in grid.runs if run["status"] != "ok"]
+    asked = grid.count[grid.count > 0]
     lines = [
-        f"{task}, {model}: {first['parameters']:,} parameters, {first['train_flops']:.2e} training FLOPs, "
+        f"{grid.task}, {grid.model}: {first['parameters']:,} parameters, {first['train_flops']:.2e} training FLOPs, "
         f"{first['steps']} steps",
-        f"trained on depths up to {first['train_max_depth']}"
-        + (f"; chance {cells[0]['chance']:.1%}; {cells[0]['count']} questions a cell" if cells else "")
-        + f"; seeds {', '.join(str(s) for s in sorted(r['seed'] for r in runs))}"
-        + (f"; no answers from seeds {', '.join(failed)} (diverged)" if failed else ""),
+        f"trained on depths up to {grid.train_max_depth}"
+        + (f"; chance {grid.chance[0]:.1%}; {asked.min()} questions a cell" if len(asked) else "")
+        + f"; seeds {', '.join(str(run['seed']) for run in grid.runs)}",
+        *([f"no answers from seeds {', '.join(failed)}"] if failed else []),
     ]
-    if task in TASKS and TASKS[task].known_shortcut:
-        lines.append(f"the task's own definition allows a shortcut: {TASKS[task].known_shortcut}")
+    name = first["task"]
+    if name in TASKS and TASKS[name].known_shortcut:
+        lines.append(f"the task's own definition allows a shortcut: {TASKS[name].known_shortcut}")
     return "\n".join(textwrap.fill(line, 80) for line in lines)
 
 
-MARKS = {"train": "*", "selection": "+", "test": ""}
+MARKS = {"train": "*", "selection": "+"}
 LEGEND = "* trained on   + selection: choices are made here   loops across, accuracy in %"
 
 
-def extrapolation_table(cells: list[dict[str, Any]], style: str = "simple") -> str:
+def extrapolation_table(grid: Grid, style: str = "simple") -> str:
     """Accuracy in percent, a row a depth and a column a loop count; depths outside the test band are marked.
 
     A rule that stops by itself has a second column, the loops that it used on average.
     """
-    sums = pooled(cells)
-    columns = columns_of(cells)
-    bands = {cell["depth"]: cell["band"] for cell in cells}
-    used = mean_loops(cells)
+    (correct, count), used = grid.pooled, used_loops(grid)
     headers = ["depth"]
-    for name in columns:
-        headers += ["answer"] if name == "none" else [name] if name.isdigit() else [name, "used"]
+    for column in grid.columns:
+        headers += ["answer"] if column.halting == "none" else [column.name]
+        headers += ["used"] if _tells_use(column) else []
     rows = []
-    for depth in sorted(bands):
-        row = [f"{depth}{MARKS[bands[depth]] or ' '}"]
-        for name in columns:
-            row.append(percent(*sums[depth, name]) if (depth, name) in sums else MISSING)
-            if name != "none" and not name.isdigit():
-                row.append(f"{used[depth, name]:.1f}" if (depth, name) in used else MISSING)
+    for d, depth in enumerate(grid.depths):
+        row = [f"{depth}{MARKS.get(grid.bands[d], ' ')}"]
+        for c, column in enumerate(grid.columns):
+            row.append(percent(correct[d, c], count[d, c]) if count[d, c] else MISSING)
+            if _tells_use(column):
+                row.append(f"{used[d, c]:.1f}" if used[d, c] == used[d, c] else MISSING)
         rows.append(row)
-    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, stralign="right")
+    return lined(headers, rows, style)
 
 
-def corrected(cells: list[dict[str, Any]], name: str) -> str:
-    """Accuracy in one column with guessing taken out, (a - s) / (1 - s) for the best audited shortcut or chance s."""
-    sums = pooled(cells)
-    floors = {cell["depth"]: max(cell["chance"], cell["shortcut"] or 0.0) for cell in cells}
-    parts = []
-    for depth, floor in sorted(floors.items()):
-        if (depth, name) in sums and any(c["depth"] == depth and c["band"] == "test" for c in cells):
-            correct, count = sums[depth, name]
-            parts.append(f"depth\u00a0{depth}\u00a0{100 * (correct / count - floor) / (1 - floor):.1f}")
-    worst = max(floors.values())
-    text = f"with guessing and the best audited shortcut (at most {worst:.1%}) taken out: " + ", ".join(parts)
-    return textwrap.fill(text, 80).replace("\u00a0", " ")
+def _tells_use(column: Column) -> bool:
+    return column.halting != "none" and column.loops is None
 
 
-def mean_loops(cells: list[dict[str, Any]]) -> dict[tuple[int, str], float]:
-    """Loops used on average over all questions and seeds, for each (depth, rule that stops by itself)."""
-    sums: dict[tuple[int, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for cell in cells:
-        if cell["loops"] is None and cell["mean_loops"] is not None:
-            pair = sums[cell["depth"], column(cell)]
-            pair[0] += cell["mean_loops"] * cell["count"]
-            pair[1] += cell["count"]
-    return {key: total / count for key, (total, count) in sums.items()}
-
-
-def reach(cells: list[dict[str, Any]]) -> dict[str, int]:
-    """depth95 of each column."""
-    sums = pooled(cells)
-    return {
-        name: depth95({depth: right / count for (depth, of), (right, count) in sums.items() if of == name})
-        for name in columns_of(cells)
-    }
-
-
-def most_loops(cells: list[dict[str, Any]]) -> str:
-    """The column of the most loops asked for, or the only one of a model without loops.
-
-    Headlines stand on it: it is chosen before anything is seen, and shows what surplus loops cost.
-    """
-    columns = columns_of(cells)
-    return next((name for name in reversed(columns) if name.isdigit()), columns[0])
-
-
-def headline(cells: list[dict[str, Any]], train_max_depth: int) -> str:
+def headline(grid: Grid, rule: str | None = None) -> str:
     """depth95 under each rule that could be deployed, and how many times the training depth that is."""
-    reached, most, sums = reach(cells), most_loops(cells), pooled(cells)
-    rules = {"none": "without loops", most: f"at {most} loops"} if most.isdigit() else {"none": "without loops"}
-    rules |= {name: f"stopping by {name}" for name in reached if not name.isdigit() and name != "none"}
+    chosen, top = grid.headline(rule), grid.train_max_depth
+    if chosen is None:
+        return "no rule that could be deployed was asked for"
+    rules = [chosen, *(i for i, c in enumerate(grid.columns) if i != chosen and c.stops_by_itself)]
+    parts = []
+    for i in rules:
+        reached = median_low(grid.depth95s(i).tolist())
+        parts.append(f"depth95 {reached} ({reached / top:g}x) {grid.columns[i].told}")
+    (correct, count), deepest = grid.pooled, len(grid.depths) - 1
+    if not count[deepest, chosen]:
+        return "; ".join(parts)
+    asked = grid.depths == grid.depths[deepest]
+    low, high = interval(correct[deepest, chosen] / count[deepest, chosen], grid.worth(asked, chosen))
+    where = f"at depth {grid.depths[deepest]} {grid.columns[chosen].told}"
+    return "; ".join(parts) + f"\n{where}: {low:.1%} to {high:.1%} (95% interval)"
+
+
+def corrected_line(grid: Grid, rule: str | None = None) -> str:
+    """Accuracy in the headline's column with guessing taken out, (a - s) / (1 - s), s of the best audited shortcut."""
+    (correct, count), column = grid.pooled, grid.headline(rule)
+    if column is None:
+        return ""
     parts = [
-        f"depth95 {reached[name]} ({reached[name] / train_max_depth:g}x) {rules[name]}"
-        for name in sorted(rules, key=lambda name: name != most)
-        if name in reached
+        f"depth\u00a0{depth}\u00a0{100 * corrected(correct[d, column] / count[d, column], grid.floor[d]):.1f}"
+        for d, depth in enumerate(grid.depths)
+        if count[d, column] and grid.bands[d] == "test"
     ]
-    deepest = max(cell["depth"] for cell in cells)
-    low, high = wilson(*sums[deepest, most])
-    return "; ".join(parts) + f"\nat depth {deepest} {rules[most]}: {low:.1%} to {high:.1%} (95% interval)"
+    text = f"with guessing and the best audited shortcut (at most {grid.floor.max():.1%}) taken out: "
+    return textwrap.fill(text + ", ".join(parts), 80).replace("\u00a0", " ")
 
 
-def summary(records: Records, style: str = "simple") -> str:
+class Section(NamedTuple):
+    """Rows as people read them: a title, what each column is, and what has to be said below."""
+
+    title: str
+    columns: dict[str, Callable[[Row], str]]
+    legend: str = ""
+
+
+def _named(*names: str) -> dict[str, Callable[[Row], str]]:
+    return {name: lambda row, name=name: str(row[name]) for name in names}  # type: ignore[misc]
+
+
+def _of_seeds(row: Row) -> str:
+    return f"{row['seeds']}" + (f", {row['failed']} failed" if row["failed"] else "")
+
+
+def _depth95(row: Row) -> str:
+    more = "+" if row["depth95"] == row["deepest"] else ""
+    return f"{row['depth95']}{more} ({row['ratio']:g}x)"
+
+
+BANDS = Section(
+    "accuracy by band, in percent: over questions, and apart from it over seeds",
+    _named("task", "model", "band", "depths")
+    | {
+        "accuracy": lambda row: points(row["accuracy"]),
+        "95% interval": lambda row: span(row["low"], row["high"]),
+        "corrected": lambda row: f"{100 * row['corrected']:.1f}",
+        "seeds": _of_seeds,
+        "median": lambda row: points(row["median"]),
+        "IQM": lambda row: points(row["iqm"]),
+        "worst to best": lambda row: span(row["worst"], row["best"]) if row["seeds"] > 1 else MISSING,
+    },
+    "95% interval: Wilson's, over questions, for these trained models. corrected: chance and the best audited\n"
+    "shortcut taken out. IQM: interquartile mean over seeds.",
+)
+
+MEASURES = Section(
+    "how deep, and at what cost",
+    _named("task", "model")
+    | {
+        "size": lambda row: f"{row['parameters'] / 1000:,.0f}k",
+        "train FLOPs": lambda row: f"{row['train_flops']:.1e}",
+        "a question": lambda row: MISSING if row["eval_flops"] is None else f"{row['eval_flops']:.1e}",
+        "seeds": _of_seeds,
+        "depth95": _depth95,
+        "range": lambda row: f"{row['depth95_low']} to {row['depth95_high']}",
+        "overthinking": lambda row: points(row["overthinking"]),
+        "stops by itself": lambda row: (
+            "; ".join(
+                f"{r['rule']} {r['depth95']}"
+                + (f" for {r['halting_cost']:.1f}x" if r["halting_cost"] is not None else "")
+                for r in row["rules"]
+            )
+            or MISSING
+        ),
+    },
+    "a question: FLOPs of one at the deepest depth. depth95: reached by half of the seeds or more; + is the deepest\n"
+    "asked. range: over seeds; of one seed, over other questions. overthinking: points lost at four times the loops\n"
+    "that were enough. stops by itself: the rule, its depth95, and its loops over the fewest that do as well.",
+)
+
+SUITE = Section(
+    "suite score",
+    _named("model", "tasks")
+    | {
+        "beyond training": lambda row: f"{row['beyond']} of {row['tasks']}",
+        "seeds": _of_seeds,
+        "score": lambda row: times(row["score"]),
+        "95% interval": lambda row: f"{row['low']:.3g} to {row['high']:.3g} over {row['over']}",
+        "lacks": lambda row: ", ".join(row["missing"]) or MISSING,
+    },
+    "score: geometric mean over tasks of 1 + depth95 / deepest training depth, less 1, so that no single failure\n"
+    "makes it 0. Scores that lack tasks do not compare.",
+)
+
+SEEDS = Section(
+    "every seed, accuracy in percent",
+    _named("task", "model", "seed", "status")
+    | {band: (lambda row, band=band: points(row[band])) for band in ("train", "selection", "test")}
+    | _named("depth95", "run"),
+)
+
+SUMMARY = ("task", "model", "size", "FLOPs", "trained", "deepest", "depth95")
+
+
+def summary(results: Results, style: str = "simple", rule: str | None = None) -> str:
     """A row for each task and model: accuracy at the deepest training and test depths, and how deep it goes."""
+    return lined(SUMMARY, [[row[name] for name in SUMMARY] for row in summary_rows(results, rule)], style)
+
+
+def summary_rows(results: Results, rule: str | None = None) -> list[dict[str, str]]:
     rows = []
-    for (task, model), cells in grids(records).items():
-        run = next(r for r in records.runs.values() if (r["task"], r["model"]) == (task, model))
-        row = [task, model, f"{run['parameters'] / 1000:,.0f}k", f"{run['train_flops']:.1e}"]
-        if cells:
-            most, sums, top = most_loops(cells), pooled(cells), run["train_max_depth"]
-            depths = (top, max(cell["depth"] for cell in cells))
-            row += [f"{percent(*sums[d, most])} at {d}" if (d, most) in sums else MISSING for d in depths]
-            reached = reach(cells)[most]
-            row += [f"{reached} ({reached / top:g}x)"]
-        rows.append(row + [MISSING] * (7 - len(row)))
-    headers = ["task", "model", "size", "FLOPs", "trained", "deepest", "depth95"]
-    return str(tabulate(rows, headers, tablefmt=style, disable_numparse=True, stralign="right"))
+    for grid in results.grids.values():
+        first, top, column = grid.runs[0], grid.train_max_depth, grid.headline(rule)
+        row = [grid.task, grid.model, f"{first['parameters'] / 1000:,.0f}k", f"{first['train_flops']:.1e}"]
+        correct, count = grid.pooled
+        for depth in (top, grid.depths.max(initial=0)):
+            places = [d for d, of in enumerate(grid.depths) if of == depth and column is not None and count[d, column]]
+            row += [f"{percent(correct[d, column], count[d, column])} at {depth}" for d in places] or [MISSING]
+        reached = median_low(grid.depth95s(column).tolist())
+        row.append(f"{reached} ({reached / top:g}x)")
+        rows.append(dict(zip(SUMMARY, row, strict=True)))
+    return rows
 
 
-def show(records: Records, style: str = "simple") -> str:
-    """All tables of a folder, as one text; as JSON, its cells."""
-    if style == "json":
-        return json.dumps(records.cells, indent=1)
-    parts = list(records.notes)
-    for (task, model), cells in grids(records).items():
-        parts.append(about(records, task, model))
-        if cells:
-            top = next(r for r in records.runs.values() if (r["task"], r["model"]) == (task, model))["train_max_depth"]
-            parts += [
-                extrapolation_table(cells, style),
-                LEGEND,
-                headline(cells, top),
-                corrected(cells, most_loops(cells)),
-            ]
-        parts.append("")
-    return "\n".join([*parts, summary(records, style)])
+def heading(records: Records) -> str:
+    """What a folder holds, from its runs alone: told at once, while a million cells are read."""
+    runs = records.runs.values()
+    parts = [f"{len({run[name] for run in runs})} {name}s" for name in ("task", "model", "seed")]
+    told = ", ".join(part if not part.startswith("1 ") else part[:-1] for part in parts)
+    return f"{records.folder}: {len(runs)} run{'s' * (len(runs) != 1)} of {told}\n"
+
+
+def show(results: Results, style: str = "simple", sections: Sequence[str] = (), rule: str | None = None) -> str:
+    """The sections of a folder as one text; as JSON one object; as CSV one section."""
+    check_format(style)
+    for section in sections:
+        if section not in SECTIONS:
+            raise unknown("section", section, SECTIONS)
+    _check_rule(results, rule)
+    if style in ("csv", "json"):
+        return _for_machines(results, style, sections, rule)
+    mark = "% " if style == "latex" else ""
+    text = []
+    for section in sections or SHOWN:
+        text += _section(results, section, style, rule)
+    notes = [f"{mark}{note}" for note in results.notes]
+    return "\n".join(notes + [line if not mark else _commented(line) for line in text]).rstrip("\n")
+
+
+def _commented(text: str) -> str:
+    """A part of a LaTeX file: a table as it is, anything else as a comment."""
+    return text if text.startswith("\\begin") else "\n".join(f"% {line}" if line else "" for line in text.split("\n"))
+
+
+def _check_rule(results: Results, rule: str | None) -> None:
+    if rule is None:
+        return
+    if rule.startswith("oracle"):
+        raise UserError("--rule oracle: the oracle knows the answer and cannot be deployed; no headline stands on it")
+    allowed = {c.name for grid in results.grids.values() for c in grid.columns if c.halting not in ("none", "oracle")}
+    if rule not in allowed:
+        raise unknown("rule", rule, sorted(allowed, key=lambda name: (len(name), name)))
+
+
+def _rows(results: Results, section: str, rule: str | None) -> list[Row]:
+    made: dict[str, Callable[[], Any]] = {
+        "grid": lambda: grid_rows(results),
+        "bands": lambda: band_rows(results, rule),
+        "measures": lambda: measure_rows(results, rule),
+        "seeds": lambda: seed_rows(results, rule),
+        "suite": lambda: suite_rows(results, rule),
+        "summary": lambda: summary_rows(results, rule),
+    }
+    return list(made[section]())
+
+
+def _for_machines(results: Results, style: str, sections: Sequence[str], rule: str | None) -> str:
+    if style == "csv":
+        if len(sections) > 1:
+            raise UserError("--format csv holds one section: name one with --section")
+        return as_csv(_rows(results, sections[0] if sections else "bands", rule))
+    found: dict[str, Any] = {"notes": results.notes}
+    return json.dumps(found | {name: _rows(results, name, rule) for name in sections or SECTIONS}, indent=1)
+
+
+def _section(results: Results, name: str, style: str, rule: str | None) -> list[str]:
+    if name == "grid":
+        return [part for grid in results.grids.values() for part in _grid_parts(grid, style, rule)]
+    if name == "summary":
+        return [summary(results, style, rule)]
+    section = {"bands": BANDS, "measures": MEASURES, "seeds": SEEDS, "suite": SUITE}[name]
+    rows = [[cell(row) for cell in section.columns.values()] for row in _rows(results, name, rule)]
+    title = f"{section.title}: {_asked(results, rule)}" if name != "seeds" else section.title
+    return [f"{title}\n", lined(list(section.columns), rows, style), section.legend, ""]
+
+
+def _asked(results: Results, rule: str | None) -> str:
+    """Under which rule the figures stand."""
+    places = [(grid, grid.headline(rule)) for grid in results.grids.values()]
+    told = [grid.columns[place].told for grid, place in places if place is not None]
+    return " or ".join(dict.fromkeys(told)) or "nothing was asked"
+
+
+def _grid_parts(grid: Grid, style: str, rule: str | None) -> list[str]:
+    parts = [about(grid)]
+    if len(grid.depths):
+        table = extrapolation_table(grid, style)
+        parts += [table, LEGEND, headline(grid, rule), corrected_line(grid, rule)]
+    return [*parts, ""]

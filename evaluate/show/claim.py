@@ -1,0 +1,114 @@
+"""What a folder of records says, in a sentence: which model extrapolates, how far, and how sure that is."""
+
+from __future__ import annotations
+
+from statistics import median_low
+from typing import NamedTuple
+
+from evaluate.show.grid import Grid, Results
+from evaluate.show.measures import Row, suite_rows
+from evaluate.show.tables import times
+
+
+class Claim(NamedTuple):
+    """The sentence, and the same in three tiles: what, the answer, and what it rests on."""
+
+    sentence: str
+    tiles: list[tuple[str, str, str]]
+
+
+def claim(results: Results) -> Claim:
+    """Stands on the tasks that every model has; where there are none, on what each has."""
+    shared = [task for task in results.tasks if all((task, model) in results.grids for model in results.models)]
+    rows = suite_rows(results, tasks=shared or results.tasks)
+    best = rows[0]
+    grids = [
+        results.grids[task, best["model"]]
+        for task in (shared or results.tasks)
+        if (task, best["model"]) in results.grids
+    ]
+    second = rows[1] if len(rows) > 1 else None
+    sure, why = _sure(best, second)
+    return Claim(
+        f"{_which(best, second)} {_far(best, grids)}{_than(best, second)}{why}",
+        [
+            ("which model", best["model"] if best["score"] > 1 else "none", _others(rows)),
+            ("how far", _big(best, grids), _rests(best, grids)),
+            ("how sure", sure, _measured(best, grids)),
+        ],
+    )
+
+
+def _which(best: Row, second: Row | None) -> str:
+    if best["score"] <= 1:
+        return (
+            f"No model extrapolates: {best['model']}, the best of them,"
+            if second
+            else f"{best['model']} does not extrapolate: it"
+        )
+    if second and second["score"] == best["score"]:
+        return f"{best['model']} and {second['model']} extrapolate alike:"
+    return f"{best['model']} extrapolates furthest:" if second else f"{best['model']} extrapolates:"
+
+
+def _far(best: Row, grids: list[Grid]) -> str:
+    right = "95% of questions right" if best["score"] > 1 else "answers 95% right"
+    if len(grids) == 1:
+        grid = grids[0]
+        reached = median_low(grid.depth95s(grid.headline()).tolist())
+        return f"{right} down to depth {reached}, trained on depths up to {grid.train_max_depth}"
+    beyond = f"deeper than trained on {best['beyond']} of {best['tasks']} tasks"
+    return f"{right} at {times(best['score'])} its training depth, and {beyond}"
+
+
+def _than(best: Row, second: Row | None) -> str:
+    if second is None:
+        return "."
+    if second["score"] == best["score"]:
+        return "."
+    return f"; the next, {second['model']}, at {times(second['score'])}."
+
+
+def _sure(best: Row, second: Row | None) -> tuple[str, str]:
+    """In two words, and in a sentence: do the intervals leave room for chance, and over what were they taken?"""
+    once = best["over"] == "questions" or (second is not None and second["over"] == "questions")
+    single = " One seed: another training may end elsewhere." if once else ""
+    interval = f"{best['low']:.3g}x to {best['high']:.3g}x"
+    if second is None:
+        return interval, single
+    if best["low"] > second["high"]:
+        return "clear, for one seed" if once else "clear", f" Their 95% intervals do not meet.{single}"
+    return "not settled", f" Their 95% intervals overlap: this does not settle which is ahead.{single}"
+
+
+def _others(rows: list[Row]) -> str:
+    told = [f"{row['model']} {times(row['score'])}" for row in rows[:5]]
+    return "suite score: " + ", ".join(told) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+
+
+def _big(best: Row, grids: list[Grid]) -> str:
+    return times(best["score"]) + ("+" if all(_capped(grid) for grid in grids) else "") + " the trained depth"
+
+
+def _capped(grid: Grid) -> bool:
+    """Does it answer the deepest depth that was asked?"""
+    reached = median_low(grid.depth95s(grid.headline()).tolist())
+    return bool(len(grid.depths)) and reached == int(grid.depths[-1])
+
+
+def _rests(best: Row, grids: list[Grid]) -> str:
+    told = []
+    for grid in sorted(grids, key=lambda g: -median_low(g.depth95s(g.headline()).tolist()) / g.train_max_depth)[:3]:
+        reached = median_low(grid.depth95s(grid.headline()).tolist())
+        told.append(f"{grid.task} depth {reached}, trained to {grid.train_max_depth}")
+    capped = sum(_capped(grid) for grid in grids)
+    most = f"; on {capped} of {len(grids)} tasks the deepest asked" if capped else ""
+    return "; ".join(told) + (f"; {len(grids) - 3} more tasks" if len(grids) > 3 else "") + most
+
+
+def _measured(best: Row, grids: list[Grid]) -> str:
+    counts = [int(grid.count[grid.count > 0].min()) for grid in grids if grid.count.any()]
+    seeds = "1 seed" if best["seeds"] == 1 else f"{best['seeds']} seeds"
+    failed = f", {best['failed']} runs failed" if best["failed"] else ""
+    asked = f"; {min(counts)} questions a cell" if counts else ""
+    return f"95% interval {best['low']:.3g}x to {best['high']:.3g}x over {best['over']}; {seeds}{failed}{asked}"

@@ -1,0 +1,33 @@
+"""The command that repeats a run, from its record alone."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from evaluate.show.grid import flat
+
+NAMES = ("task.name", "task.version", "task.plugin", "model", "seed")
+"""Fields of an experiment that have an option of their own, or follow from one."""
+
+
+def command(runs: Sequence[dict[str, Any]]) -> str:
+    """One command for runs that differ in their seeds only: every field of the experiment is set by its name."""
+    plain = runs[0]["experiment"]
+    fields = flat(plain)
+    task = fields.get("task.name", runs[0]["task"])
+    words = ["python", "run_benchmarks.py", "run", "--tasks", task, "--models", runs[0]["model"]]
+    words += ["--seeds", ",".join(str(run["seed"]) for run in runs), "--out", f"results/{task}-{runs[0]['model']}"]
+    if "task.plugin" in fields:
+        words += ["--plugin", str(fields["task.plugin"]).rsplit(" ", 1)[0]]
+    for name, value in fields.items():
+        if name not in NAMES and "." in name:
+            words += [f"--{name}", _written(value)]
+    return shlex.join(words)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

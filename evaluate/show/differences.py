@@ -1,0 +1,208 @@
+"""Two sides of a comparison, cell by cell: the difference, its intervals, and what remains of it among many cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evaluate import statistics
+from evaluate.show.grid import Column, Grid, flat
+
+LEVEL = 0.05
+"""The false discovery rate at which a cell is marked: of the marked cells, one in twenty is expected to be noise."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: its name, and its grids by what they are matched by."""
+
+    name: str
+    grids: dict[tuple[str, str], Grid]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Second minus first, cell by cell, of shape (depths, columns); nan where one side was not measured."""
+
+    first: Grid
+    second: Grid
+    names: tuple[str, str]
+    mismatch: list[str]
+    depths: np.ndarray
+    bands: list[str]
+    columns: list[tuple[Column, Column]]
+    headline: int  # place of the column that the summary stands on
+    shares: tuple[np.ndarray, np.ndarray]
+    low: np.ndarray  # over questions
+    high: np.ndarray
+    seeds_low: np.ndarray  # over seeds; nan with fewer than two a side
+    seeds_high: np.ndarray
+    p_questions: np.ndarray
+    p_seeds: np.ndarray
+    paired: np.ndarray  # were the same questions compared one by one?
+
+    @property
+    def value(self) -> np.ndarray:
+        return np.asarray(self.shares[1] - self.shares[0])
+
+    @property
+    def p(self) -> np.ndarray:
+        """A difference has to hold over questions and, where there are seeds to tell, over seeds."""
+        return np.asarray(np.fmax(self.p_questions, self.p_seeds))
+
+    @property
+    def task(self) -> str:
+        return self.first.task
+
+
+def mismatches(first: Grid, second: Grid, names: tuple[str, str]) -> list[str]:
+    """Why the two cannot be compared, each by name; what only a model or its training decides is no reason."""
+    found = []
+    one, two = ({**flat(g.runs[0]["experiment"].get("task", {}), "task.")} for g in (first, second))
+    one["task.version"], two["task.version"] = first.runs[0]["task_version"], second.runs[0]["task_version"]
+    one["train_max_depth"], two["train_max_depth"] = first.train_max_depth, second.train_max_depth
+    for name in sorted({*one, *two}):
+        if one.get(name) != two.get(name):
+            found.append(f"{name} is {one.get(name)} in {names[0]}, {two.get(name)} in {names[1]}")
+    mine = dict(zip(first.depths.tolist(), first.bands, strict=True))
+    for depth, band in zip(second.depths.tolist(), second.bands, strict=True):
+        if mine.get(depth, band) != band:
+            found.append(f"depth {depth} is of band {mine[depth]} in {names[0]}, {band} in {names[1]}")
+    return found
+
+
+def same_questions(first: Grid, second: Grid) -> bool:
+    """Whether both were asked the same questions in the same order: they follow from the task and `evaluate`."""
+
+    def asked(grid: Grid) -> list[Any]:
+        plain = grid.runs[0]["experiment"]
+        return [plain.get("task"), *(plain.get("evaluate", {}).get(name) for name in ("count", "seed"))]
+
+    return asked(first) == asked(second) and None not in asked(first)
+
+
+def difference(first: Grid, second: Grid, names: tuple[str, str], rule: str | None = None) -> Difference | None:
+    """Every cell that both have; None where they share none."""
+    depths = np.intersect1d(first.depths, second.depths)
+    pairs = _column_pairs(first, second, rule)
+    if not len(depths) or not pairs:
+        return None
+    rows = [np.searchsorted(grid.depths, depths) for grid in (first, second)]
+    places = [np.array([pair[side] for pair in pairs]) for side in (0, 1)]
+    picks = [np.ix_(np.arange(len(grid.runs)), rows[i], places[i]) for i, grid in enumerate((first, second))]
+    counts = [grid.count[pick] for grid, pick in zip((first, second), picks, strict=True)]
+    corrects = [grid.correct[pick] for grid, pick in zip((first, second), picks, strict=True)]
+    rights = [grid.right[pick] for grid, pick in zip((first, second), picks, strict=True)]
+    (c1, n1), (c2, n2) = ((c.sum(0), n.sum(0)) for c, n in zip(corrects, counts, strict=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = [np.where(n > 0, c / n, np.nan) for c, n in zip(corrects, counts, strict=True)]
+        both = (n1 > 0) & (n2 > 0)
+        means = [
+            np.where(both, np.nansum(share, 0) / (n > 0).sum(0), np.nan)
+            for share, n in zip(shares, counts, strict=True)
+        ]
+    low, high = statistics.newcombe(c2, n2, c1, n1)
+    p = np.where(both, statistics.two_shares(c2, n2, c1, n1), np.nan)
+    paired = np.zeros(both.shape, bool)
+    if same_questions(first, second) and _seeds(first) == _seeds(second):
+        paired = _pair(rights, counts, low, high, p)
+    seeds_low, seeds_high, p_seeds = statistics.over_seeds(shares[1], shares[0])
+    heads = [grid.headline(rule) for grid in (first, second)]
+    at = next(i for i, pair in enumerate(pairs) if pair == (heads[0], heads[1])) if tuple(heads) in pairs else 0
+    return Difference(
+        first, second, names, mismatches(first, second, names), depths,
+        [first.bands[row] for row in rows[0]], [(first.columns[i], second.columns[j]) for i, j in pairs], at,
+        (means[0], means[1]), np.where(both, low, np.nan), np.where(both, high, np.nan),
+        np.where(both, seeds_low, np.nan), np.where(both, seeds_high, np.nan), p, np.where(both, p_seeds, np.nan),
+        paired,
+    )  # fmt: skip
+
+
+def _seeds(grid: Grid) -> list[int]:
+    return [run["seed"] for run in grid.runs]
+
+
+def _column_pairs(first: Grid, second: Grid, rule: str | None) -> list[tuple[int, int]]:
+    """Columns of one name; and the two headlines, which a model without loops shares with none."""
+    have = {column: place for place, column in enumerate(second.columns)}
+    pairs = [(place, have[column]) for place, column in enumerate(first.columns) if column in have]
+    heads = first.headline(rule), second.headline(rule)
+    if None not in heads and heads not in pairs:
+        pairs.append(heads)  # type: ignore[arg-type]
+    return pairs
+
+
+def _pair(
+    rights: list[np.ndarray], counts: list[np.ndarray], low: np.ndarray, high: np.ndarray, p: np.ndarray
+) -> np.ndarray:
+    """Put paired intervals and tests in the place of the others wherever each question's answers are known."""
+    known = [np.array([bits is not None for bits in r.flat], bool).reshape(r.shape) for r in rights]
+    seeds = known[0].sum(0)
+    able = (known[0] == known[1]).all(0) & (seeds > 0) & (counts[0] == counts[1]).all(0)
+    able &= (known[0] == (counts[0] > 0)).all(0)
+    at = np.argwhere(able)
+    sums = np.array([_sums(rights[0][:, d, c], rights[1][:, d, c]) for d, c in at]).reshape(-1, 2)
+    d, c = at.T
+    questions = counts[0].max(0)[d, c]
+    low[d, c], high[d, c] = statistics.paired_interval(sums[:, 0], sums[:, 1], questions)
+    exact = statistics.mcnemar((sums[:, 1] + sums[:, 0]) / 2, (sums[:, 1] - sums[:, 0]) / 2)
+    p[d, c] = np.where(seeds[d, c] == 1, exact, statistics.by_question(sums[:, 0], sums[:, 1]))
+    return np.asarray(able)
+
+
+def _sums(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Over the questions, the sum of each one's difference, second minus first, and of its square."""
+    totals = []
+    for side in (second, first):
+        held = [bits for bits in side if bits is not None]
+        packed = np.frombuffer(b"".join(held), np.uint8).reshape(len(held), -1)
+        totals.append(np.unpackbits(packed, axis=1).sum(0, dtype=np.int64))
+    each = totals[0] - totals[1]
+    return float(each.sum()) / len(held), float((each * each).sum()) / len(held) ** 2
+
+
+def adjusted(found: list[Difference]) -> list[np.ndarray]:
+    """The false discovery rate of each cell among all cells of all comparisons (Benjamini-Hochberg)."""
+    if not found:
+        return []
+    every = statistics.benjamini_hochberg(np.concatenate([difference.p.reshape(-1) for difference in found]))
+    ends = np.cumsum([difference.p.size for difference in found])[:-1]
+    return [part.reshape(d.p.shape) for part, d in zip(np.split(every, ends), found, strict=True)]
+
+
+def rows(found: list[Difference], rates: list[np.ndarray]) -> Iterator[dict[str, Any]]:
+    """A row a cell that both sides have."""
+    for one, rate in zip(found, rates, strict=True):
+        for d, c in np.argwhere(~np.isnan(one.value)):
+            a, b = one.columns[c]
+
+            def number(array: np.ndarray, place: tuple[int, int] = (d, c)) -> float | None:
+                return None if np.isnan(array[place]) else float(f"{array[place]:.6g}")
+
+            yield {
+                "task": one.task,
+                "first": one.names[0],
+                "second": one.names[1],
+                "first_model": one.first.model,
+                "second_model": one.second.model,
+                "band": one.bands[d],
+                "depth": int(one.depths[d]),
+                "first_asked": a.name,
+                "second_asked": b.name,
+                "first_accuracy": number(one.shares[0]),
+                "second_accuracy": number(one.shares[1]),
+                "difference": number(one.value),
+                "low": number(one.low),
+                "high": number(one.high),
+                "seeds_low": number(one.seeds_low),
+                "seeds_high": number(one.seeds_high),
+                "paired": bool(one.paired[d, c]),
+                "p_questions": number(one.p_questions),
+                "p_seeds": number(one.p_seeds),
+                "false_discovery_rate": number(rate),
+                "significant": bool(rate[d, c] < LEVEL),
+                "mismatch": one.mismatch,
+            }

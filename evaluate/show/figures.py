@@ -1,0 +1,257 @@
+"""The figures of a report, drawn from grids: each a title, the drawing and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median_low
+from typing import NamedTuple
+
+import numpy as np
+
+from evaluate.records import Diagnostics
+from evaluate.show import svg
+from evaluate.show.colours import heat, ink
+from evaluate.show.compare import points_signed, signed_span
+from evaluate.show.differences import LEVEL, Difference
+from evaluate.show.grid import Grid
+from evaluate.show.measures import depth_range, used_loops
+from evaluate.show.svg import Heat, Line, Point, Reach
+from evaluate.show.tables import points, span
+from evaluate.statistics import wilson_many
+
+
+class Drawn(NamedTuple):
+    """A figure: what stands above it, the drawing with its legend, and what stands below."""
+
+    title: str
+    body: str
+    caption: str
+    grids: Sequence[Grid]  # whose runs are behind it
+
+
+def told(correct: float, count: float) -> str:
+    low, high = (float(end) for end in wilson_many(np.array(correct), np.array(count)))
+    return f"{points(correct / count)}% ({span(low, high)}), {int(correct)} of {int(count)}"
+
+
+def reach(rows: dict[str, list[tuple[Grid, int]]]) -> Drawn:
+    """Every task and model at a glance; `rows` holds the grids of each task with their looks."""
+    drawn = [(task, [_reach(grid, look) for grid, look in grids]) for task, grids in rows.items()]
+    names = dict((grid.model, look) for grids in rows.values() for grid, look in grids)
+    body = svg.legend(list(names.items())) + svg.reaches(drawn, "How far each model goes on each task")
+    text = (
+        "A mark: the deepest depth at which at least 95% is answered right, there and at every depth before, reached "
+        "by half of the seeds or more. The bar: all seeds, or, where there is one, what other questions would have "
+        "given (95%). +: the deepest that was asked."
+    )
+    return Drawn("How far each model goes", body, text, [grid for grids in rows.values() for grid, _ in grids])
+
+
+def _reach(grid: Grid, look: int) -> Reach:
+    column, top = grid.headline(), grid.train_max_depth
+    reached = grid.depth95s(column).tolist()
+    middle, (low, high) = median_low(reached), depth_range(grid, column)
+    failed = f", {grid.failed.sum()} failed" if grid.failed.any() else ""
+    over = f"seeds {', '.join(map(str, reached))}{failed}" if len(reached) > 1 else f"one seed{failed}, {low} to {high}"
+    asked = grid.columns[column].told if column is not None else "no answers"
+    text = f"{grid.task}, {grid.model} {asked}: depth {middle}, {middle / top:g}x the deepest trained on; {over}"
+    deepest = bool(len(grid.depths) and middle == grid.depths[-1])
+    return Reach(look, middle / top, low / top, high / top, deepest, text)
+
+
+def by_depth(grids: Sequence[tuple[Grid, int]]) -> Drawn | None:
+    """Accuracy against depth, every model at its headline's column."""
+    drawn, floors = [], []
+    for grid, look in grids:
+        column = grid.headline()
+        if column is None:
+            continue
+        correct, count = (array[:, column] for array in grid.pooled)
+        asked = np.flatnonzero(count)
+        low, high = wilson_many(correct[asked], count[asked])
+        places = [
+            Point(int(grid.depths[d]), correct[d] / count[d], low[i], high[i],
+                  f"depth {grid.depths[d]}: {told(correct[d], count[d])}") for i, d in enumerate(asked)
+        ]  # fmt: skip
+        if places:
+            drawn.append(Line(f"{grid.model} {grid.columns[column].told}", places, look))
+            floors.append(float(grid.floor.max()))
+    if not drawn:
+        return None
+    levels = [(0.95, "95"), (max(floors), "chance, or a shortcut")]
+    top = grids[0][0].train_max_depth
+    body = svg.legend([(line.name, line.look) for line in drawn])
+    body += svg.lines(drawn, ("depth", "accuracy, %"), "Accuracy by depth", shade=top, levels=levels)
+    text = f"Shaded: trained on, depths up to {top}. Bands: 95% intervals over questions, seeds pooled."
+    return Drawn("Accuracy by depth", body, text, [grid for grid, _ in grids])
+
+
+def heatmap(grid: Grid) -> Drawn:
+    """Accuracy by depth and loops; what was trained on is marked."""
+    (correct, count), used = grid.pooled, used_loops(grid)
+    cells: list[list[Heat | None]] = []
+    for d, depth in enumerate(grid.depths):
+        row: list[Heat | None] = []
+        for c, column in enumerate(grid.columns):
+            if not count[d, c]:
+                row.append(None)
+                continue
+            share = correct[d, c] / count[d, c]
+            loops = f", {used[d, c]:.1f} loops used" if column.stops_by_itself and used[d, c] == used[d, c] else ""
+            text = f"{grid.model}, depth {depth} {column.told}{loops}: {told(correct[d, c], count[d, c])}"
+            row.append(Heat(heat(share), ink(share), str(int(100 * share + 1e-9)), text))
+        cells.append(row)
+    trained = int((grid.depths <= grid.train_max_depth).sum())
+    names = [column.name for column in grid.columns]
+    label = f"{grid.model}: accuracy by depth and loops"
+    body = svg.heatmap(cells, [str(d) for d in grid.depths], names, ("loops at test", "depth"), trained, label)
+    ramp = ", ".join(heat(i / 8) for i in range(9))
+    body += (
+        f'<p class="legend"><span>0<i class="ramp" style="background:linear-gradient(90deg,{ramp})"></i>100%</span></p>'
+    )
+    text = "Below the dashed line: depths that were trained on. Hatched: not measured."
+    if any(column.halting == "oracle" for column in grid.columns):
+        text += " The oracle picks the loops by the answer: a bound, and no rule that could be deployed."
+    return Drawn(f"{grid.model}: accuracy by depth and loops", body, text, [grid])
+
+
+def by_loops(grid: Grid) -> Drawn | None:
+    """Accuracy against loops at the test depths: what surplus loops cost."""
+    correct, count = grid.pooled
+    fixed = [(c, column.loops) for c, column in enumerate(grid.columns) if column.halting == "fixed" and column.loops]
+    if len(fixed) < 2:
+        return None
+    asked = [d for d, band in enumerate(grid.bands) if band == "test" and count[d, [c for c, _ in fixed]].any()]
+    shown = [asked[i] for i in sorted({round(part * (len(asked) - 1) / 4) for part in range(5)})] if asked else []
+    drawn = []
+    for look, d in enumerate(shown):
+        have = [(c, loops) for c, loops in fixed if count[d, c]]
+        low, high = wilson_many(correct[d], count[d])
+        places = [
+            Point(
+                loops,
+                correct[d, c] / count[d, c],
+                low[c],
+                high[c],
+                f"{loops} loops: {told(correct[d, c], count[d, c])}",
+            )
+            for c, loops in have
+        ]
+        drawn.append(Line(f"depth {grid.depths[d]}", places, look))
+    if not drawn:
+        return None
+    body = svg.legend([(line.name, line.look) for line in drawn])
+    body += svg.lines(drawn, ("loops at test", "accuracy, %"), f"{grid.model}: accuracy by loops")
+    text = "A line that falls to the right overthinks: it had the answer, and surplus loops lost it."
+    return Drawn(f"{grid.model}: does it overthink?", body, text, [grid])
+
+
+def loops_used(grid: Grid) -> Drawn | None:
+    """Loops used against depth, of every rule that stops by itself."""
+    used, count = used_loops(grid), grid.count.sum(0)
+    drawn = []
+    for look, (c, column) in enumerate((c, col) for c, col in enumerate(grid.columns) if col.stops_by_itself):
+        seeds = grid.mean_loops[:, :, c]
+        places = []
+        for d in np.flatnonzero(count[:, c]):
+            if used[d, c] == used[d, c]:
+                low, high = float(np.nanmin(seeds[:, d])), float(np.nanmax(seeds[:, d]))
+                text = f"depth {grid.depths[d]}: {used[d, c]:.1f} loops (seeds {low:.1f} to {high:.1f})"
+                places.append(Point(int(grid.depths[d]), used[d, c], low, high, text))
+        if places:
+            drawn.append(Line(column.name, places, look))
+    if not drawn:
+        return None
+    most = max(point.high for line in drawn for point in line.points) * 1.05
+    body = svg.legend([(line.name, line.look) for line in drawn])
+    label = f"{grid.model}: loops used by depth"
+    body += svg.lines(drawn, ("depth", "loops used"), label, top=most, percent=False, shade=grid.train_max_depth)
+    text = "Halting: how many loops the rule took by itself. Bands: from the seed with fewest to that with most."
+    return Drawn(f"{grid.model}: loops used by depth", body, text, [grid])
+
+
+def routing(grid: Grid, inside: Diagnostics) -> Drawn | None:
+    """The share of each routed expert, loop by loop."""
+    if not inside.routing:
+        return None
+    most = max(max(row) for row in inside.routing)
+    cells: list[list[Heat | None]] = [
+        [
+            Heat(
+                heat(row[e] / most),
+                ink(row[e] / most),
+                f"{100 * row[e]:.0f}",
+                f"loop {i}, expert {e + 1}: {row[e]:.1%}",
+            )
+            for i, row in enumerate(inside.routing, 1)
+        ]
+        for e in range(len(inside.routing[0]))
+    ]
+    loops = [str(i) for i in range(1, len(inside.routing) + 1)]
+    experts = [str(e + 1) for e in range(len(cells))]
+    body = svg.heatmap(cells, experts, loops, ("loop", "expert"), 0, f"{grid.model}: expert use by loop")
+    text = f"Share of the routing, in percent, of each expert in each loop; questions of depth {inside.depth}."
+    return Drawn(f"{grid.model}: expert use by loop", body, text, [grid])
+
+
+def states(grid: Grid, inside: Diagnostics) -> Drawn | None:
+    """The state's norm, and how much it changes, loop by loop."""
+    kinds = [("norm of the state", inside.state_norm), ("change in a loop", inside.state_change)]
+    drawn = []
+    for look, (name, values) in enumerate(kinds):
+        finite = [(i, v) for i, v in enumerate(values or [], 1) if v is not None and np.isfinite(v)]
+        if finite:
+            drawn.append(Line(name, [Point(i, v, v, v, f"loop {i}: {v:.3g}") for i, v in finite], look))
+    if not drawn:
+        return None
+    most = max(point.y for line in drawn for point in line.points) * 1.05 or 1.0
+    body = svg.legend([(line.name, line.look) for line in drawn])
+    body += svg.lines(
+        drawn, ("loop", "norm, change"), f"{grid.model}: state by loop", top=most, percent=False, log=False
+    )
+    text = f"|h| and |h - h before| / |h|, for questions of depth {inside.depth}. A change of 0: a fixed point."
+    return Drawn(f"{grid.model}: norm and change of the state", body, text, [grid])
+
+
+LESS, MORE = (179, 88, 6), (45, 104, 170)  # of a brown-blue diverging scale, which the colour-blind tell apart
+
+
+def changes(one: Difference, rate: np.ndarray) -> Drawn:
+    """The difference of two sides, cell by cell; a star where it is more than chance."""
+    cells: list[list[Heat | None]] = []
+    for d, depth in enumerate(one.depths):
+        row: list[Heat | None] = []
+        for c, (first, second) in enumerate(one.columns):
+            value = float(one.value[d, c])
+            if value != value:
+                row.append(None)
+                continue
+            star = "*" if rate[d, c] < LEVEL else ""
+            at = first.told if first == second else f"{second.told} against {first.told}"
+            text = (
+                f"depth {depth} {at}: {points_signed(value)} points ({signed_span(one.low[d, c], one.high[d, c])}), "
+                f"{points(float(one.shares[1][d, c]))}% against {points(float(one.shares[0][d, c]))}%, "
+                f"FDR {rate[d, c]:.3f}"
+            )
+            row.append(
+                Heat(_diverging(value), "#fff" if abs(value) > 0.6 else "#000", f"{_whole(100 * value)}{star}", text)
+            )
+        cells.append(row)
+    trained = int((one.depths <= one.first.train_max_depth).sum())
+    names = [a.name if a == b else f"{b.name}/{a.name}" for a, b in one.columns]
+    label = f"{one.names[1]} less {one.names[0]}, in points"
+    body = svg.heatmap(cells, [str(d) for d in one.depths], names, ("loops at test", "depth"), trained, label)
+    wrong = f" Not comparable: {'; '.join(one.mismatch)}." if one.mismatch else ""
+    star = "* false discovery rate below 5% among all cells."
+    text = f"Blue: {one.names[1]} is better; brown: {one.names[0]} is. {star}{wrong}"
+    what = one.task if one.first.model != one.second.model else f"{one.task}, {one.first.model}"
+    return Drawn(f"{what}: {one.names[1]} less {one.names[0]}", body, text, [one.first, one.second])
+
+
+def _whole(value: float) -> str:
+    return f"{value:+.0f}" if abs(value) >= 0.5 else "0"
+
+
+def _diverging(value: float) -> str:
+    end, part = (MORE if value > 0 else LESS), min(abs(value), 1.0) ** 0.7
+    return "#" + "".join(f"{round(246 + (side - 246) * part):02x}" for side in end)

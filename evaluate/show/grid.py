@@ -1,0 +1,301 @@
+"""The cells of one task and model as arrays by seed, depth and column: what every table, plot and report stands on."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from evaluate.columns import BANDS, Columns
+from evaluate.metrics import depth95
+from evaluate.records import Records, run_id
+from evaluate.statistics import effective_count
+from tasks.errors import UserError, unknown
+
+
+class Column(NamedTuple):
+    """How the model was asked: with so many loops, without loops, or under a rule that stops by itself."""
+
+    halting: str
+    loops: int | None
+
+    @property
+    def name(self) -> str:
+        if self.loops is None:
+            return self.halting
+        return str(self.loops) if self.halting == "fixed" else f"{self.halting} {self.loops}"
+
+    @property
+    def stops_by_itself(self) -> bool:
+        return self.halting not in ("none", "fixed", "oracle")
+
+    @property
+    def told(self) -> str:
+        """In a sentence: at 640 loops, without loops, stopping by act."""
+        if self.halting == "none":
+            return "without loops"
+        return f"at {self.loops} loops" if self.halting == "fixed" else f"stopping by {self.name}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Counts of shape (seeds, depths, columns); a count of 0 is a cell that was not measured."""
+
+    task: str
+    model: str
+    runs: list[dict[str, Any]]  # by seed; also those that failed
+    depths: np.ndarray
+    bands: list[str]  # of the depths
+    columns: list[Column]  # few loops to many, then the rules that stop by themselves, the oracle last
+    count: np.ndarray
+    correct: np.ndarray
+    mean_loops: np.ndarray
+    eval_flops: np.ndarray
+    chance: np.ndarray  # (depths,)
+    shortcut: np.ndarray  # (depths,), nan where none was measured
+    right: np.ndarray  # bytes of numpy.packbits, or None
+
+    @property
+    def train_max_depth(self) -> int:
+        return int(self.runs[0]["train_max_depth"])
+
+    @property
+    def failed(self) -> np.ndarray:
+        """Which runs came to no end: they count as depth95 0, and are never left out."""
+        return np.array([run["status"] != "ok" for run in self.runs])
+
+    @property
+    def floor(self) -> np.ndarray:
+        """What needs no reasoning (depths,): the better of chance and the best audited shortcut."""
+        return np.asarray(np.fmax(self.chance, self.shortcut))
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Accuracy of each cell, nan where it was not measured."""
+        with np.errstate(invalid="ignore"):
+            return np.where(self.count > 0, self.correct / self.count, np.nan)
+
+    @property
+    def pooled(self) -> tuple[np.ndarray, np.ndarray]:
+        """(correct, count) over all seeds, of shape (depths, columns)."""
+        return self.correct.sum(0), self.count.sum(0)
+
+    def headline(self, rule: str | None = None) -> int | None:
+        """The column that figures stand on: the most loops, or the only one of a model without loops, or `rule`'s.
+
+        It is chosen before anything is seen, and shows what surplus loops cost. Never the oracle's.
+        """
+        if rule:
+            held = [i for i, column in enumerate(self.columns) if column.name == rule]
+            if held:
+                return held[0]
+        fixed = [i for i, column in enumerate(self.columns) if column.halting in ("fixed", "none")]
+        free = [i for i, column in enumerate(self.columns) if column.stops_by_itself]
+        return fixed[-1] if fixed else free[0] if free else None
+
+    def depth95s(self, column: int | None) -> np.ndarray:
+        """depth95 of each seed (seeds,); 0 for a run that failed."""
+        if column is None:
+            return np.zeros(len(self.runs), int)
+        shares = self.shares[:, :, column]
+        reached = [
+            depth95({int(d): float(s) for d, s in zip(self.depths, row, strict=True) if s == s}) for row in shares
+        ]
+        return np.where(self.failed, 0, np.array(reached, int))
+
+    def fixed(self, depth: int) -> dict[int, float]:
+        """Pooled accuracy by loops, at the depth of this place."""
+        correct, count = self.pooled
+        places = [(i, column.loops) for i, column in enumerate(self.columns) if column.halting == "fixed"]
+        return {loops: correct[depth, i] / count[depth, i] for i, loops in places if loops and count[depth, i]}
+
+    def worth(self, depths: np.ndarray, column: int) -> float:
+        """How many independent questions these depths' answers in a column are worth; nan where none was asked."""
+        total = 0.0
+        for d in np.flatnonzero(depths):
+            asked = np.flatnonzero(self.count[:, d, column])
+            held, counts = self.right[asked, d, column], self.count[asked, d, column]
+            if len(asked) > 1 and all(bits is not None for bits in held) and len(set(counts.tolist())) == 1:
+                packed = np.frombuffer(b"".join(held), np.uint8).reshape(len(asked), -1)
+                total += effective_count(np.unpackbits(packed, axis=1, count=int(counts[0])))
+            else:
+                total += float(counts.sum())
+        return total or float("nan")
+
+
+class Results:
+    """All grids of a folder by (task, model), and what has to be told of its records, a line each."""
+
+    def __init__(self, records: Records) -> None:
+        self.folder, self.records = records.folder, records
+        cells = records.columns
+        self.notes = list(records.notes)
+        runs = list(records.runs.values())
+        trusted = [_hashed(run, self.notes) for run in runs]
+        names = labels([run for run, good in zip(runs, trusted, strict=True) if good], self.notes)
+        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for place, run in enumerate(runs):
+            if trusted[place]:
+                groups[names[run["run"]]].append(place)
+        if not groups:
+            raise UserError(f"{str(self.folder)!r} holds no run that can be trusted: {self.notes[-1]}")
+        order = np.argsort(cells.run, kind="stable")
+        ends = np.searchsorted(cells.run[order], np.arange(len(runs) + 1))
+        self.grids: dict[tuple[str, str], Grid] = {}
+        for key, places in sorted(groups.items()):
+            places = sorted(places, key=lambda place: runs[place]["seed"])
+            picked = [order[ends[place] : ends[place + 1]] for place in places]
+            self.grids[key] = _grid(key, [runs[place] for place in places], cells, picked, self.notes)
+        self._missing_seeds()
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(task for task, _ in self.grids))
+
+    @property
+    def models(self) -> list[str]:
+        return list(dict.fromkeys(model for _, model in self.grids))
+
+    def only(self, tasks: list[str], models: list[str]) -> None:
+        """Leave out all other tasks and models; an error where one is unknown."""
+        for kind, wanted, have in (("task", tasks, self.tasks), ("model", models, self.models)):
+            for name in wanted:
+                if name not in have:
+                    raise unknown(kind, name, have)
+        self.grids = {
+            key: grid
+            for key, grid in self.grids.items()
+            if (not tasks or key[0] in tasks) and (not models or key[1] in models)
+        }
+
+    def _missing_seeds(self) -> None:
+        for task in self.tasks:
+            seeds = {m: {run["seed"] for run in g.runs} for (t, m), g in self.grids.items() if t == task}
+            everyone = set().union(*seeds.values())
+            for model, have in seeds.items():
+                if everyone - have:
+                    lacks = ", ".join(str(seed) for seed in sorted(everyone - have))
+                    self.notes.append(f"{task}, {model}: no run of seed {lacks}, which other models have")
+
+
+def _hashed(run: dict[str, Any], notes: list[str]) -> bool:
+    """Whether the run's configuration is the one that it is named by."""
+    real = run_id(run["experiment"])
+    if real != run["run"]:
+        what = f"{run['task']}, {run['model']}, seed {run['seed']}"
+        notes.append(f"run {run['run']} ({what}) was left out: its configuration hashes to {real}, so that one changed")
+    return bool(real == run["run"])
+
+
+def flat(plain: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """An experiment's fields by their dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in plain.items():
+        found.update(flat(value, f"{path}{key}.") if isinstance(value, dict) else {f"{path}{key}": value})
+    return found
+
+
+def labels(runs: list[dict[str, Any]], notes: list[str]) -> dict[str, tuple[str, str]]:
+    """The (task, model) that each run is shown under; where a folder mixes settings, with those that differ."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for run in runs:
+        groups[run["task"], run["model"]].append(run)
+    named: dict[str, tuple[str, str]] = {}
+    for (task, model), group in groups.items():
+        fields = {run["run"]: flat(run["experiment"]) for run in group}
+        values: dict[str, set[str]] = defaultdict(set)
+        for held in fields.values():
+            for name in set().union(*fields.values()) - {"seed"}:
+                values[name].add(json.dumps(held.get(name)))
+        differ = sorted(name for name, seen in values.items() if len(seen) > 1)
+        if differ:
+            notes.append(f"{task}, {model}: several experiments, shown apart: they differ in {', '.join(differ)}")
+        for run, held in fields.items():
+            of_task, of_model = (
+                "".join(f" {name.removeprefix('task.')}={_short(held.get(name))}" for name in differ if mine(name))
+                for mine in (lambda name: name.startswith("task."), lambda name: not name.startswith("task."))
+            )
+            named[run] = task + of_task, model + of_model
+    return named
+
+
+def _short(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _grid(
+    key: tuple[str, str], runs: list[dict[str, Any]], cells: Columns, picked: list[np.ndarray], notes: list[str]
+) -> Grid:
+    """The cells of these runs, `picked` for each, in their places. Cells that contradict each other are left out."""
+    rows = np.concatenate(picked)
+    seed = np.repeat(np.arange(len(runs)), [len(part) for part in picked])
+    depths, depth = np.unique(cells.depth[rows], return_inverse=True)
+    rules = max(1, len(cells.rules))
+    held, column = np.unique((cells.loops[rows] + 1) * rules + cells.halting[rows], return_inverse=True)
+    columns = [
+        Column(cells.rules[code % rules], code // rules - 1 if code >= rules else None) for code in held.tolist()
+    ]
+    order = sorted(range(len(columns)), key=lambda i: _column_order(columns[i]))
+    column = np.argsort(order)[column] if order else column
+    columns = [columns[i] for i in order]
+    shape = (len(runs), len(depths), len(columns))
+    place = np.ravel_multi_index((seed, depth, column), shape) if len(rows) else np.zeros(0, int)
+
+    _, first, back, times = np.unique(place, return_index=True, return_inverse=True, return_counts=True)
+    keep = first
+    if (times > 1).any():
+        same = np.ones(len(first), bool)
+        for name in ("correct", "count", "band"):
+            array = getattr(cells, name)[rows]
+            np.logical_and.at(same, back, array == array[first][back])
+        told = f"{key[0]}, {key[1]}: {int((times > 1).sum())} cells stand more than once"
+        lost = int((~same).sum())
+        notes.append(told + (f"; {lost} of them contradict each other and were left out" if lost else ""))
+        keep = first[same]
+    rows, place, depth = rows[keep], place[keep], depth[keep]
+
+    def laid(values: np.ndarray, nothing: float) -> np.ndarray:
+        array = np.full(shape, nothing, values.dtype)
+        array.reshape(-1)[place] = values
+        return array
+
+    def by_depth(values: np.ndarray) -> np.ndarray:
+        array = np.full(len(depths), np.nan)
+        array[depth] = values
+        return array
+
+    bands = by_depth(cells.band[rows])
+    grid = Grid(
+        key[0], key[1], runs, depths,
+        [BANDS[int(band)] if band == band else "" for band in bands],
+        columns,
+        laid(cells.count[rows], 0), laid(cells.correct[rows], 0),
+        laid(cells.mean_loops[rows], np.nan), laid(cells.eval_flops[rows], 0),
+        by_depth(cells.chance[rows]), by_depth(cells.shortcut[rows]),
+        laid(cells.right[rows], None),  # type: ignore[arg-type]
+    )  # fmt: skip
+    if (by_depth(cells.band[rows])[depth] != cells.band[rows]).any():
+        notes.append(f"{key[0]}, {key[1]}: a depth stands in two bands; the last one read is shown")
+    _missing_cells(grid, notes)
+    return grid
+
+
+def _column_order(column: Column) -> tuple[int, int, str]:
+    rank = {"none": 0, "fixed": 1, "oracle": 3}.get(column.halting, 2)
+    return rank, column.loops or 0, column.halting
+
+
+def _missing_cells(grid: Grid, notes: list[str]) -> None:
+    """Tell which runs lack cells that another seed has."""
+    asked = (grid.count > 0).any(0)
+    for run, held, failed in zip(grid.runs, grid.count > 0, grid.failed, strict=True):
+        if failed:
+            notes.append(f"{grid.task}, {grid.model}: seed {run['seed']} {run['status']}; it counts as depth95 0")
+        elif not held.any():
+            notes.append(f"{grid.task}, {grid.model}: seed {run['seed']} has no cells")
+        elif (asked & ~held).any():
+            lacks = int((asked & ~held).sum())
+            notes.append(f"{grid.task}, {grid.model}: seed {run['seed']} lacks {lacks} of {int(asked.sum())} cells")

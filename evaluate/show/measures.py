@@ -1,0 +1,239 @@
+"""The figures of a folder as plain rows, a dictionary each: what tables, comparisons and reports print.
+
+Accuracies are shares from 0 to 1, and a figure that was not measured is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median, median_low
+from typing import Any
+
+import numpy as np
+
+from evaluate.columns import BANDS
+from evaluate.metrics import corrected, halting_cost, interquartile_mean, overthinking
+from evaluate.show.grid import Grid, Results
+from evaluate.statistics import between, drawn_depth95, suite_score, wilson_many
+
+Row = dict[str, Any]
+
+
+def interval(share: float, worth: float) -> tuple[float, float]:
+    """Wilson's for a share of so many independent questions."""
+    low, high = wilson_many(np.array(share * worth), np.array(worth))
+    return float(low), float(high)
+
+
+def rounded(value: float | None, digits: int = 6) -> float | None:
+    return None if value is None or value != value else round(float(value), digits)
+
+
+def grid_rows(results: Results) -> Iterator[Row]:
+    """A row a cell, seeds pooled."""
+    for grid in results.grids.values():
+        correct, count = grid.pooled
+        used = used_loops(grid)
+        low, high = wilson_many(correct, count)
+        for d, depth in enumerate(grid.depths.tolist()):
+            for c, column in enumerate(grid.columns):
+                if count[d, c]:
+                    yield {
+                        "task": grid.task,
+                        "model": grid.model,
+                        "band": grid.bands[d],
+                        "depth": depth,
+                        "halting": column.halting,
+                        "loops": column.loops,
+                        "seeds": int((grid.count[:, d, c] > 0).sum()),
+                        "correct": int(correct[d, c]),
+                        "count": int(count[d, c]),
+                        "accuracy": rounded(correct[d, c] / count[d, c]),
+                        "low": rounded(low[d, c]),
+                        "high": rounded(high[d, c]),
+                        "corrected": rounded(corrected(correct[d, c] / count[d, c], grid.floor[d])),
+                        "mean_loops": rounded(used[d, c]),
+                    }
+
+
+def used_loops(grid: Grid) -> np.ndarray:
+    """Loops used on average over all questions and seeds (depths, columns); nan where none were."""
+    known = ~np.isnan(grid.mean_loops)
+    with np.errstate(invalid="ignore"):
+        used = np.where(known, grid.mean_loops * grid.count, 0).sum(0) / np.where(known, grid.count, 0).sum(0)
+    return np.asarray(used)
+
+
+def band_rows(results: Results, rule: str | None = None) -> list[Row]:
+    """A row a task, model and band: accuracy in the headline's column over questions, and apart from it over seeds."""
+    rows = []
+    for grid in results.grids.values():
+        column = grid.headline(rule)
+        for band in BANDS:
+            inside = np.array([name == band for name in grid.bands], bool)
+            if column is not None and grid.count[:, inside, column].any():
+                rows.append(_band_row(grid, column, band, inside))
+    return rows
+
+
+def _band_row(grid: Grid, column: int, band: str, inside: np.ndarray) -> Row:
+    correct, count = grid.correct[:, inside, column], grid.count[:, inside, column]
+    asked = np.flatnonzero(count.sum(1))
+    seeds = (correct.sum(1)[asked] / count.sum(1)[asked]).tolist()
+    share = float(correct.sum() / count.sum())
+    low, high = interval(share, grid.worth(inside, column))
+    floor = float((grid.floor[inside] * count.sum(0)).sum() / count.sum())
+    depths = grid.depths[inside]
+    return {
+        "task": grid.task,
+        "model": grid.model,
+        "band": band,
+        "depths": f"{depths[0]}-{depths[-1]}" if len(depths) > 1 else str(depths[0]),
+        "asked": grid.columns[column].told,
+        "correct": int(correct.sum()),
+        "count": int(count.sum()),
+        "accuracy": rounded(share),
+        "low": rounded(low),
+        "high": rounded(high),
+        "floor": rounded(floor),
+        "corrected": rounded(corrected(share, floor)),
+        "seeds": len(seeds),
+        "failed": int(grid.failed.sum()),
+        "median": rounded(median(seeds)),
+        "iqm": rounded(interquartile_mean(seeds)),
+        "worst": rounded(min(seeds)),
+        "best": rounded(max(seeds)),
+    }
+
+
+def measure_rows(results: Results, rule: str | None = None) -> list[Row]:
+    """A row a task and model: size, cost, how deep it goes, what surplus loops and stopping by itself cost."""
+    return [measures(grid, rule) for grid in results.grids.values()]
+
+
+def measures(grid: Grid, rule: str | None = None) -> Row:
+    column, run = grid.headline(rule), grid.runs[0]
+    reached = grid.depth95s(column).tolist()
+    middle, top = median_low(reached), grid.train_max_depth
+    low, high = depth_range(grid, column)
+    flops = None
+    if column is not None:
+        costs = grid.eval_flops[:, -1, column]
+        flops = int(costs[costs > 0].mean()) if (costs > 0).any() else None
+    return {
+        "task": grid.task,
+        "model": grid.model,
+        "parameters": run["parameters"],
+        "train_flops": run["train_flops"],
+        "eval_flops": flops,
+        "asked": grid.columns[column].told if column is not None else None,
+        "seeds": len(reached),
+        "failed": int(grid.failed.sum()),
+        "trained": top,
+        "deepest": int(grid.depths[-1]) if len(grid.depths) else None,
+        "depth95": middle,
+        "depth95_seeds": reached,
+        "depth95_low": low,
+        "depth95_high": high,
+        "ratio": rounded(middle / top),
+        "overthinking": rounded(_overthinking(grid)),
+        "rules": _rules(grid),
+    }
+
+
+def depth_range(grid: Grid, column: int | None) -> tuple[int, int]:
+    """How far depth95 may go: over the seeds, or, of one seed, what 95% of other sets of questions would give."""
+    reached = grid.depth95s(column)
+    draws = question_draws(grid, column)
+    if draws is None:
+        return int(reached.min()), int(reached.max())
+    low, high = between(draws)
+    return min(int(low), int(reached[0])), max(int(high), int(reached[0]))
+
+
+def question_draws(grid: Grid, column: int | None) -> np.ndarray | None:
+    """depth95 as other questions might have given it, of a single run; None of several seeds, which tell it better."""
+    if column is None or len(grid.runs) != 1 or grid.failed[0]:
+        return None
+    asked = np.flatnonzero(grid.count[0, :, column])
+    correct, count = grid.correct[0, asked, column], grid.count[0, asked, column]
+    return drawn_depth95(grid.depths[asked], correct, count, np.random.default_rng(0))
+
+
+def _overthinking(grid: Grid) -> float | None:
+    """The mean over the test depths at which it was measured."""
+    lost = [overthinking(fixed) for d in _test(grid) if (fixed := grid.fixed(d))]
+    known = [value for value in lost if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _test(grid: Grid) -> list[int]:
+    return [d for d, band in enumerate(grid.bands) if band == "test"]
+
+
+def _rules(grid: Grid) -> list[Row]:
+    """Each rule that stops by itself: how deep it goes, and its loops over the fewest that do as well (test depths)."""
+    rows = []
+    used, (correct, count) = used_loops(grid), grid.pooled
+    for c, column in enumerate(grid.columns):
+        if column.stops_by_itself:
+            costs = [
+                halting_cost(used[d, c], correct[d, c] / count[d, c], grid.fixed(d))
+                for d in _test(grid)
+                if count[d, c] and used[d, c] == used[d, c]
+            ]
+            known = [cost for cost in costs if cost is not None]
+            rows.append(
+                {
+                    "rule": column.name,
+                    "depth95": median_low(grid.depth95s(c).tolist()),
+                    "halting_cost": rounded(sum(known) / len(known)) if known else None,
+                }
+            )
+    return rows
+
+
+def seed_rows(results: Results, rule: str | None = None) -> list[Row]:
+    """A row a run: every seed, also those that failed."""
+    rows = []
+    for grid in results.grids.values():
+        column = grid.headline(rule)
+        reached = grid.depth95s(column)
+        for s, run in enumerate(grid.runs):
+            row = {"task": grid.task, "model": grid.model, "seed": run["seed"], "status": run["status"]}
+            for band in BANDS:
+                inside = np.array([name == band for name in grid.bands], bool)
+                count = int(grid.count[s, inside, column].sum()) if column is not None else 0
+                row[band] = rounded(grid.correct[s, inside, column].sum() / count) if count else None
+            rows.append({**row, "depth95": int(reached[s]), "train_seconds": run["train_seconds"], "run": run["run"]})
+    return rows
+
+
+def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] = ()) -> list[Row]:
+    """A row a model, the best first: its suite score with a bootstrap interval, and the tasks that it stands on."""
+    rows = []
+    tasks = tasks or results.tasks
+    for model in results.models:
+        grids = [grid for (task, name), grid in results.grids.items() if name == model and task in tasks]
+        if not grids:
+            continue
+        columns = [grid.headline(rule) for grid in grids]
+        ratios = [g.depth95s(c) / g.train_max_depth for g, c in zip(grids, columns, strict=True)]
+        draws = [question_draws(g, c) for g, c in zip(grids, columns, strict=True)]
+        scaled = [None if d is None else d / g.train_max_depth for d, g in zip(draws, grids, strict=True)]
+        score, low, high = suite_score(ratios, scaled, np.random.default_rng(0))
+        rows.append(
+            {
+                "model": model,
+                "tasks": len(grids),
+                "missing": sorted(set(tasks) - {grid.task for grid in grids}),
+                "seeds": max(len(grid.runs) for grid in grids),
+                "failed": int(sum(grid.failed.sum() for grid in grids)),
+                "score": rounded(score),
+                "low": rounded(low),
+                "high": rounded(high),
+                "beyond": sum(median_low(ratio.tolist()) > 1 for ratio in ratios),
+                "over": "seeds" if all(len(ratio) > 1 for ratio in ratios) else "questions",
+            }
+        )
+    return sorted(rows, key=lambda row: -row["score"])

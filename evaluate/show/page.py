@@ -1,0 +1,81 @@
+"""The parts of a page: figures, tables, notes, the runs behind them. One file, no network, every name escaped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from evaluate.show.command import command
+from evaluate.show.figures import Drawn
+from evaluate.show.grid import Grid
+from evaluate.show.svg import tag
+
+HERE = Path(__file__).parent
+TOLD = 12  # notes that are shown before the others are folded away
+
+
+def notes(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    items = [tag("li", escape(note)) for note in lines]
+    shown = tag("ul", "".join(items[:TOLD]))
+    if len(items) > TOLD:
+        more = tag("summary", f"{len(items) - TOLD} more") + tag("ul", "".join(items[TOLD:]))
+        shown += tag("details", more)
+    return tag("div", "What has to be known of these records:" + shown, class_="warn")
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = tag("tr", "".join(tag("th", escape(name)) for name in headers))
+    lines = "".join(tag("tr", "".join(tag("td", escape(cell)) for cell in row)) for row in rows)
+    return tag("div", tag("table", tag("thead", head) + tag("tbody", lines)), class_="scroll")
+
+
+def contents(tasks: Sequence[str]) -> str:
+    links = [tag("a", escape(task), href=f"#{anchor(task)}") for task in tasks]
+    return tag("nav", "".join(links), aria_label="tasks") if len(links) > 1 else ""
+
+
+def anchor(*names: str) -> str:
+    return "-".join("".join(c if c.isalnum() else "_" for c in name) for name in names)
+
+
+def figure(drawn: Drawn, wide: bool = False) -> str:
+    links = dict.fromkeys(tag("a", escape(grid.model), href=f"#{how(grid)}") for grid in drawn.grids)
+    source = f" Made by: {', '.join(links)}." if len(links) <= 4 else ""
+    caption = tag("figcaption", escape(drawn.caption) + source)
+    return tag("figure", tag("h3", escape(drawn.title)) + drawn.body + caption, class_="wide" if wide else "one")
+
+
+def how(grid: Grid) -> str:
+    return anchor("how", grid.task, grid.model)
+
+
+def behind(grid: Grid) -> str:
+    """The exact command and configuration behind a grid, folded away."""
+    first = grid.runs[0]
+    facts = {name: first.get(name) for name in ("versions", "device", "threads", "git_commit", "git_dirty")}
+    runs = [
+        f"{run['run']}  seed {run['seed']}  {run['status']}  {run['steps']} steps  {run['train_seconds']} s"
+        for run in grid.runs
+    ]
+    parts = [
+        tag("summary", escape(f"How {grid.model} was made: command, configuration, {len(runs)} runs")),
+        tag("pre", escape(command(grid.runs))),
+        tag("pre", escape("\n".join(runs) + "\n" + json.dumps(facts))),
+        tag("pre", escape(json.dumps(first["experiment"], indent=1))),
+    ]
+    return tag("details", "".join(parts), id=how(grid))
+
+
+def whole(title: str, body: Sequence[str]) -> str:
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">' + tag("title", escape(title)) + tag("style", style)
+    )
+    told = tag("div", id="told", role="status")
+    page = "\n".join([*body, told, tag("script", script)])
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{page}</body></html>\n'

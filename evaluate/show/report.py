@@ -1,0 +1,136 @@
+"""One HTML file that tells which model extrapolates, how far, and how sure that is. No network, readable anywhere."""
+
+from __future__ import annotations
+
+from html import escape
+
+from evaluate.show import figures, page
+from evaluate.show.claim import Claim, claim
+from evaluate.show.figures import Drawn
+from evaluate.show.grid import Grid, Results
+from evaluate.show.measures import Row, interval, measure_rows, suite_rows
+from evaluate.show.svg import tag
+from evaluate.show.tables import MISSING, points, span, times
+
+
+def report(results: Results) -> str:
+    """The report of one folder."""
+    said = claim(results)
+    looks = {model: place for place, model in enumerate(_order(results))}
+    by_task = {task: [(g, looks[g.model]) for g in _grids(results, task, looks)] for task in results.tasks}
+    body = [_head(said, [str(results.folder)]), page.notes(results.notes)]
+    body += [
+        page.figure(figures.reach(by_task), wide=True),
+        _suite(suite_rows(results)),
+        page.contents(results.tasks),
+    ]
+    rows = {(row["task"], row["model"]): row for row in measure_rows(results)}
+    for task, grids in by_task.items():
+        body.append(_task(task, grids, [rows[task, grid.model] for grid, _ in grids], results))
+    return page.whole(f"loopbench: {results.folder}", body)
+
+
+def _order(results: Results) -> list[str]:
+    """The models, the furthest first."""
+    return [row["model"] for row in suite_rows(results)]
+
+
+def _grids(results: Results, task: str, looks: dict[str, int]) -> list[Grid]:
+    grids = [grid for (of, _), grid in results.grids.items() if of == task]
+    return sorted(grids, key=lambda grid: looks[grid.model])
+
+
+def _head(said: Claim, folders: list[str]) -> str:
+    tiles = "".join(
+        tag(
+            "div",
+            tag("span", escape(what), class_="what") + tag("b", escape(big)) + tag("small", escape(small)),
+            class_="tile",
+        )
+        for what, big, small in said.tiles
+    )
+    title = tag("h1", escape(f"Does a model that loops reason deeper than it was trained to? {', '.join(folders)}"))
+    return title + tag("p", escape(said.sentence), class_="claim") + tag("div", tiles, class_="tiles")
+
+
+def _suite(rows: list[Row]) -> str:
+    shown = page.table(
+        ("model", "suite score", "95% interval", "deeper than trained", "seeds", "failed runs"),
+        [
+            (
+                row["model"] + (f" (lacks {len(row['missing'])} tasks)" if row["missing"] else ""),
+                times(row["score"]),
+                f"{row['low']:.3g} to {row['high']:.3g}",
+                f"{row['beyond']} of {row['tasks']} tasks",
+                str(row["seeds"]),
+                str(row["failed"]),
+            )
+            for row in rows
+        ],
+    )
+    text = (
+        "Suite score: the geometric mean over tasks of 1 + (deepest depth answered / deepest trained on), less 1. "
+        "1x is what was trained; a run that failed counts as 0. Intervals: bootstrap over seeds, or, of one seed, over "
+        "questions."
+    )
+    return tag("h2", "All tasks together") + shown + tag("figcaption", escape(text))
+
+
+def _task(task: str, grids: list[tuple[Grid, int]], rows: list[Row], results: Results) -> str:
+    drawn: list[Drawn | None] = [figures.by_depth(grids)]
+    absent = []
+    for grid, _ in grids:
+        if any(column.loops is not None for column in grid.columns):
+            drawn += [figures.heatmap(grid), figures.by_loops(grid), figures.loops_used(grid)]
+            inside = next((d for run in grid.runs if (d := results.records.diagnostics.get(run["run"]))), None)
+            if inside is None:
+                absent.append(grid.model)
+            else:
+                drawn += [figures.routing(grid, inside), figures.states(grid, inside)]
+    shown = tag("div", "".join(page.figure(one) for one in drawn if one), class_="figures")
+    if absent:
+        missing = (
+            f"No figure of expert use, state norm and change for {', '.join(absent)}: these runs left no diagnostics."
+        )
+        shown += tag("figcaption", escape(missing))
+    made = "".join(page.behind(grid) for grid, _ in grids)
+    return tag("section", tag("h2", escape(task)) + _measures(grids, rows) + shown + made, id=page.anchor(task))
+
+
+def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
+    lines = []
+    for (grid, _), row in zip(grids, rows, strict=True):
+        column, (correct, count) = grid.headline(), grid.pooled
+        deepest, exact = MISSING, MISSING
+        if column is not None and count[-1, column]:
+            low, high = _ends(grid, column)
+            deepest, exact = f"{points(correct[-1, column] / count[-1, column])}% at {grid.depths[-1]}", span(low, high)
+        more = "+" if row["depth95"] == row["deepest"] else ""
+        failed = f", {row['failed']} failed" if row["failed"] else ""
+        rules = "; ".join(f"{rule['rule']} {rule['depth95']}" for rule in row["rules"])
+        flops = MISSING if row["eval_flops"] is None else f"{row['eval_flops']:.1e}"
+        lines.append(
+            (
+                grid.model,
+                f"{row['depth95']}{more} ({row['ratio']:g}x)",
+                f"{row['depth95_low']} to {row['depth95_high']}",
+                deepest,
+                exact,
+                points(row["overthinking"]),
+                rules or MISSING,
+                f"{row['seeds']}{failed}",
+                f"{row['parameters']:,}",
+                f"{row['train_flops']:.1e}",
+                flops,
+            )
+        )
+    headers = ("model", "depth95", "range", "deepest asked", "95% interval", "overthinking", "stops by itself", "seeds",
+               "parameters", "training FLOPs", "FLOPs a question")  # fmt: skip
+    return page.table(headers, lines)
+
+
+def _ends(grid: Grid, column: int) -> tuple[float, float]:
+    """The interval of the deepest depth's accuracy."""
+    correct, count = grid.pooled
+    asked = grid.depths == grid.depths[-1]
+    return interval(correct[-1, column] / count[-1, column], grid.worth(asked, column))

@@ -1,0 +1,173 @@
+"""What a difference is worth: intervals and tests over many cells at once. Arrays in, arrays out.
+
+Two kinds of chance are kept apart. *Over questions*: would other questions give these trained models another result?
+*Over seeds*: would training again? The first narrows with the number of questions, the second with that of seeds.
+Nothing here draws on scipy.stats, whose import takes longer than a table; the tests hold it to scipy and statsmodels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evaluate.metrics import Z95
+
+DRAWS = 4000
+"""Bootstrap draws: the ends of a 95% interval then move by about a fiftieth of its width from seed to seed."""
+
+
+def wilson_many(correct: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's 95% interval (Wilson 1927) of each cell; counts may be effective ones, and nan where nothing is."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share, z2 = correct / count, Z95**2
+        middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+        half = Z95 * np.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+
+
+def effective_count(right: np.ndarray) -> float:
+    """How many independent questions the answers of several seeds (seeds, questions) to the same ones are worth.
+
+    Seeds that fail on the same questions know no more than one seed does (the design effect of Kish 1965). At least
+    the number of questions, at most that of answers; where all answers are alike nothing tells, and the least holds.
+    """
+    seeds, questions = right.shape
+    by_question = right.mean(0)
+    share = float(by_question.mean())
+    if questions < 2 or share in (0.0, 1.0):
+        return float(questions)
+    variance = float(by_question.var(ddof=1)) / questions
+    most = float(seeds * questions)
+    return most if variance == 0 else min(max(share * (1 - share) / variance, float(questions)), most)
+
+
+def mcnemar(only_first: np.ndarray, only_second: np.ndarray) -> np.ndarray:
+    """Two-sided exact p of McNemar's test (McNemar 1947): questions that only one of the two answered right."""
+    from scipy.special import bdtr
+
+    first, second = (np.round(only).astype(np.int64) for only in (only_first, only_second))
+    less = np.minimum(first, second).astype(float)
+    return np.asarray(np.minimum(1.0, 2 * bdtr(less, first + second, 0.5)))
+
+
+def by_question(total: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Two-sided p that two models answer the same questions equally well, each over several seeds.
+
+    A question's difference is the share of seeds that answered it right, first minus second: `total` is their sum,
+    `squares` that of their squares. With one seed this is McNemar's statistic (b - c) / sqrt(b + c); the seeds of one
+    question are one observation and no more, as in Durkalski et al. 2003.
+    """
+    from scipy.special import ndtr
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = np.where(squares > 0, total / np.sqrt(squares), 0.0)
+    return np.asarray(2 * ndtr(-np.abs(z)))
+
+
+def paired_interval(total: np.ndarray, squares: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95% interval of the mean difference on the same questions, from the sums that `by_question` takes.
+
+    With one seed, Bonett and Price 2012: two questions are added, one for either side, so that it never has no width.
+    """
+    mean = total / (count + 2)
+    half = Z95 * np.sqrt(((squares + 2) / (count + 2) - mean**2) / (count + 2))
+    return np.clip(mean - half, -1, 1), np.clip(mean + half, -1, 1)
+
+
+def two_shares(c1: np.ndarray, n1: np.ndarray, c2: np.ndarray, n2: np.ndarray) -> np.ndarray:
+    """Two-sided p of the score test that two shares of unrelated questions are one."""
+    from scipy.special import ndtr
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (c1 + c2) / (n1 + n2)
+        error = np.sqrt(share * (1 - share) * (1 / n1 + 1 / n2))
+        z = np.where(error > 0, (c1 / n1 - c2 / n2) / error, 0.0)
+    return np.asarray(2 * ndtr(-np.abs(z)))
+
+
+def newcombe(c1: np.ndarray, n1: np.ndarray, c2: np.ndarray, n2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95% interval of the difference of two shares of unrelated questions (Newcombe 1998, method 10)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p1, p2 = c1 / n1, c2 / n2
+    (low1, high1), (low2, high2) = wilson_many(c1, n1), wilson_many(c2, n2)
+    low = p1 - p2 - np.sqrt((p1 - low1) ** 2 + (high2 - p2) ** 2)
+    return low, p1 - p2 + np.sqrt((high1 - p1) ** 2 + (p2 - low2) ** 2)
+
+
+def over_seeds(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """95% interval of the difference of two means over seeds (seeds, cells), and its two-sided p: Welch 1947.
+
+    nan marks a seed that has no such cell; with fewer than two seeds a side the result is nan too. Student's t and no
+    bootstrap: resampling five seeds gives "95%" intervals that hold the truth 83 times of 100, three seeds 73 times.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    n1, n2 = (~np.isnan(first)).sum(0), (~np.isnan(second)).sum(0)
+    enough = (n1 > 1) & (n2 > 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean1, mean2 = np.nansum(first, 0) / n1, np.nansum(second, 0) / n2
+        v1 = np.nansum((first - mean1) ** 2, 0) / (n1 - 1) / n1
+        v2 = np.nansum((second - mean2) ** 2, 0) / (n2 - 1) / n2
+        freedom = (v1 + v2) ** 2 / (v1**2 / (n1 - 1) + v2**2 / (n2 - 1))
+        freedom = np.where(v1 + v2 > 0, freedom, n1 + n2 - 2)
+        difference, error = mean1 - mean2, np.sqrt(v1 + v2)
+        t = np.where(difference == 0, 0.0, np.abs(difference) / error)
+        half = np.where(enough, stdtrit(np.where(enough, freedom, 1.0), 0.975) * error, np.nan)
+        p = np.where(enough, 2 * stdtr(np.where(enough, freedom, 1.0), -t), np.nan)
+    return np.clip(difference - half, -1, 1), np.clip(difference + half, -1, 1), p
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """The false discovery rate at which each would be called (Benjamini and Hochberg 1995); nan is no test."""
+    adjusted = np.full(p.shape, np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p.flat[tested])]
+    scaled = p.flat[order] * len(order) / np.arange(1, len(order) + 1)
+    adjusted.flat[order] = np.minimum(1.0, np.minimum.accumulate(scaled[::-1])[::-1])
+    return adjusted
+
+
+def suite_score(
+    ratios: list[np.ndarray], draws: list[np.ndarray | None], rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """The suite score of ratios (seeds,) of each task, with a 95% bootstrap interval.
+
+    The score is the geometric mean, over seeds and then over tasks, of 1 + ratio, less 1. Without the shift one run
+    that failed, a ratio of 0, would make the whole score 0; and the mean of logarithms is unbiased, where the
+    logarithm of a mean over few seeds is not (its interval held the truth 49 times of 100, over 14 tasks and 5 seeds).
+    Seeds are drawn again within each task, all but one with replacement, so that the draws are as spread as the mean
+    is (Rao and Wu 1988), and the interval is widened as Student's t is for so few (Welch and Satterthwaite). A task of
+    one seed is drawn from `draws` (DRAWS,) of what other questions would have made of it.
+    """
+    from scipy.special import stdtrit
+
+    total, centre, variances = np.zeros(DRAWS), 0.0, []
+    for values, other in zip(ratios, draws, strict=True):
+        logs, seeds = np.log1p(values), len(values)
+        centre += float(logs.mean())
+        if other is not None:
+            total += np.log1p(other)
+        elif seeds > 1:
+            total += logs[rng.integers(seeds, size=(seeds - 1, DRAWS))].mean(0)
+            variances.append((float(logs.var(ddof=1)) / seeds, seeds - 1))
+        else:
+            total += logs[0]
+    spread = sum(v for v, _ in variances)
+    freedom = spread**2 / sum(v**2 / n for v, n in variances) if spread > 0 else np.inf
+    wider = float(stdtrit(freedom, 0.975)) / Z95 if np.isfinite(freedom) else 1.0
+    low, high = np.quantile(total, (0.025, 0.975))
+    ends = (centre - (centre - low) * wider, centre + (high - centre) * wider)
+    score, low, high = (float(np.expm1(log / len(ratios))) for log in (centre, *ends))
+    return score, max(0.0, low), high
+
+
+def drawn_depth95(depths: np.ndarray, correct: np.ndarray, count: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draws of one run's depth95 that other questions would have given: accuracies from Jeffreys' Beta (depths,)."""
+    shares = rng.beta(correct[:, None] + 0.5, (count - correct)[:, None] + 0.5, size=(len(depths), DRAWS))
+    reached = (shares >= 0.95).cumprod(0).sum(0)
+    return np.asarray(np.concatenate([[0], depths])[reached])
+
+
+def between(draws: np.ndarray) -> tuple[float, float]:
+    """The middle 95% of draws."""
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return float(low), float(high)

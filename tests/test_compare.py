@@ -1,0 +1,216 @@
+"""Comparisons: paired where questions are the same, refused where they cannot be, silent where nothing differs."""
+
+import base64
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep
+
+import run_benchmarks
+from evaluate.records import read, run_id
+from evaluate.show import compare, differences
+from evaluate.show.grid import Results
+from tests.fakes import dump, folder, lines
+
+
+def loaded(*paths):
+    return [Results(read(path)) for path in paths]
+
+
+def rows(*paths, models=(), force=False):
+    found = compare.differences(compare.sides(loaded(*paths), models), force)
+    return list(differences.rows(found, compare.adjusted(found)))
+
+
+def told(capsys, *words):
+    status = run_benchmarks.main([str(word) for word in words])
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+def bits(cell):
+    packed = np.frombuffer(base64.b64decode(cell["right"]), np.uint8)
+    return np.unpackbits(packed)[: cell["count"]].astype(bool)
+
+
+def cells_of(path):
+    names = ("task", "model", "seed", "depth", "halting", "loops")
+    return {tuple(cell[name] for name in names): cell for cell in lines(path / "cells.jsonl")}
+
+
+def test_one_seed_with_each_answer_kept_is_mcnemars_exact_test(tmp_path):
+    a = folder(tmp_path / "a", seeds=(0,), models=("deep",), truth=lambda *_: 0.6)
+    b = folder(tmp_path / "b", seeds=(0,), models=("deep",), truth=lambda *_: 0.7, salt=1)
+    first, second = cells_of(a), cells_of(b)
+    compared = rows(a, b)
+    assert len(compared) == len(first) == 35 and all(row["paired"] for row in compared)
+    theirs = []
+    for row in compared:
+        halting, loops = ("act", None) if row["first_asked"] == "act" else ("fixed", int(row["first_asked"]))
+        key = ("t", "deep", 0, row["depth"], halting, loops)
+        one, two = bits(first[key]), bits(second[key])
+        theirs.append(mcnemar([[0, (one & ~two).sum()], [(two & ~one).sum(), 0]], exact=True).pvalue)
+        assert row["p_questions"] == pytest.approx(theirs[-1], abs=1e-5)
+        assert row["difference"] == pytest.approx(two.mean() - one.mean(), abs=1e-5)
+        assert row["low"] < row["difference"] < row["high"] and row["p_seeds"] is None
+    ours = [row["false_discovery_rate"] for row in compared]
+    assert ours == pytest.approx(multipletests(theirs, method="fdr_bh")[1], abs=1e-5)
+
+
+def test_without_the_answers_it_is_a_test_of_unrelated_questions(tmp_path):
+    a = folder(tmp_path / "a", seeds=(0,), models=("deep",), truth=lambda *_: 0.6, right=False)
+    b = folder(tmp_path / "b", seeds=(0,), models=("deep",), truth=lambda *_: 0.7, right=False, salt=1)
+    first, second = cells_of(a), cells_of(b)
+    for row in rows(a, b):
+        assert not row["paired"]
+        if row["first_asked"] == "64":
+            one, two = (cells["t", "deep", 0, row["depth"], "fixed", 64]["correct"] for cells in (first, second))
+            ends = confint_proportions_2indep(two, 128, one, 128, method="newcomb", compare="diff")
+            assert (row["low"], row["high"]) == pytest.approx(ends, abs=1e-5)
+
+
+@pytest.mark.parametrize("change", ["seeds", "count", "questions", "one lacks them"])
+def test_only_the_same_questions_are_paired(tmp_path, change):
+    a = folder(tmp_path / "a", models=("deep",))
+    other = {"seeds": {"seeds": (0, 2)}, "count": {"count": 64}, "one lacks them": {"right": False}}.get(change, {})
+    b = folder(tmp_path / "b", models=("deep",), salt=1, **other)
+    if change == "questions":
+        runs, cells = lines(b / "runs.jsonl"), lines(b / "cells.jsonl")
+        for run in runs:
+            before, run["experiment"]["evaluate"]["seed"] = run["run"], 9
+            run["run"] = run_id(run["experiment"])
+            cells = [{**cell, "run": run["run"]} if cell["run"] == before else cell for cell in cells]
+        dump(b / "runs.jsonl", runs)
+        dump(b / "cells.jsonl", cells)
+    assert not any(row["paired"] for row in rows(a, b))
+    assert all(row["paired"] for row in rows(a, folder(tmp_path / "c", models=("deep",), salt=2)))
+
+
+def test_several_seeds_have_to_agree(tmp_path):
+    """One seed of five that is far off is a difference over questions, and none over seeds."""
+
+    def lucky(seeds, salt):
+        path = folder(tmp_path / str(salt), models=("deep",), seeds=(0, 1, 2, 3), truth=lambda *_: 0.3, salt=salt)
+        more = folder(tmp_path / f"{salt}x", models=("deep",), seeds=(4,), truth=lambda *_: seeds, salt=salt)
+        for name in ("runs.jsonl", "cells.jsonl"):
+            dump(path / name, lines(path / name) + lines(more / name))
+        return path
+
+    once = rows(lucky(0.3, 1), lucky(1.0, 2))
+    assert np.median([row["p_questions"] for row in once]) < 1e-4 and not any(row["significant"] for row in once)
+    always = rows(
+        lucky(0.3, 3), folder(tmp_path / "all", models=("deep",), seeds=tuple(range(5)), truth=lambda *_: 0.5, salt=4)
+    )
+    assert np.mean([row["significant"] for row in always]) > 0.9
+
+
+def test_where_nothing_differs_nothing_is_marked(tmp_path):
+    """Of twenty comparisons of 350 cells each, hardly one marks anything."""
+    tasks = tuple(f"t{i}" for i in range(10))
+    marked = []
+    for trial in range(20):
+        sides = [
+            folder(
+                tmp_path / f"{trial}{side}",
+                tasks=tasks,
+                models=("deep",),
+                noise=0.1,
+                seeds=(0, 1, 2),
+                salt=2 * trial + side,
+            )
+            for side in (0, 1)
+        ]
+        marked.append(sum(row["significant"] for row in rows(*sides)))
+    assert sum(count > 0 for count in marked) <= 3
+
+
+def test_a_model_without_loops_is_held_to_the_most_loops_of_another(tmp_path, capsys):
+    path = folder(tmp_path)
+    compared = rows(path, models=("shallow", "deep"))
+    assert {(row["first_asked"], row["second_asked"]) for row in compared} == {("none", "64")}
+    assert {row["depth"]: row["significant"] for row in compared}[20]
+    code, out, _ = told(capsys, "compare", path, "--models", "shallow,deep")
+    assert code == 0 and "t: deep is better than shallow in 3 of 7 cells and worse in none" in out
+    assert "depth95 20 against 5" in out and "2 seeds or more a side" in out
+
+
+def test_a_missing_cell_is_no_difference(tmp_path):
+    a, b = folder(tmp_path / "a"), folder(tmp_path / "b", salt=1)
+    dump(b / "cells.jsonl", [c for c in lines(b / "cells.jsonl") if not (c["depth"] == 40 and c["loops"] == 64)])
+    got = {(row["depth"], row["first_asked"]) for row in rows(a, b) if row["first_model"] == "deep"}
+    assert (40, "64") not in got and (40, "16") in got and len(got) == 34
+
+
+MISMATCHES = [
+    ({"task": {"places": 12}}, "task.places is 9 in a, 12 in b"),
+    ({"changes": {"task_version": 2}}, "task.version is 1 in a, 2 in b"),
+    ({"changes": {"train_max_depth": 8}}, "train_max_depth is 5 in a, 8 in b"),
+    ({"task": {"train_depths": [1, 3]}}, "task.train_depths is [1, 3, 5] in a, [1, 3] in b"),
+    ({"depths": {1: "train", 10: "selection"}}, "depth 10 is of band test in a, selection in b"),
+]
+
+
+@pytest.mark.parametrize("other,says", MISMATCHES, ids=lambda value: str(value)[:40])
+def test_what_cannot_be_compared_is_refused_by_name_and_forced_with_it_in_the_heading(tmp_path, capsys, other, says):
+    a, b = folder(tmp_path / "a", models=("deep",)), folder(tmp_path / "b", models=("deep",), salt=1, **other)
+    code, out, err = told(capsys, "compare", a, b)
+    assert code == 2 and "t, deep cannot be compared" in err and says in err and err.count("\n") == 1
+    code, out, _ = told(capsys, "compare", a, b, "--force")
+    assert code == 0 and "NOT COMPARABLE, forced: " in out and says in out
+    if "task" in other:
+        assert not any(row["paired"] for row in rows(a, b, force=True))
+
+
+def test_other_models_and_other_training_may_be_compared(tmp_path):
+    assert rows(folder(tmp_path / "a"), folder(tmp_path / "b", salt=7, changes={"parameters": 5}))
+
+
+def test_mistakes_are_one_line(tmp_path, capsys):
+    a, b = folder(tmp_path / "a", tasks=("t",)), folder(tmp_path / "b", tasks=("u",))
+    for words, says in (
+        (("compare", a), "one folder: name another, or the models to compare"),
+        (("compare", a, b), "share no task and model: nothing to compare"),
+        (("compare", a, "--models", "deep"), "is one side: name two or more"),
+        (("compare", a, "--models", "deep,shalow"), "unknown model 'shalow': did you mean 'shallow'?"),
+        (("compare", a, tmp_path / "none"), "no folder"),
+        (("compare", a, b, "--format", "cvs"), "unknown format 'cvs': did you mean 'csv'?"),
+        (("compare",), "required: FOLDER"),
+    ):
+        code, _, err = told(capsys, *words)
+        assert code == 2 and says in err and err.count("\n") == 1, words
+
+
+def test_three_folders_are_each_held_to_the_first_and_formats_agree(tmp_path, capsys):
+    paths = [folder(tmp_path / name, models=("deep",), salt=salt) for salt, name in enumerate("abc")]
+    plain = json.loads(told(capsys, "compare", *paths, "--format", "json")[1])
+    assert {(row["first"], row["second"]) for row in plain["cells"]} == {("a", "b"), ("a", "c")}
+    assert len(plain["summary"]) == 2
+    flat = list(csv.DictReader(io.StringIO(told(capsys, "compare", *paths, "--format", "csv")[1])))
+    assert [float(row["difference"]) for row in flat] == [row["difference"] for row in plain["cells"]]
+    tex = told(capsys, "compare", *paths, "--format", "latex")[1]
+    outside = [line for part in tex.split("\\begin{tabular}") for line in part.split("\\end{tabular}")[-1].splitlines()]
+    assert all(line.startswith("%") or not line.strip() for line in outside)
+
+
+def test_tasks_that_one_side_lacks_are_told(tmp_path, capsys):
+    a, b = folder(tmp_path / "a", tasks=("t", "u"), models=("deep",)), folder(tmp_path / "b", models=("deep",), salt=1)
+    assert "b has no u, deep" in told(capsys, "compare", a, b)[1]
+
+
+def test_folders_are_named_as_shortly_as_tells_them_apart():
+    assert compare.distinct(["x/a", "y/b/"]) == ["a", "b"]
+    assert compare.distinct(["x/a", "y/a"]) == ["x/a", "y/a"]
+    assert len(set(compare.distinct(["x/a", "x/a"]))) == 2
+
+
+def test_failures_are_told_beside_the_difference(tmp_path, capsys):
+    a, b = folder(tmp_path / "a", models=("deep",)), folder(tmp_path / "b", models=("deep",), salt=1)
+    more = folder(tmp_path / "c", models=("deep",), seeds=(2,), status="timeout", salt=1)
+    dump(b / "runs.jsonl", lines(b / "runs.jsonl") + lines(more / "runs.jsonl"))
+    out = " ".join(told(capsys, "compare", a, b)[1].split())
+    assert "1 of 3 runs of b failed" in out

@@ -1,0 +1,275 @@
+"""Reports: one file, no network, every name escaped, every figure drawn in a real browser; and the plots."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import run_benchmarks
+from evaluate.records import read, run_id
+from evaluate.show import plots
+from evaluate.show.claim import claim
+from evaluate.show.colours import CIVIDIS, LINES, heat, ink
+from evaluate.show.command import command
+from evaluate.show.grid import Results
+from tasks import TASKS
+from tests.fakes import dump, folder, lines, reach
+
+BROWSER = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+NASTY = "<img src=x onerror=alert(1)>\"&'</script>"
+
+
+def told(capsys, *words):
+    status = run_benchmarks.main([str(word) for word in words])
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+def written(capsys, *words):
+    code, out, err = told(capsys, "report", *words)
+    assert code == 0, err
+    return Path(out.split(": ")[0])
+
+
+def said(path):
+    return claim(Results(read(path)))
+
+
+# the claim
+
+
+def test_the_claim_names_the_model_how_far_and_how_sure(tmp_path):
+    sentence, tiles = said(folder(tmp_path / "two"))
+    assert sentence.startswith(
+        "deep extrapolates furthest: 95% of questions right down to depth 20, trained on depths up to 5"
+    )
+    assert "the next, shallow, at 1x" in sentence and "Their 95% intervals do not meet." in sentence
+    assert [tile[1] for tile in tiles] == ["deep", "4x the trained depth", "clear"]
+    once, tiles = said(folder(tmp_path / "one", seeds=(0,), truth=lambda *asked: float(reach(*asked) > 0.5)))
+    assert "One seed: another training may end elsewhere." in once and tiles[2][1] == "clear, for one seed"
+
+
+def test_the_claim_claims_nothing_where_nothing_extrapolates(tmp_path):
+    sentence, tiles = said(folder(tmp_path / "a", truth=lambda model, depth, loops: 0.995 if depth <= 5 else 0.1))
+    assert sentence.startswith("No model extrapolates") and tiles[0][1] == "none"
+    sentence, _ = said(folder(tmp_path / "b", models=("deep",), truth=lambda *_: 0.2))
+    assert sentence.startswith("deep does not extrapolate")
+    sentence, tiles = said(folder(tmp_path / "c", status="diverged"))
+    assert (
+        sentence.startswith("No model extrapolates")
+        and "4 runs failed" not in sentence
+        and "2 runs failed" in tiles[2][2]
+    )
+
+
+def test_the_claim_says_where_seeds_do_not_settle_it(tmp_path):
+    def wild(model, depth, loops):
+        return 0.995 if depth <= (20 if model == "deep" else 10) else 0.1
+
+    path = folder(tmp_path, tasks=("t", "u"), truth=wild)
+    more = folder(tmp_path / "more", tasks=("t", "u"), models=("deep",), seeds=(2, 3), truth=lambda *_: 0.1)
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, lines(path / name) + lines(more / name))
+    sentence, tiles = said(path)
+    assert "overlap: this does not settle which is ahead" in sentence and tiles[2][1] == "not settled"
+
+
+def test_the_deepest_asked_is_no_limit(tmp_path):
+    _, tiles = said(folder(tmp_path, truth=lambda model, depth, loops: 0.999 if model == "deep" else 0.5))
+    assert tiles[1][1] == "8x+ the trained depth" and "the deepest asked" in tiles[1][2]
+
+
+# the page
+
+
+def test_a_report_is_one_file_without_network_and_says_what_the_table_says(tmp_path, capsys):
+    page = written(capsys, folder(tmp_path, diagnostics=True)).read_text()
+    assert not re.findall(r'(?:src|href)="(?!#|data:)', page) and "http" not in page and "@import" not in page
+    assert said(tmp_path).sentence in page
+    anchors = set(re.findall(r'href="#([^"]+)"', page))
+    assert anchors and all(f'id="{anchor}"' in page for anchor in anchors)
+    for run in read(tmp_path).runs:
+        assert run in page
+    assert "left no diagnostics" not in page and "expert use by loop" in page
+    bare = written(capsys, folder(tmp_path / "bare")).read_text()
+    assert "No figure of expert use, state norm and change for deep: these runs left no diagnostics." in bare
+
+
+def test_every_cell_can_be_read_off(tmp_path, capsys):
+    page = written(capsys, folder(tmp_path, seeds=(0,), models=("deep",))).read_text()
+    for cell in lines(tmp_path / "cells.jsonl"):
+        where = f"at {cell['loops']} loops" if cell["loops"] else "stopping by act"
+        loops = "" if cell["loops"] else f", {cell['mean_loops']:.1f} loops used"
+        assert re.search(rf"deep, depth {cell['depth']} {where}{loops}: \S+% \(.*?\), {cell['correct']} of 128\"", page)
+
+
+def test_a_missing_cell_is_hatched(tmp_path, capsys):
+    path = folder(tmp_path, models=("deep",))
+    dump(path / "cells.jsonl", [c for c in lines(path / "cells.jsonl") if not (c["depth"] == 40 and c["loops"] == 64)])
+    page = written(capsys, path).read_text()
+    assert page.count("depth 40, loops at test 64: not measured") == 1
+
+
+def test_a_report_is_written_again_and_never_over_another_file(tmp_path, capsys):
+    path = folder(tmp_path / "a")
+    first = written(capsys, path).read_bytes()
+    assert written(capsys, path).read_bytes() == first
+    mine = tmp_path / "mine.html"
+    mine.write_text("mine")
+    code, _, err = told(capsys, "report", path, "--out", mine)
+    assert code == 2 and "exists already" in err and mine.read_text() == "mine"
+
+
+def test_two_folders_give_a_report_that_compares(tmp_path, capsys):
+    a, b = folder(tmp_path / "a"), folder(tmp_path / "b", salt=1, truth=lambda *_: 0.05)
+    page = written(capsys, a, b, "--out", tmp_path / "c.html").read_text()
+    assert (
+        "b against a: " in page
+        and "t, deep: b is worse than a in" in page
+        and "cells differ by more than chance" in page
+    )
+    other = folder(tmp_path / "other", task={"places": 12})
+    code, _, err = told(capsys, "report", a, other, "--out", tmp_path / "d.html")
+    assert code == 2 and "cannot be compared" in err and not (tmp_path / "d.html").exists()
+    forced = written(capsys, a, other, "--out", tmp_path / "d.html", "--force").read_text()
+    assert "Not comparable: task.places is 9 in a, 12 in other" in forced
+
+
+# in a browser
+
+PROBE = """<script>
+const shapes = [...document.querySelectorAll("figure svg:not(.key)")];
+const full = shape => shape.querySelectorAll("rect,path,circle").length > 2;
+const drawn = shapes.filter(shape => shape.getBoundingClientRect().height > 30 && full(shape));
+const cell = document.querySelector("[data-t]");
+cell.dispatchEvent(new PointerEvent("pointerover", {bubbles: true}));
+const read = document.getElementById("told").textContent;
+location.hash = document.querySelector("figcaption a").getAttribute("href");
+window.addEventListener("hashchange", () => parent.postMessage(JSON.stringify({
+  figures: document.querySelectorAll("figure").length, shapes: shapes.length, drawn: drawn.length,
+  read: read === cell.dataset.t && read.length > 10, images: document.images.length, scripts: document.scripts.length,
+  wide: document.documentElement.scrollWidth, open: document.querySelectorAll("details[open]").length,
+  words: Math.min(...[...document.querySelectorAll("svg text")].map(t => t.getBoundingClientRect().height)),
+}), "*"));
+</script>"""
+
+
+def browsed(page, tmp_path, width=390):
+    """What the page looks like from inside, in a window of this width."""
+    copy, frame = tmp_path / "probed.html", tmp_path / "frame.html"
+    copy.write_text(page.read_text() + PROBE)
+    frame.write_text(
+        f'<iframe src="probed.html" style="width:{width}px;height:900px;border:0"></iframe><script>'
+        'addEventListener("message", e => { document.body.textContent = e.data })</script>'
+    )
+    shown = subprocess.run(
+        [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom",
+         "--virtual-time-budget=5000", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1400,1000",
+         frame.as_uri()], capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert "CONSOLE" not in shown.stderr, shown.stderr
+    return json.loads(
+        re.search(r"\{.*\}", shown.stdout.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))[0]
+    )
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_draws_every_figure_and_runs_no_name(tmp_path, capsys, width):
+    names = {"tasks": ("khop", f"t{NASTY}"), "models": ("deep", f"deep{NASTY}")}
+    path = folder(tmp_path / "a", diagnostics=True, rules=("act", "settled", "oracle"), **names)
+    seen = browsed(written(capsys, path), tmp_path, width)
+    assert seen["drawn"] == seen["shapes"] == seen["figures"] >= 20
+    assert seen["read"] and seen["open"] == 1
+    assert seen["images"] == 0 and seen["scripts"] == 2  # the page's own, and this test's
+    assert seen["wide"] <= width
+    assert seen["words"] >= 7  # pixels: nothing too small to read on a phone
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+def test_a_browser_draws_a_comparison(tmp_path, capsys):
+    a, b = folder(tmp_path / "a"), folder(tmp_path / f"b{NASTY.replace('/', '')}", salt=1, noise=0.2)
+    seen = browsed(written(capsys, a, b, "--out", tmp_path / "c.html"), tmp_path)
+    assert seen["drawn"] == seen["shapes"] == seen["figures"] == 5 and seen["images"] == 0 and seen["scripts"] == 2
+
+
+# what stands behind the figures
+
+
+def test_the_command_of_a_record_repeats_its_run(tmp_path, monkeypatch):
+    from evaluate.run import sweep
+    from evaluate.run.experiment import Experiment, override
+
+    experiment = Experiment(TASKS["mod_chain"](), "rdt", seed=3)
+    for name, value in (
+        ("train.steps", "7"),
+        ("task.modulus", "13"),
+        ("evaluate.loops", "1,9"),
+        ("train.blank", "0.25"),
+    ):
+        experiment = override(experiment, name, value)
+    seeds = [experiment, replace(experiment, seed=5)]
+    runs = [{"experiment": e.to_json(), "task": "mod_chain", "model": "rdt", "seed": e.seed} for e in seeds]
+    words = command(runs).split()
+    assert words[:3] == ["python", "run_benchmarks.py", "run"]
+    asked = []
+    monkeypatch.setattr(
+        sweep, "sweep", lambda experiments, *_: asked.extend(experiments) or exec("raise KeyboardInterrupt")
+    )
+    assert run_benchmarks.main([*words[2:], "--device", "cpu"]) == 2
+    assert [e.run for e in asked] == [e.run for e in seeds] == [run_id(run["experiment"]) for run in runs]
+
+
+def test_the_command_names_a_plugin():
+    run = {
+        "experiment": {"task": {"name": "t", "plugin": "ring walk.py 123abc"}},
+        "task": "t",
+        "model": "rdt",
+        "seed": 0,
+    }
+    assert "--plugin 'ring walk.py'" in command([run])
+
+
+# plots
+
+
+def test_plots_are_png_and_svg_with_every_name_as_it_is(tmp_path):
+    path = folder(tmp_path / "a", tasks=("t$x_1$",), models=("deep", "sha/llow"))
+    made = plots.draw_all(Results(read(path)), tmp_path / "plots")
+    assert {file.suffix for file in made} == {".png", ".svg"} and len(made) == 6
+    assert all(file.exists() and file.parent == tmp_path / "plots" for file in made)
+    for file in made:
+        if file.suffix == ".png":
+            assert file.read_bytes()[:4] == b"\x89PNG" and file.stat().st_size > 5000
+        else:
+            ElementTree.parse(file)
+    again = plots.draw_all(Results(read(path)), tmp_path / "again")
+    assert [file.read_bytes() for file in made if file.suffix == ".svg"] == [
+        file.read_bytes() for file in again if file.suffix == ".svg"
+    ]
+
+
+def luminance(colour):
+    """Relative luminance by the definition of WCAG 2."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def test_colours_are_legible_in_grey_and_apart_for_the_colour_blind():
+    shares = np.linspace(0, 1, 101)
+    grey = [luminance(heat(share)) for share in shares]
+    assert all(a < b for a, b in pairwise(grey))
+    for share in shares:
+        pair = sorted((luminance(heat(share)), luminance(ink(share))))
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) > 4.0
+    assert len(CIVIDIS) == 10 and len(set(LINES)) == len(LINES) == len(plots.MARKS)

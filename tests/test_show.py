@@ -1,0 +1,385 @@
+"""Tables say what the records hold, whatever is wrong with a record is told, and a million is no matter."""
+
+import csv
+import io
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+import run_benchmarks
+from evaluate.metrics import depth95
+from evaluate.records import pack, read, run_id
+from evaluate.show import measures, tables
+from evaluate.show.grid import Results
+from tasks import UserError
+from tests.fakes import dump, folder, lines
+
+ROOT = Path(__file__).parent.parent
+
+
+def results(path):
+    return Results(read(path))
+
+
+def told(capsys, *arguments):
+    """What a verb prints, and its status."""
+    status = run_benchmarks.main([str(word) for word in arguments])
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+def altered(path, name, change):
+    """The lines of a file, each as `change` makes it; None takes it out, a list puts several."""
+    made = [change(place, line) for place, line in enumerate(lines(path / name))]
+    flat = [one for line in made if line is not None for one in (line if isinstance(line, list) else [line])]
+    dump(path / name, flat)
+    return path
+
+
+# what is shown is what the records hold
+
+
+def test_grid_rows_pool_the_cells_as_a_plain_loop_does(tmp_path):
+    path = folder(tmp_path, tasks=("t", "u"), seeds=(0, 1, 2))
+    sums = {}
+    for cell in lines(path / "cells.jsonl"):
+        key = tuple(cell[name] for name in ("task", "model", "depth", "halting", "loops"))
+        correct, count = sums.get(key, (0, 0))
+        sums[key] = correct + cell["correct"], count + cell["count"]
+    rows = list(measures.grid_rows(results(path)))
+    assert len(rows) == len(sums)
+    for row in rows:
+        correct, count = sums[tuple(row[name] for name in ("task", "model", "depth", "halting", "loops"))]
+        assert (row["correct"], row["count"], row["seeds"]) == (correct, count, 3)
+        assert (row["low"], row["high"]) == pytest.approx(proportion_confint(correct, count, method="wilson"), abs=1e-6)
+
+
+def test_bands_keep_questions_and_seeds_apart(tmp_path):
+    path = folder(tmp_path, seeds=(0, 1, 2), models=("deep",), right=False, noise=0.4, truth=lambda *_: 0.5)
+    (row,) = [row for row in measures.band_rows(results(path)) if row["band"] == "test"]
+    cells = [c for c in lines(path / "cells.jsonl") if c["band"] == "test" and c["loops"] == 64]
+    seeds = [sum(c["correct"] for c in cells if c["seed"] == seed) / (3 * 128) for seed in (0, 1, 2)]
+    assert row["accuracy"] == pytest.approx(np.mean(seeds), abs=1e-6)
+    assert row["median"] == pytest.approx(np.median(seeds), abs=1e-6)
+    assert (row["worst"], row["best"]) == pytest.approx((min(seeds), max(seeds)), abs=1e-6)
+    ends = proportion_confint(row["correct"], row["count"], method="wilson")
+    assert (row["low"], row["high"]) == pytest.approx(ends, abs=1e-6)
+    assert row["corrected"] == pytest.approx((row["accuracy"] - 0.1) / 0.9, abs=1e-5)
+
+
+def test_the_same_questions_asked_of_more_seeds_are_no_new_questions(tmp_path):
+    """Seeds that answer the very same questions right widen no evidence: the interval is that of one seed."""
+    path = folder(tmp_path, models=("deep",), seeds=(0, 1, 2, 3), truth=lambda *_: 0.5)
+    bits = np.random.default_rng(0).random(128) < 0.5
+    altered(path, "cells.jsonl", lambda _, cell: {**cell, "correct": int(bits.sum()), "right": pack(bits)})
+    (row,) = [row for row in measures.band_rows(results(path)) if row["band"] == "selection"]
+    assert (row["low"], row["high"]) == pytest.approx(proportion_confint(bits.sum(), 128, method="wilson"), abs=0.002)
+
+
+def test_headlines_are_reached_by_half_of_the_seeds_and_failures_count_as_nothing(tmp_path):
+    path = folder(tmp_path / "ok", seeds=(0, 1), models=("deep",))
+    more = folder(tmp_path / "bad", seeds=(2,), models=("deep",), status="diverged")
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, lines(path / name) + lines(more / name))
+    found = results(path)
+    (row,) = measures.measure_rows(found)
+    assert row["depth95_seeds"] == [20, 20, 0] and row["depth95"] == 20 and row["failed"] == 1
+    assert (row["depth95_low"], row["depth95_high"]) == (0, 20) and row["ratio"] == 4.0
+    (suite,) = measures.suite_rows(found)
+    assert suite["score"] == pytest.approx(np.expm1(np.mean(np.log1p([4, 4, 0]))), abs=1e-5)
+    assert any("seed 2 diverged; it counts as depth95 0" in note for note in found.notes)
+    assert "no answers from seeds 2 (diverged)" in tables.show(found)
+
+
+def test_a_run_that_ran_out_of_time_keeps_its_cells_and_counts_as_nothing(tmp_path):
+    (row,) = measures.measure_rows(results(folder(tmp_path, models=("deep",), changes={"status": "timeout"})))
+    assert row["depth95"] == 0 and row["failed"] == 2
+    assert len(list(measures.grid_rows(results(tmp_path)))) == 35
+
+
+@pytest.mark.parametrize("status", ["diverged", "timeout"])
+def test_a_folder_of_failures_has_a_table_too(tmp_path, status, capsys):
+    path = folder(tmp_path, status=status)
+    code, out, _ = told(capsys, "table", path)
+    assert code == 0 and f"seed 0 {status}" in out and "0 (0x)" in out
+
+
+def test_the_oracle_never_stands_behind_a_headline(tmp_path, capsys):
+    def truth(model, depth, loops):
+        return 0.99 if loops is None else 0.2
+
+    path = folder(tmp_path, models=("deep",), truth=truth, rules=("oracle",))
+    (row,) = measures.measure_rows(results(path))
+    assert row["depth95"] == 0 and row["rules"] == [] and row["asked"] == "at 64 loops"
+    code, _, err = told(capsys, "table", path, "--rule", "oracle")
+    assert code == 2 and "cannot be deployed" in err
+    only = folder(tmp_path / "only", models=("deep",), truth=truth, rules=("oracle",), loops=())
+    assert measures.measure_rows(results(only))[0]["depth95"] == 0
+
+
+def test_a_rule_that_stops_by_itself_stands_beside_and_is_chosen_only_when_asked(tmp_path):
+    def truth(model, depth, loops):
+        return 0.99 if depth <= (40 if loops is None else 10) else 0.1
+
+    path = folder(tmp_path, models=("deep",), truth=truth, rules=("settled",))
+    found = results(path)
+    (row,), (chosen,) = measures.measure_rows(found), measures.measure_rows(found, "settled")
+    assert row["depth95"] == 10 and row["rules"][0]["rule"] == "settled" and row["rules"][0]["depth95"] == 40
+    assert chosen["depth95"] == 40 and chosen["asked"] == "stopping by settled"
+
+
+def test_overthinking_and_halting_cost_are_means_over_test_depths(tmp_path):
+    def truth(model, depth, loops):
+        return 1.0 if loops == 4 or loops is None else 0.0
+
+    path = folder(tmp_path, models=("deep",), seeds=(0,), truth=truth)
+    (row,) = measures.measure_rows(results(path))
+    assert row["overthinking"] == 1.0
+    assert row["rules"][0]["halting_cost"] == pytest.approx(np.mean([12 / 4, 22 / 4, 42 / 4]))
+
+
+def test_suite_scores_say_what_they_lack(tmp_path):
+    path = folder(tmp_path / "a", tasks=("t", "u"), models=("deep",))
+    more = folder(tmp_path / "b", tasks=("t",), models=("shallow",))
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, lines(path / name) + lines(more / name))
+    rows = {row["model"]: row for row in measures.suite_rows(results(path))}
+    assert rows["deep"]["missing"] == [] and rows["shallow"]["missing"] == ["u"]
+
+
+# formats
+
+
+def test_every_format_says_the_same(tmp_path, capsys):
+    path = folder(tmp_path)
+    plain = json.loads(told(capsys, "table", path, "--format", "json")[1])
+    assert set(plain) == {"notes", *tables.SECTIONS}
+    read_back = list(csv.DictReader(io.StringIO(told(capsys, "table", path, "--format", "csv")[1])))
+    assert [float(row["accuracy"]) for row in read_back] == [row["accuracy"] for row in plain["bands"]]
+    grid = csv.DictReader(io.StringIO(told(capsys, "table", path, "--format", "csv", "--section", "grid")[1]))
+    assert [int(row["correct"]) for row in grid] == [row["correct"] for row in plain["grid"]]
+    for style, mark in (("github", "|---"), ("latex", "\\toprule"), ("plain", "depth95"), ("simple", "-----")):
+        code, out, _ = told(capsys, "table", path, "--format", style)
+        assert code == 0 and mark in out
+    tex = told(capsys, "table", path, "--format", "latex")[1]
+    outside = [line for part in tex.split("\\begin{tabular}") for line in part.split("\\end{tabular}")[-1].splitlines()]
+    assert all(line.startswith("%") or not line.strip() for line in outside)
+    with open(path / "cells.jsonl", "a") as file:
+        file.write("cut")
+    for style in ("csv", "json", "simple", "latex"):
+        _, out, err = told(capsys, "table", path, "--format", style)
+        assert "is not whole and was left out" in (err if style == "csv" else out)
+    _, out, _ = told(capsys, "table", path, "--seeds", "--tasks", "t", "--models", "deep")
+    assert all(run["run"] in out for run in plain["seeds"] if run["model"] == "deep")
+
+
+@pytest.mark.parametrize(
+    "words,says",
+    [
+        (["--format", "lates"], "unknown format 'lates': did you mean 'latex'?"),
+        (["--section", "band"], "unknown section 'band': did you mean 'bands'?"),
+        (["--tasks", "tt"], "unknown task 'tt'"),
+        (["--models", "depe"], "unknown model 'depe': did you mean 'deep'?"),
+        (["--rule", "acd"], "unknown rule 'acd': did you mean 'act'?"),
+        (["--format", "csv", "--section", "grid,bands"], "csv holds one section"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path, capsys, words, says):
+    code, _, err = told(capsys, "table", folder(tmp_path), *words)
+    assert code == 2 and says in err and err.count("\n") == 1
+
+
+# bad input: one line each, nothing guessed, a missing cell never zero
+
+
+def test_cells_are_in_one_file_or_the_other_way_to_name_a_folder(tmp_path):
+    path = folder(tmp_path)
+    assert len(read(path / "cells.jsonl").columns) == len(lines(path / "cells.jsonl"))
+
+
+WRONG = [
+    ({"depth": "deep"}, 'has depth "deep": allowed are whole numbers'),
+    ({"depth": True}, "has depth true"),
+    ({"count": 0}, "has count 0: allowed are whole numbers of 1 or more"),
+    ({"correct": 129}, "has more right answers than questions"),
+    ({"correct": -1}, "has correct -1"),
+    ({"loops": -2}, "has loops -2"),
+    ({"chance": None}, "has no chance"),
+    ({"chance": "0.1"}, 'has chance "0.1"'),
+    ({"shortcut": 1.5}, "has a shortcut above 1"),
+    ({"mean_loops": -1}, "has mean_loops -1"),
+    ({"band": "tset"}, "has band 'tset', which is none of train, selection, test"),
+    ({"halting": 3}, "has halting 3, which is no name"),
+    ({"task": "u"}, "says u, deep, seed 0"),
+    ({"seed": 7}, "says t, deep, seed 7"),
+    ({"right": "#"}, "has a field right that is no base64"),
+    ({"right": pack(np.zeros(128, bool))}, "has a field right that is not"),
+    ({"right": pack(np.ones(64, bool))}, "has a field right that is not"),
+]
+
+
+@pytest.mark.parametrize("change,says", WRONG, ids=lambda value: str(value)[:40])
+def test_a_cell_that_cannot_be_is_named_and_left_out_alone(tmp_path, change, says):
+    path = altered(folder(tmp_path), "cells.jsonl", lambda i, cell: {**cell, **change} if i == 5 else cell)
+    found = results(path)
+    assert sum(int((grid.count > 0).sum()) for grid in found.grids.values()) == len(lines(path / "cells.jsonl")) - 1
+    (note,) = [note for note in found.notes if "line 6" in note]
+    assert says in note and note.endswith("and was left out")
+
+
+def test_a_cut_last_line_and_a_missing_field_are_told(tmp_path):
+    path = altered(
+        folder(tmp_path), "cells.jsonl", lambda i, cell: {k: v for k, v in cell.items() if k != "depth" or i}
+    )
+    with open(path / "cells.jsonl", "a") as file:
+        file.write('{"run": "a", "dep')
+    notes = "\n".join(results(path).notes)
+    assert "line 1 has no field 'depth' and was left out" in notes and "is not whole and was left out" in notes
+
+
+def test_a_thousand_bad_lines_are_told_in_few(tmp_path):
+    path = folder(tmp_path)
+    with open(path / "cells.jsonl", "a") as file:
+        file.write("nonsense\n" * 1000)
+    notes = results(path).notes
+    assert len(notes) <= 7 and any("995 more lines were left out" in note for note in notes)
+
+
+def test_cells_of_runs_without_a_line_are_counted(tmp_path):
+    path = altered(folder(tmp_path), "runs.jsonl", lambda i, run: run if i else None)
+    assert any("cells of runs that did not end were passed over" in note for note in results(path).notes)
+
+
+def test_repeated_cells_count_once_and_contradictions_not_at_all(tmp_path):
+    once = results(folder(tmp_path / "once")).grids["t", "deep"]
+    path = altered(folder(tmp_path / "twice"), "cells.jsonl", lambda i, cell: [cell, cell] if i == 0 else cell)
+    twice = results(path)
+    assert (twice.grids["t", "deep"].count == once.count).all()
+    assert any("1 cells stand more than once" in note for note in twice.notes)
+    path = altered(
+        folder(tmp_path / "both"), "cells.jsonl",
+        lambda i, cell: [cell, {**cell, "correct": 0, "right": None}] if i == 0 else cell,
+    )  # fmt: skip
+    both = results(path)
+    assert (both.grids["t", "deep"].count > 0).sum() == (once.count > 0).sum() - 1
+    assert any("1 of them contradict each other and were left out" in note for note in both.notes)
+
+
+def test_a_configuration_that_does_not_hash_to_its_run_is_named_and_left_out(tmp_path):
+    path = altered(
+        folder(tmp_path), "runs.jsonl",
+        lambda i, run: {**run, "experiment": {**run["experiment"], "train": {"steps": 99}}} if i == 0 else run,
+    )  # fmt: skip
+    found = results(path)
+    assert [run["seed"] for run in found.grids["t", "deep"].runs] == [1]
+    assert any("(t, deep, seed 0) was left out: its configuration hashes to" in note for note in found.notes)
+    altered(path, "runs.jsonl", lambda i, run: run if i == 0 else None)
+    with pytest.raises(UserError, match="holds no run that can be trusted"):
+        results(path)
+
+
+def test_mixed_experiments_stand_apart_and_are_named(tmp_path):
+    path, other = folder(tmp_path / "a", models=("deep",)), folder(tmp_path / "b", models=("deep",), salt=5)
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, lines(path / name) + lines(other / name))
+    found = results(path)
+    assert set(found.grids) == {("t", "deep train.steps=10"), ("t", "deep train.steps=15")}
+    assert any("several experiments, shown apart: they differ in train.steps" in note for note in found.notes)
+    sizes = folder(tmp_path / "c", models=("deep",), task={"places": 12})
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(sizes / name, lines(sizes / name) + lines(other / name))
+    assert ("t places=12", "deep train.steps=10") in results(sizes).grids
+
+
+def test_missing_seeds_and_cells_are_named(tmp_path):
+    path = folder(tmp_path)
+    gone = {line["run"] for line in lines(path / "runs.jsonl") if line["model"] == "shallow" and line["seed"] == 1}
+    altered(path, "runs.jsonl", lambda _, run: None if run["run"] in gone else run)
+    altered(path, "cells.jsonl", lambda i, cell: None if i == 0 or cell["run"] in gone else cell)
+    notes = results(path).notes
+    assert any("t, shallow: no run of seed 1, which other models have" in note for note in notes)
+    assert any("t, deep: seed 0 lacks 1 of 35 cells" in note for note in notes)
+
+
+def test_a_missing_cell_is_empty_in_every_section(tmp_path):
+    path = folder(tmp_path, seeds=(0,))
+    altered(path, "cells.jsonl", lambda _, c: None if c["depth"] == 40 and c["loops"] == 64 else c)
+    found = results(path)
+    rows = [row for row in measures.grid_rows(found) if row["depth"] == 40 and row["loops"] == 64]
+    assert rows == []
+    shown = tables.extrapolation_table(found.grids["t", "deep"]).splitlines()[-1].split()
+    assert shown[0] == "40" and shown[4] == tables.MISSING
+
+
+def test_depth95_of_every_seed_is_that_of_its_own_cells(tmp_path):
+    path = folder(tmp_path, seeds=tuple(range(6)), models=("deep",), truth=lambda *_: 0.97)
+    own = {}
+    for cell in lines(path / "cells.jsonl"):
+        if cell["loops"] == 64:
+            own.setdefault(cell["seed"], {})[cell["depth"]] = cell["correct"] / cell["count"]
+    (row,) = measures.measure_rows(results(path))
+    assert row["depth95_seeds"] == [depth95(own[seed]) for seed in range(6)]
+    assert len(set(row["depth95_seeds"])) > 1
+
+
+# a million
+
+
+def test_the_first_line_comes_at_once_and_without_torch(tmp_path):
+    path = folder(tmp_path, tasks=("t", "u"))
+    code = (
+        "import sys, time; began = time.monotonic(); import run_benchmarks; "
+        f"run_benchmarks.main(['table', {str(path)!r}]); "
+        "print('torch' in sys.modules, 'pandas' in sys.modules, time.monotonic() - began)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    torch, pandas, seconds = shown.stdout.split()[-3:]
+    assert (torch, pandas) == ("False", "False") and float(seconds) < 20
+
+
+def million(path, salt=0):
+    """1,000,000 cells: 10 tasks, 2 models, 10 seeds, 50 depths, 100 loop counts."""
+    depths = {d: "train" if d <= 5 else "test" for d in range(1, 51)}
+    one = folder(path, tasks=("t",), models=("deep",), seeds=(0,), depths={1: "train"}, loops=(1,), rules=(), salt=salt)
+    run, cell = lines(one / "runs.jsonl")[0], lines(one / "cells.jsonl")[0]
+    rng = random.Random(salt)
+    runs = []
+    with open(path / "cells.jsonl", "w") as file:
+        for task in range(10):
+            for model in range(2):
+                for seed in range(10):
+                    experiment = {**run["experiment"], "model": f"m{model}", "seed": seed}
+                    experiment["task"] = {**experiment["task"], "name": f"t{task}"}
+                    name = run_id(experiment)
+                    mine = {"task": f"t{task}", "model": f"m{model}", "seed": seed, "run": name}
+                    runs.append({**run, **mine, "experiment": experiment})
+                    base = {**cell, **mine, "right": None}
+                    for depth, band in depths.items():
+                        for loops in range(1, 101):
+                            line = {**base, "band": band, "depth": depth, "loops": loops, "mean_loops": loops}
+                            file.write(json.dumps({**line, "correct": rng.randrange(128)}) + "\n")
+    dump(path / "runs.jsonl", runs)
+    return path
+
+
+@pytest.mark.soak
+def test_a_million_records_take_seconds_and_little_memory(tmp_path):
+    """table under 10 s and 1 GB, compare under 20 s, in seconds of one core: others may be using this machine too."""
+    first, second = million(tmp_path / "a"), million(tmp_path / "b", 1)
+    for words, limit in ((["table", first], 10), (["compare", first, second], 20)):
+        code = (
+            "import resource, run_benchmarks, sys; run_benchmarks.main(sys.argv[1:]); "
+            "used = resource.getrusage(resource.RUSAGE_SELF); "
+            "print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6, file=sys.stderr)"
+        )
+        command = [sys.executable, "-c", code, *map(str, words)]
+        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        seconds, gigabytes = map(float, shown.stderr.split()[-2:])
+        print(f"{words[0]}: {seconds:.1f} s, {gigabytes:.2f} GB")
+        assert seconds < limit and gigabytes < 1

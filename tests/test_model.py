@@ -1,6 +1,7 @@
 """The model's parts against their definitions, written out the slow way."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import pytest
@@ -130,12 +131,13 @@ def test_the_whole_model_is_causal():
 # experts
 
 
-def test_mixture_equals_a_loop_over_positions_and_experts():
-    moe = MixtureOfExperts(SMALL, models.block.Projection).eval()
+@pytest.mark.parametrize("training", [True, False])
+def test_mixture_equals_a_loop_over_positions_and_experts(training):
+    moe = MixtureOfExperts(SMALL, models.block.Projection).train(training)  # expert by expert, and all at once
     x = torch.randn(2, 3, SMALL.width)
     moe.router.bias += torch.tensor([0.3, 0.0, -0.3, 0.1])
-    enter = moe.enter.weight.view(2, moe.total, moe.hidden, -1)
-    leave = moe.leave.weight.view(-1, moe.total, moe.hidden)
+    enter = moe.enter.weight.view(5, 2, moe.hidden, -1)
+    leave = moe.leave.weight.view(-1, 5, moe.hidden)
     slow = torch.zeros_like(x)
     for b in range(2):
         for i in range(3):
@@ -143,8 +145,27 @@ def test_mixture_equals_a_loop_over_positions_and_experts():
             best = sorted(range(4), key=lambda e: -(scores[e] + moe.router.bias[e]).item())[:2]
             weight = {0: 1.0} | {1 + e: scores[e] / sum(scores[f] for f in best) for e in best}
             for e, w in weight.items():
-                slow[b, i] += w * leave[:, e] @ (F.silu(enter[0, e] @ x[b, i]) * (enter[1, e] @ x[b, i]))
+                slow[b, i] += w * leave[:, e] @ (F.silu(enter[e, 0] @ x[b, i]) * (enter[e, 1] @ x[b, i]))
     assert torch.allclose(moe(x), slow, atol=1e-5)
+
+
+@pytest.mark.parametrize("shared,loop", [(1, None), (0, 2), (2, "rows")])
+def test_both_ways_through_the_experts_agree(shared, loop):
+    """With every kind of adapter, and gradients too."""
+    config = replace(SMALL, shared_experts=shared)
+    moe = shaken(MixtureOfExperts(config, partial(DepthwiseLoRA, config=config)))
+    loop = own_adapters(torch.tensor([0, 1, 5]), config) if loop == "rows" else loop
+    x = torch.randn(3, 4, SMALL.width)
+    grads = []
+    for way in (moe.by_expert, moe.all_at_once):
+        y = way(x, *moe.router(x), loop)
+        moe.zero_grad()
+        y.square().sum().backward()
+        grads.append((y, [p.grad for p in moe.parameters() if p.grad is not None]))
+    (a, one), (b, other) = grads
+    assert torch.allclose(a, b, atol=1e-4) and len(one) == len(other)
+    assert all(torch.allclose(g, h, atol=1e-3) for g, h in zip(one, other, strict=True))
+    assert all(g.any() for g in one)
 
 
 def test_router_bias_moves_against_the_load_in_training_only():
@@ -156,8 +177,8 @@ def test_router_bias_moves_against_the_load_in_training_only():
     router(torch.randn(5, 8))
     assert router.load.sum() == 0
     router.train()
-    chosen, _ = router(torch.randn(5, 8))
-    assert torch.equal(weights, torch.tensor([0.5, 0.5, 0.0, 0.0]).expand(5, 4))  # weighed by score alone
+    chosen, weights = router(torch.randn(5, 8))
+    assert (chosen < 2).all() and (weights == 0.5).all()  # chosen by score and bias, weighed by score alone
     router.balance()
     assert torch.allclose(router.bias - before, torch.tensor([-0.001, -0.001, 0.001, 0.001]))
     assert router.load.sum() == 0

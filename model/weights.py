@@ -19,7 +19,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
             held = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dictionary)
     except (SafetensorError, OSError, ValueError) as error:
         why = " ".join(str(error).split())
-        raise ConfigError(f"{str(path)!r} is no whole safetensors file ({why}): allowed is one that `run` wrote") from None
+        allowed = "allowed is one that `run` wrote"
+        raise ConfigError(f"{str(path)!r} is no whole safetensors file ({why}): {allowed}") from None
     wanted = model.state_dict()
     for name in sorted({*held, *wanted}):
         here, there = (tuple(x[name].shape) if name in x else "missing" for x in (wanted, held))

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from model import ConfigError, ModelConfig
-from model.attention import FullAttention, LatentAttention, Places, rotate
 from model.adapters import Projection
+from model.attention import FullAttention, LatentAttention, Places, rotate
 from model.generate import Decoder, generate
 from model.settling import settle, spread
 from model.stopping import CYCLE, PATIENCE, Act, Converged, Settled, rules
@@ -168,7 +168,7 @@ def test_nothing_to_generate_is_refused_or_empty():
         ([torch.tensor([1])], {"halting": True}),
         ([torch.tensor([1])], {"slots": 0}),
     ):
-        with pytest.raises(ConfigError, match="allowed|no gate"):
+        with pytest.raises(ConfigError, match=r"allowed|no gate"):
             generate(model, prompts, 1, 2, **changes)
     with pytest.raises(ConfigError, match="-1"):
         generate(model, [torch.tensor([1])], 1, -1)

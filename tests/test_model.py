@@ -6,6 +6,7 @@ from itertools import islice
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -17,6 +18,7 @@ from model.block import Block
 from model.halting import Halting, SureGate
 from model.injection import LTIInjection
 from model.moe import MixtureOfExperts, Router
+from model.weights import load_weights
 
 SMALL = ModelConfig(width=32, head_width=8, latent=16, rope_width=4, expert_width=16)
 VOCABULARY = 20
@@ -426,3 +428,97 @@ def test_baselines_have_no_loops_to_count():
 def test_what_cannot_be_built_is_named(field, value, says):
     with pytest.raises(ConfigError, match=says):
         replace(SMALL, **{field: value})
+
+
+# the whole model, beyond its sizes
+
+
+def test_without_a_transformer_term_the_trajectory_is_the_closed_form():
+    model = RDT(SMALL, VOCABULARY).double().eval()  # a new model's Blocks add nothing
+    model.inject.a.data.uniform_(-2, 2)
+    tokens = some_tokens()
+    e, a = model.encode(tokens), model.inject.decay()
+    for t, h in enumerate(islice(model.trajectory(tokens), 12)):
+        assert torch.allclose(h, (1 - a**t) / (1 - a) * model.inject.b * e, atol=1e-12)
+
+
+def test_state_is_bounded_over_ten_thousand_loops():
+    model, tokens = rdt(), some_tokens(1, 3)
+    with torch.no_grad():
+        sizes = [h.abs().max() for h in islice(model.trajectory(tokens), 0, 10_001, 500)]
+        assert torch.stack(sizes).isfinite().all() and max(sizes[1:]) < 4 * sizes[1]
+        assert model(tokens, (0, 1, 10_000)).isfinite().all()
+
+
+def test_rows_none_and_longer_than_any():
+    model = rdt()
+    with torch.no_grad():
+        assert model(some_tokens(0, 5), (2,)).shape == (1, 0, 5, VOCABULARY)
+        assert model(some_tokens(1, 700), (2,)).isfinite().all()
+
+
+@pytest.mark.parametrize("token", [-1, VOCABULARY])
+def test_tokens_out_of_vocabulary_are_named(token):
+    tokens = some_tokens()
+    tokens[1, 2] = token
+    for model in (rdt(), Transformer(SMALL, VOCABULARY, 1)):
+        with pytest.raises(ConfigError, match=rf"{token}: this model's are 0 to {VOCABULARY - 1}"):
+            model(tokens, (1,) if model.looped else None)
+
+
+HORIZONS = [7, 5, 5, 2, 1]
+
+
+def training_loss(model, tokens):
+    outputs = model.training_outputs(tokens, HORIZONS, 3)
+    logits = [*outputs.answers, *outputs.probes]
+    return sum(F.cross_entropy(x.flatten(0, 1).float(), tokens.flatten()) for x in logits) + outputs.penalty
+
+
+@pytest.mark.parametrize("halting", ["act", "graves", "none"])
+def test_a_training_step_stays_on_its_device_and_never_waits_for_it(halting):
+    """On the meta device there is nothing to wait for: whatever asks for a number raises."""
+    with torch.device("meta"):
+        model = RDT(replace(SMALL, halting=halting), VOCABULARY).train()
+        loss = training_loss(model, torch.zeros(5, 6, dtype=torch.long))
+        loss.backward()
+        model.after_step()
+    assert loss.device.type == "meta"
+    assert all(p.grad is None or p.grad.device.type == "meta" for p in model.parameters())
+
+
+def test_bfloat16_is_close_to_float32():
+    model, tokens = rdt(global_drop=0.0).train(), some_tokens(5, 6)
+    exact = training_loss(model, tokens)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = training_loss(model, tokens)
+    assert rough.dtype == torch.float32 and not torch.equal(rough, exact)
+    assert abs(rough / exact - 1) < 0.02
+
+
+# weights on disk
+
+
+def test_weights_are_loaded_or_refused_by_name(tmp_path):
+    model, other = rdt(), rdt(expert_width=8)
+    path = tmp_path / "weights.safetensors"
+    save_file(model.state_dict(), path)
+    again = RDT(SMALL, VOCABULARY).eval()
+    load_weights(again, path)
+    tokens = some_tokens()
+    assert torch.equal(again(tokens, (3,)), model(tokens, (3,)))
+    with pytest.raises(ConfigError, match=r"feed_forward.*in the file, .* in this model"):
+        load_weights(other, path)
+    with pytest.raises(ConfigError, match=r"gate\..* is \(.*in the file, missing in this model"):
+        load_weights(rdt(halting="none"), path)
+    whole = path.read_bytes()
+    for name, content in {"cut": whole[:-100], "pickle": None, "empty": b""}.items():
+        bad = tmp_path / name
+        if content is None:
+            torch.save(model.state_dict(), bad)
+        else:
+            bad.write_bytes(content)
+        with pytest.raises(ConfigError, match="no whole safetensors file"):
+            load_weights(again, bad)
+    with pytest.raises(ConfigError, match="no weights file"):
+        load_weights(again, tmp_path / "missing")

@@ -12,14 +12,17 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import UserError
+from tasks.files import keep_name, write_over
 
 SCHEMA_VERSION = 1
+
+NAMES = ("runs.jsonl", "cells.jsonl")
 
 AUDIT = Path(__file__).parent.parent / "results" / "reference" / "audit.jsonl"
 """What `audit --out` wrote for the tasks of the suite."""
@@ -132,36 +135,76 @@ def audited_as(task: str, version: int, sizes: dict[str, Any], depth: int) -> st
 
 
 class Writer:
-    """Appends records to a folder, a line at a time, flushed as they come. One writer a folder."""
+    """Appends records to a folder, as they come. One writer a folder: `claim` it first.
+
+    What a run cut off has left is dropped: a last line without an end, and cells of a run that has no line. Anything
+    else that is no record is damage that a writer must not make worse, and is refused by name.
+    """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "runs.jsonl").touch()
-        except OSError as error:
-            raise UserError(f"cannot write to {str(folder)!r}: {error.strerror}") from None
         self.folder = folder
-        kept = Records(folder)
-        for name, lines in (("runs.jsonl", list(kept.runs.values())), ("cells.jsonl", kept.cells)):
-            path = folder / name
-            if path.exists():  # drop what a cut-off run left behind
-                scratch = path.with_suffix(".tmp")
-                scratch.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-                os.replace(scratch, path)
-        names = ("runs.jsonl", "cells.jsonl")
-        self._files = {name: open(folder / name, "a", encoding="utf-8") for name in names}  # noqa: SIM115 (see close)
+        for name in NAMES:
+            if (folder / f"{name}.gz").exists():
+                raise UserError(f"{str(folder)!r} holds packed records: `gunzip` {name}.gz before adding to them")
+        runs = self._whole("runs.jsonl")
+        ended = {json.loads(text)["run"] for text in runs}
+        cells = [text for text in self._whole("cells.jsonl") if json.loads(text)["run"] in ended]
+        for name, kept in zip(NAMES, (runs, cells), strict=True):
+            path, content = folder / name, "".join(kept).encode()
+            if path.exists() and path.stat().st_size != len(content):
+                write_over(path, content)
+
+    def _whole(self, name: str) -> list[str]:
+        """The lines of a file but for a last one that was cut off."""
+        path = self.folder / name
+        try:
+            lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        except OSError as error:
+            raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from None
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()
+        for number, line in enumerate(lines, 1):
+            try:
+                found = json.loads(line)
+                whole = isinstance(found, dict) and isinstance(found.get("run"), str)
+            except (ValueError, RecursionError):
+                whole = False
+            if not whole:
+                raise UserError(f"{path}: line {number} is no record: mend it or remove it, or choose another --out")
+        return [line.decode() for line in lines]
+
+    def add(self, run: Run, cells: Iterable[Cell]) -> None:
+        """A run that has ended: its cells, and then its own line, each on the disk before the next is begun."""
+        self._append("cells.jsonl", [asdict(cell) for cell in cells])
+        self._append("runs.jsonl", [asdict(run)])
 
     def cell(self, cell: Cell) -> None:
-        self._append("cells.jsonl", asdict(cell))
+        self._append("cells.jsonl", [asdict(cell)])
 
     def run(self, run: Run) -> None:
-        self._append("runs.jsonl", asdict(run))
+        self._append("runs.jsonl", [asdict(run)])
 
-    def _append(self, name: str, line: dict[str, Any]) -> None:
-        file = self._files[name]
-        file.write(json.dumps(line) + "\n")
-        file.flush()
+    def _append(self, name: str, lines: list[dict[str, Any]]) -> None:
+        """Append lines and have them on the disk; where that cannot be, leave the file as it was."""
+        path = self.folder / name
+        content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+        try:
+            with open(path, "ab", buffering=0) as file:
+                before = file.tell()
+                try:
+                    while content:
+                        content = content[file.write(content) :]
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(before)
+                    raise
+            if not before:
+                keep_name(self.folder)
+        except OSError as error:
+            raise UserError(
+                f"cannot write {str(path)!r}: {error.strerror}; nothing is damaged, and the same command goes on "
+                "once that is mended"
+            ) from None
 
     def close(self) -> None:
-        for file in self._files.values():
-            file.close()
+        """Nothing is held open between two records."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -35,6 +36,11 @@ def write_new(path: Path, content: str | bytes) -> None:
             raise
     except OSError as error:
         raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
+
+
+def file_name(name: str) -> str:
+    """A name that came from a file of others, as the name of a file: it never leads into another folder."""
+    return re.sub(r"[^\w-]", "_", name)[:100]
 
 
 def write_over(path: Path, content: bytes) -> None:

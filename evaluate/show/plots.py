@@ -14,6 +14,7 @@ import numpy as np
 
 from evaluate.records import Records
 from evaluate.show.tables import columns_of, grids, pooled
+from tasks.files import file_name
 
 
 def heatmap(cells: list[dict[str, Any]], title: str, train_max_depth: int, path: Path) -> None:
@@ -49,6 +50,6 @@ def draw_all(records: Records, folder: Path) -> list[Path]:
     for (task, model), cells in grids(records).items():
         if cells:
             top = next(r for r in records.runs.values() if (r["task"], r["model"]) == (task, model))["train_max_depth"]
-            paths.append(folder / f"{task}-{model}.png")
+            paths.append(folder / f"{file_name(task)}-{file_name(model)}.png")
             heatmap(cells, f"{task}, {model}", top, paths[-1])
     return paths

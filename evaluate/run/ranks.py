@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -85,9 +86,11 @@ class Together(Alone):
     def judged(self, loss_of: LossOf, model: nn.Module) -> nn.Module:
         """The model with its loss, as one module whose gradients are averaged over ranks; made once a model."""
         if self._judged is None or self._judged[0] is not model:
-            whole = DistributedDataParallel(
-                Judged(loss_of, model), broadcast_buffers=False, find_unused_parameters=True
-            )
+            with warnings.catch_warnings():  # torch 2.13 has a new name for broadcast_buffers, which 2.6 lacks
+                warnings.simplefilter("ignore", FutureWarning)
+                whole = DistributedDataParallel(
+                    Judged(loss_of, model), broadcast_buffers=False, find_unused_parameters=True
+                )
             self._judged = (model, whole)
         return self._judged[1]
 

@@ -18,7 +18,8 @@ from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import asked_together, evaluate
 from evaluate.run.ranks import ALONE, Alone
 from evaluate.run.train import train
-from evaluate.run.version import code_version, commit
+from evaluate.run.version import code_version
+from tasks import UserError
 
 LOOK = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"  # fits a terminal of eighty columns
 
@@ -31,6 +32,7 @@ class Place:
     threads: int
     batch: int  # rows evaluated at a time
     every: float  # seconds between checkpoints
+    commit: tuple[str | None, bool | None]  # of the code, and whether it was changed since; a node cannot tell
     line: int = 0  # of the terminal, for the progress bar
 
 
@@ -57,6 +59,12 @@ def carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone =
     torch.set_num_threads(place.threads)
     try:
         return _carry_out(experiment, folder, place, ranks)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error):
+            raise UserError(
+                f"{label(experiment)} does not fit into memory: smaller --batch, train.batch or architecture might"
+            ) from None
+        raise
     finally:
         torch.set_num_threads(before)
 
@@ -88,7 +96,7 @@ def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone)
         groups = asked_together(experiment.task)
         asked = tqdm(groups, desc=f"{label(experiment)} asked", position=place.line, leave=False, disable=None)
         cells = [cell for group in asked for cell in evaluate(net, experiment, group, where, place.batch)]
-    git_commit, git_dirty = commit()
+    git_commit, git_dirty = place.commit
     made_with = {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__}
     run = Run(
         run=experiment.run,

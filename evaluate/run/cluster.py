@@ -7,6 +7,7 @@ the folder is on a file system that all nodes share, else from the beginning.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ LEAVE_OUT = [".git", ".venv", "results", "tests", "**/__pycache__", ".*_cache", 
 
 def carry_out_on_ray(todo: list[Experiment], folder: Path, place: Place) -> Iterator[tuple[Experiment, Outcome]]:
     """Every experiment with what came of it, as they end, on the cluster that RAY_ADDRESS names, or on a new one."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tells nobody outside about itself
     try:
         import ray
     except ModuleNotFoundError:
@@ -34,12 +36,13 @@ def carry_out_on_ray(todo: list[Experiment], folder: Path, place: Place) -> Iter
             ray.init(runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UserError(f"no Ray cluster: {str(error).splitlines()[0]}") from None
-    needs = {"num_cpus": place.threads, "num_gpus": 1 if place.device == "cuda" else 0}
-    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    for kind, wanted in (("CPU", needs["num_cpus"]), ("GPU", needs["num_gpus"])):
-        if have.get(kind, 0) < wanted:
-            raise UserError(f"a run needs {wanted} {kind}, and the whole cluster has {have.get(kind, 0):g}")
-    remote = ray.remote(num_cpus=needs["num_cpus"], num_gpus=needs["num_gpus"], max_retries=RETRIES)(on_node)
+    needs = {"CPU": place.threads, "GPU": 1 if place.device == "cuda" else 0}
+    nodes: list[dict[str, float]] = [n["Resources"] for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
+    for kind, wanted in needs.items():
+        most = max((node.get(kind, 0) for node in nodes), default=0)
+        if most < wanted:
+            raise UserError(f"a run needs {wanted} {kind}, and no node of the cluster has more than {most:g}")
+    remote = ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_retries=RETRIES)(on_node)
     sources = plugin.sources()
     waiting = {remote.remote(e.to_json(), sources, str(folder.resolve()), place): e for e in todo}
     try:

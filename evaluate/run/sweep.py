@@ -18,8 +18,10 @@ from evaluate.records import Records, Writer
 from evaluate.run.carry import Outcome, Place, carry_out, checkpoint_of, label, ready
 from evaluate.run.experiment import Experiment
 from evaluate.run.folder import claimed, refuse_mixture, refuse_versions
+from evaluate.run.limits import check_limits
 from evaluate.run.local import carry_out_here
 from evaluate.run.ranks import Together, by_torchrun
+from evaluate.run.version import commit
 from tasks import UserError
 from tasks.files import write_over
 
@@ -66,6 +68,8 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine) -> bool
     experiments = list({e.run: e for e in experiments}.values())
     for experiment in experiments:
         experiment.check()
+    for experiment in {(e.task, e.model): e for e in experiments}.values():
+        check_limits(experiment)
     with stoppable():
         if by_torchrun():
             return sweep_together(experiments, folder, machine, device)
@@ -74,7 +78,7 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine) -> bool
             todo = to_do(experiments, folder)
             if todo:
                 workers, threads = machine.shared_out(len(todo), device)
-                place = Place(device, threads, machine.batch, machine.save_every)
+                place = Place(device, threads, machine.batch, machine.save_every, commit())
                 if machine.engine == "ray":
                     from evaluate.run.cluster import carry_out_on_ray
 
@@ -121,7 +125,7 @@ def sweep_together(experiments: list[Experiment], folder: Path, machine: Machine
     ranks = Together(device)
     for experiment in experiments:
         ranks.check(experiment)
-    place = Place(device, machine.threads or 1, machine.batch, machine.save_every)
+    place = Place(device, machine.threads or 1, machine.batch, machine.save_every, commit())
     try:
         if not ranks.first:
             go, *wanted = ranks.agreed([0] * (1 + len(experiments)))

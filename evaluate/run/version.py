@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-DECIDES_NOTHING = {"checkpoint.py", "cluster.py", "folder.py", "local.py", "presets.py", "sweep.py", "version.py"}
+DECIDES_NOTHING = {"checkpoint.py", "cluster.py", "folder.py", "limits.py", "local.py", "presets.py", "sweep.py"}
 """Files of this room that carry runs about. A preset's experiments are told apart by their own hashes."""
 
 

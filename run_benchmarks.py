@@ -125,6 +125,8 @@ def run(arguments: Sequence[str]) -> None:
     if known.engine not in ENGINES:
         raise unknown("engine", known.engine, ENGINES)
     at_least(known, workers=0, threads=0, batch=1, save_every=0)
+    if known.threads > 1024:
+        raise UserError(f"--threads is {known.threads}: allowed is 0 to 1024")
     not_empty(known, "tasks", "models")
     own = plugin.load(known.plugin)
     known.tasks = known.tasks or ",".join(own)

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluate.checked import fault, shown
 from tasks.errors import UserError
 from tasks.files import keep_name, write_over
 
@@ -89,20 +90,33 @@ class Records:
                 raise UserError(
                     f"{folder}: a run has schema version {line.get('schema_version')}: allowed is {SCHEMA_VERSION}"
                 )
+            wrong = fault(Run, line)
+            if wrong:
+                self.notes.append(f"{folder / 'runs.jsonl'}: run {shown(line['run'])} was left out: {wrong}")
+                continue
             self.runs[line["run"]] = line
-        self.cells = [line for line in self._lines("cells.jsonl") if line.get("run") in self.runs]
+        self.cells = []
+        for line in self._lines("cells.jsonl"):
+            run = self.runs.get(line["run"])
+            wrong = fault(Cell, line)
+            if run and not wrong and (line["task"], line["model"]) != (run["task"], run["model"]):
+                wrong = "its task or model is not its run's"
+            if wrong:
+                self.notes.append(f"{folder / 'cells.jsonl'}: a cell of run {shown(line['run'])} was left out: {wrong}")
+            elif run:
+                self.cells.append(line)
 
     def _lines(self, name: str) -> Iterator[dict[str, Any]]:
         plain, packed = self.folder / name, self.folder / f"{name}.gz"
         if not plain.exists() and not packed.exists():
             return
-        with open(plain, encoding="utf-8") if plain.exists() else gzip.open(packed, "rt", encoding="utf-8") as file:
+        with open(plain, "rb") if plain.exists() else gzip.open(packed, "rb") as file:
             for number, text in enumerate(file, 1):
                 try:
                     line = json.loads(text)
-                except json.JSONDecodeError:
+                except (ValueError, RecursionError):
                     line = None
-                if isinstance(line, dict) and "run" in line:
+                if isinstance(line, dict) and isinstance(line.get("run"), str):
                     yield line
                 else:
                     self.notes.append(f"{self.folder / name}: line {number} is not whole and was left out")
@@ -166,11 +180,14 @@ class Writer:
         for number, line in enumerate(lines, 1):
             try:
                 found = json.loads(line)
-                whole = isinstance(found, dict) and isinstance(found.get("run"), str)
+                wrong = None if isinstance(found, dict) and isinstance(found.get("run"), str) else "it names no run"
+                wrong = wrong or (fault(Run, found) if name == "runs.jsonl" else None)
             except (ValueError, RecursionError):
-                whole = False
-            if not whole:
-                raise UserError(f"{path}: line {number} is no record: mend it or remove it, or choose another --out")
+                wrong = "it is not whole"
+            if wrong:
+                raise UserError(
+                    f"{path}: line {number} is no record ({wrong}): mend it or remove it, or choose another --out"
+                )
         return [line.decode() for line in lines]
 
     def add(self, run: Run, cells: Iterable[Cell]) -> None:

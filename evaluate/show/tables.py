@@ -155,7 +155,7 @@ def headline(cells: list[dict[str, Any]], train_max_depth: int) -> str:
         for name in sorted(rules, key=lambda name: name != most)
         if name in reached
     ]
-    deepest = max(cell["depth"] for cell in cells)
+    deepest = max(depth for depth, name in sums if name == most)
     low, high = wilson(*sums[deepest, most])
     return "; ".join(parts) + f"\nat depth {deepest} {rules[most]}: {low:.1%} to {high:.1%} (95% interval)"
 

@@ -71,6 +71,7 @@ class Cell:
     shortcut: float | None  # the best audited shortcut at this depth
     mean_loops: float | None
     eval_flops: int  # of one question
+    ties: int | None = None  # answers that rounding could turn right or wrong: other batches may differ by it
 
 
 def run_id(experiment: dict[str, Any]) -> str:

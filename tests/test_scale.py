@@ -9,12 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import faults
 import pytest
+import torch
 
+import evaluate.run.train as training
+from evaluate.run.extrapolation import asked_together, evaluate, undecided
+from evaluate.run.presets import smoke
 from evaluate.run.sweep import Machine
+from model import build
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -113,6 +119,46 @@ def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path):
     told = subprocess.run(words, cwd=faults.ROOT, env=QUIET, text=True, capture_output=True)
     assert told.returncode != 0 and "train.batch is 5: allowed here are multiples of the 2 processes" in told.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model that has learnt a little, so that its answers are neither all right nor all wrong."""
+    experiment = next(e for e in smoke() if e.task.name == "mod_chain" and e.model == "rdt")
+    experiment = replace(experiment, train=replace(experiment.train, steps=60, batch=32))
+    experiment = replace(experiment, evaluate=replace(experiment.evaluate, count=24))
+    torch.manual_seed(0)
+    model = build("rdt", experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    training.train(model, experiment, torch.device("cpu"))
+    return experiment, model.eval()
+
+
+def counts(experiment, model, batch, groups):
+    cells = [c for group in groups for c in evaluate(model, experiment, group, torch.device("cpu"), batch)]
+    return {(c.depth, c.halting, c.loops): (c.correct, c.ties, c.count) for c in cells}
+
+
+def test_counts_are_the_same_whatever_the_batch_the_threads_and_the_order(trained):
+    experiment, model = trained
+    groups = asked_together(experiment.task)
+    held = counts(experiment, model, 24, groups)
+    assert len({correct for correct, _, _ in held.values()}) > 3
+    before = torch.get_num_threads()
+    try:
+        for batch, threads, order in ((1, 1, 1), (5, 2, -1), (7, 1, -1), (24, 2, 1)):
+            torch.set_num_threads(threads)
+            found = counts(experiment, model, batch, groups[::order])
+            for key, (correct, ties, count) in held.items():
+                assert found[key][2] == count and abs(found[key][0] - correct) <= max(ties, found[key][1])
+            assert sum(ties for _, ties, _ in held.values()) > 0 or found == held
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_an_answer_that_rounding_could_change_is_counted_as_a_tie():
+    targets = torch.tensor([[1, 1, 1, 1]])
+    logits = torch.tensor([[[0.0, 5.0, 0.0], [5.0, 5.0 - 1e-6, 0.0], [5.0, 0.0, 5.0], [5.0, 4.9, 0.0]]])
+    assert undecided(logits, targets).tolist() == [[False, True, False, False]]  # the third is wrong either way
 
 
 def test_processes_and_threads_share_the_cores_out(monkeypatch):

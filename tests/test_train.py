@@ -42,7 +42,6 @@ def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(tmp_path, monkeypatch, opti
     whole = built(experiment)
     train(whole, experiment, CPU)
     monkeypatch.setattr("evaluate.run.train.CHECK_EVERY", 3)
-    monkeypatch.setattr("evaluate.run.train.SAVE_SECONDS", 0.0)
     saved = tmp_path / "run.safetensors"
 
     class Cut(Exception):
@@ -53,7 +52,7 @@ def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(tmp_path, monkeypatch, opti
             raise Cut
 
     with pytest.raises(Cut):
-        train(built(experiment), experiment, CPU, saved, stop)
+        train(built(experiment), experiment, CPU, saved, stop, save_seconds=0.0)
     again, steps = built(replace(experiment, seed=5)), []
     done = train(again, experiment, CPU, saved, lambda step, loss, accuracy: steps.append(step))
     assert done.status == "ok" and steps == [6]  # went on from step 3
@@ -74,11 +73,12 @@ def test_the_weights_of_the_last_steps_are_averaged(monkeypatch):
     assert torch.equal(last.head.weight, seen[3])
 
 
-def test_another_runs_checkpoint_is_not_taken(tmp_path):
+def test_another_runs_checkpoint_is_refused(tmp_path):
     model = built(tiny())
     made = optimizers(model, tiny().train)
     checkpoint.save(tmp_path / "c.safetensors", "this", 3, 1.0, {"model": model}, made)
-    assert checkpoint.load(tmp_path / "c.safetensors", "that", {"model": model}, made) == (0, 0.0)
+    with pytest.raises(UserError, match="is of run this, not that"):
+        checkpoint.load(tmp_path / "c.safetensors", "that", {"model": model}, made)
     assert checkpoint.load(tmp_path / "c.safetensors", "this", {"model": model}, made) == (3, 1.0)
 
 

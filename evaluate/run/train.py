@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.run import checkpoint
 from evaluate.run.experiment import Experiment, Train
+from evaluate.run.ranks import ALONE, Alone
 from tasks import NOT_ASKED, TRAIN, draw, stream
 
 HORIZONS, BLANKS = 3, 4  # the second integer of the streams of horizons and of blanks; 0 to 2 are the splits
@@ -93,12 +94,14 @@ def rate(train: Train, step: int) -> float:
     return min(1.0, rise, fall)
 
 
-def loss_of(model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train) -> tuple[Tensor, Tensor]:
-    """The loss to step on, and the model's own answers (batch, length)."""
+def loss_of(
+    model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train, weight: Tensor | float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """The loss to step on, and the model's own answers (batch, length). weight: of these rows in a whole batch."""
     outputs = model.training_outputs(tokens, loops, train.gradient_loops)
 
     def judged(logits: Tensor) -> Tensor:
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NOT_ASKED)
+        return weight * F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NOT_ASKED)
 
     loss = outputs.penalty
     for logits in outputs.answers:
@@ -133,8 +136,10 @@ def train(
     device: torch.device,
     saved: Path | None = None,
     progress: Callable[[int, float, float], None] = lambda step, loss, accuracy: None,
+    save_seconds: float = SAVE_SECONDS,
+    ranks: Alone = ALONE,
 ) -> Trained:
-    """Train `model` in place. With `saved`, go on from the checkpoint there and leave one now and then.
+    """Train `model` in place. With `saved`, go on from the checkpoint there and leave one every `save_seconds`.
 
     progress is told the step, loss and accuracy every CHECK_EVERY steps.
     """
@@ -156,8 +161,7 @@ def train(
         loops, order = horizons(settings, experiment.seed, step)
         rows = training_rows(experiment, step)
         tokens, targets = (torch.from_numpy(array[order]).to(device, non_blocking=True) for array in rows)
-        loss, answers = loss_of(model, tokens, targets, loops, settings)
-        loss.backward()
+        loss, answers = ranks.gradients(loss_of, model, tokens, targets, loops, settings)
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         for optimizer in made:
             optimizer.step()
@@ -165,14 +169,15 @@ def train(
         model.after_step()
         if step >= settings.steps * (1 - settings.average):
             average.update_parameters(model)
-        finite &= loss.detach().isfinite()
+        finite &= loss.isfinite()
         if (step + 1) % CHECK_EVERY == 0 or step + 1 == settings.steps:
             accuracy = accuracy_of(answers, tokens, targets, len(experiment.task.vocabulary))
-            progress(step + 1, float(loss.detach()), accuracy)
+            progress(step + 1, float(loss), accuracy)
             seconds = before + time.monotonic() - began
             if not finite:
                 return Trained("diverged", step + 1, seconds, flops)
-            if saved and (time.monotonic() - written > SAVE_SECONDS or step + 1 == settings.steps):
+            due = time.monotonic() - written >= save_seconds or step + 1 == settings.steps
+            if saved and ranks.first and due:
                 checkpoint.save(saved, experiment.run, step + 1, seconds, parts, made)
                 written = time.monotonic()
     if settings.average:

@@ -383,16 +383,21 @@ def export(arguments: Sequence[str]) -> None:
 
 
 def bench(arguments: Sequence[str]) -> None:
-    """how fast tasks make questions"""
+    """how fast tasks make questions, and how costs grow"""
     parser = Parser(prog="run_benchmarks.py bench", allow_abbrev=False)
-    parser.add_argument("--what", default="tasks", help="tasks (the default)")
+    parser.add_argument("--what", default="tasks", help="tasks (the default) or scaling")
+    parser.add_argument("--preset", default="quick", help="whose cost `--what scaling` reckons (default quick)")
     parser.add_argument("--tasks", help="only these, comma-separated")
     add_format(parser)
     add_plugins(parser)
     known = parser.parse_args(list(arguments))
-    if known.what != "tasks":
-        raise unknown("bench", known.what, ["tasks"])
+    if known.what not in ("tasks", "scaling"):
+        raise unknown("bench", known.what, ["tasks", "scaling"])
     from evaluate.show.rows import check_format, formatted
+
+    if known.what == "scaling":
+        check_format(known.format)
+        return bench_scaling(known.preset, known.format)
     from evaluate.study.bench_tasks import COLUMNS, LEGEND, bench_tasks
 
     check_format(known.format)
@@ -402,6 +407,22 @@ def bench(arguments: Sequence[str]) -> None:
     print(formatted(rows, COLUMNS, known.format))
     if known.format != "json":
         print(LEGEND)
+
+
+def bench_scaling(preset: str, style: str) -> None:
+    from evaluate.run.presets import PRESETS
+    from evaluate.show.rows import formatted
+    from evaluate.study import bench_scaling as scaling
+
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    rows = scaling.bench_scaling()
+    reckoned = scaling.reckon(preset)
+    if style == "json":
+        print(json.dumps({"scaling": rows, "reckoned": reckoned}))
+        return
+    print(formatted(rows, scaling.COLUMNS, style))
+    print(f"\nexperiments like those of the preset {preset}:\n{formatted(reckoned, scaling.RECKONED, style)}")
 
 
 def audit(arguments: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.errors import check_prime, check_sizes
 from tasks.graph.prompt import cut, draw_names, query_depths, shuffle_facts, sort_facts
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,13 @@ class VariableAssignment(Task):
     test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
     variables: int = 28
     levels: int = 24
+    names: int = 28
+    curriculum: tuple[int, ...] = (1, 2, 3, 6, 12)  # numbers of variables, and levels, trained on before
     queries: int = 8
     modulus: int = 11
 
     name: ClassVar[str] = "variable_assignment"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "variables defined by variables, in shuffled order, modulo a prime"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
@@ -51,14 +53,19 @@ class VariableAssignment(Task):
     def __post_init__(self) -> None:
         check_prime(self, "modulus", 5, 97)
         check_sizes(self, variables=(1, 1_000), levels=(1, self.variables), queries=(1, 1_000))
+        check_sizes(self, names=(self.variables, 10_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*(str(v) for v in range(self.modulus)), "+", "-", "x", *(f"v{i}" for i in range(self.variables)))
+        return (*(str(v) for v in range(self.modulus)), "+", "-", "x", *(f"v{i}" for i in range(self.names)))
 
     @property
     def chance(self) -> float:
         return 1 / self.modulus
+
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        return stages(self, variables=self.curriculum, levels=self.curriculum)
 
     @property
     def max_depth(self) -> int:
@@ -92,7 +99,7 @@ class VariableAssignment(Task):
             a, b = np.where(swap, b, a), np.where(swap, a, b)
             values = np.where(level == step, np.choose(operator, [a + b, a - b, a * b]) % m, values)
 
-        names = draw_names(rng, count, variables, variables) + m + 3
+        names = draw_names(rng, count, variables, self.names) + m + 3
         a = np.where(level == 1, first, names[row, near])
         b = np.where(constant, second, names[row, far])
         facts = np.stack([names, np.where(swap, b, a), m + operator, np.where(swap, a, b)], axis=2)

@@ -33,4 +33,38 @@ def quick() -> list[Experiment]:
     ]
 
 
+PROMPT = Train(learning_rate=2e-3, matrix_learning_rate=1e-2, batch=32, steps=1500)
+"""Facts in the prompt: smaller steps, as an answer is looked up in several loops that must agree, and fewer rows, as
+each asks many questions. A step draws as many tokens at every stage of a task's curriculum."""
+
+RECIPES: dict[str, Train] = {
+    "khop_facts": Train(),
+    "mod_chain": Train(),
+    "prefix_sum": Train(steps=500),
+    "group_word": Train(steps=1500),
+    "carry_chain": Train(steps=500, batch=96),
+    "n_ary_addition": Train(),
+    "nested_expression": Train(),
+    "khop_context": PROMPT,
+    "chain_end": replace(PROMPT, batch=64),
+    "reachability": replace(PROMPT, batch=64),
+    "tree_path": replace(PROMPT, batch=48),
+    "relation_composition": replace(PROMPT, batch=48),
+    "variable_assignment": replace(PROMPT, batch=64),
+    "p_hop_induction": PROMPT,
+}
+"""How each task is trained, the same for every model."""
+
+SEES_ALL = ModelConfig(global_drop=0.0)
+"""Global heads are dropped at random where the facts are in the weights. Where they stand in the prompt, they are
+needed to find them."""
+
+
+def recipe(task: str, model: str, seed: int = 0) -> Experiment:
+    """The experiment of one task, at its default sizes, by its own recipe."""
+    sizes = TASKS[task]()  # type: ignore[call-arg]
+    architecture = SEES_ALL if sizes.facts_length else ModelConfig()
+    return Experiment(sizes, model, seed, architecture, RECIPES[task])
+
+
 PRESETS: dict[str, Callable[[], list[Experiment]]] = {"smoke": smoke, "quick": quick}

@@ -6,6 +6,8 @@ run that is repeated, or cut and gone on with, advances at the same steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -54,6 +56,6 @@ class Curriculum(nn.Module):
             self.stage += 1
         self.tally.zero_()
 
-    def flops(self, each: list[int]) -> int:
-        """FLOPs spent, a step of each stage costing `each`."""
-        return sum(steps * cost for steps, cost in zip(self.spent.tolist(), each, strict=True))
+    def cost(self, of: Callable[[Task], int]) -> int:
+        """What all steps cost, where a step costs `of` its stage."""
+        return sum(steps * of(stage) for steps, stage in zip(self.spent.tolist(), self.stages, strict=True) if steps)

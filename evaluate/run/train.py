@@ -161,11 +161,14 @@ def train(
     """
     settings = experiment.train
     model.to(device).train()
-    each = [step_flops(model, experiment, device, stage) for stage in experiment.task.stages]
     made = optimizers(model, settings)
     torch.manual_seed(experiment.seed)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
     curriculum = Curriculum(experiment.task)
+
+    def flops(stage: Task) -> int:
+        return step_flops(model, experiment, device, stage)
+
     parts = {"model": model, "average": average, "curriculum": curriculum}
     done, before = checkpoint.load(saved, experiment.run, parts, made) if saved else (0, 0.0)
     began = written = time.monotonic()
@@ -196,10 +199,10 @@ def train(
             progress(step + 1, float(loss.detach()), accuracy)
             seconds = before + time.monotonic() - began
             if not finite:
-                return Trained("diverged", step + 1, seconds, curriculum.flops(each))
+                return Trained("diverged", step + 1, seconds, curriculum.cost(flops))
             if saved and (time.monotonic() - written > SAVE_SECONDS or step + 1 == settings.steps):
                 checkpoint.save(saved, experiment.run, step + 1, seconds, parts, made)
                 written = time.monotonic()
     if settings.average:
         model.load_state_dict(average.module.state_dict())
-    return Trained("ok", settings.steps, before + time.monotonic() - began, curriculum.flops(each))
+    return Trained("ok", settings.steps, before + time.monotonic() - began, curriculum.cost(flops))

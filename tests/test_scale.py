@@ -44,6 +44,13 @@ def test_two_ranks_train_as_one_process_does(model):
     assert two["norm"] == pytest.approx(one["norm"], abs=1e-3)
 
 
+def test_two_ranks_go_through_a_curriculum_as_one_process_does():
+    """Of stages whose rows do not divide by the ranks."""
+    one, two = (losses("carry_chain", "rdt", "adamw", ranks=ranks) for ranks in (False, True))
+    assert one["rows"] == [17, 13, 9]
+    assert two["losses"] == pytest.approx(one["losses"], abs=1e-5, rel=0) and two["accuracies"] == one["accuracies"]
+
+
 def test_two_ranks_step_with_muon_as_one_process_does():
     """Muon orthogonalises in bfloat16, so that the last bit of a sum grows to 1e-3 of a loss within ten steps."""
     one, two = (losses("khop_facts", "rdt", "muon", ranks=ranks)["losses"] for ranks in (False, True))
@@ -115,9 +122,10 @@ def test_ranks_together_write_the_records_of_one_and_only_the_first_speaks(tmp_p
 
 
 def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path):
-    words = [*TORCHRUN, "run_benchmarks.py", *faults.TINY, "--train.batch", "5", "--out", str(tmp_path / "out")]
+    words = [*TORCHRUN, "run_benchmarks.py", *faults.TINY, "--train.batch", "1", "--out", str(tmp_path / "out")]
     told = subprocess.run(words, cwd=faults.ROOT, env=QUIET, text=True, capture_output=True)
-    assert told.returncode != 0 and "train.batch is 5: allowed here are multiples of the 2 processes" in told.stderr
+    assert told.returncode != 0 and "train.batch is 1, which makes 1 rows a step" in told.stderr
+    assert "allowed here is one row or more for each of the 2 processes" in told.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -97,20 +97,21 @@ def test_a_loss_that_is_not_finite_ends_the_run():
 
 def test_rows_and_horizons_repeat_and_differ():
     experiment = tiny(batch=64, shortest_horizon=2, longest_horizon=9)
-    tokens, targets = training_rows(experiment, 7)
-    assert np.array_equal(tokens, training_rows(experiment, 7)[0])
-    assert not np.array_equal(tokens, training_rows(experiment, 8)[0])
-    assert not np.array_equal(tokens, training_rows(replace(experiment, seed=1), 7)[0])
+    tokens, targets, depths = training_rows(experiment, 7, experiment.task)
+    assert np.array_equal(tokens, training_rows(experiment, 7, experiment.task)[0])
+    assert not np.array_equal(tokens, training_rows(experiment, 8, experiment.task)[0])
+    assert not np.array_equal(tokens, training_rows(replace(experiment, seed=1), 7, experiment.task)[0])
+    assert (depths.max(1) == 5).all() and ((depths > 0) == (targets != NOT_ASKED)).all()
     assert tokens.shape == (64, 6) and ((targets == NOT_ASKED).sum(1) == 1).all()
-    loops, order = horizons(experiment.train, 0, 7)
+    loops, order = horizons(experiment.train, 0, 7, 64)
     assert loops == sorted(loops, reverse=True) and {2, 9} <= set(loops) <= set(range(2, 10))
-    assert sorted(order) == list(range(64)) and horizons(experiment.train, 0, 8)[0] != loops
+    assert sorted(order) == list(range(64)) and horizons(experiment.train, 0, 8, 64)[0] != loops
 
 
 def test_a_blank_stands_in_a_share_of_the_rows_and_nothing_else_changes():
     experiment = tiny(batch=400, blank=0.25)
-    tokens, targets = training_rows(experiment, 0)
-    whole, same = training_rows(tiny(batch=400, blank=0.0), 0)
+    tokens, targets, _ = training_rows(experiment, 0, experiment.task)
+    whole, same, _ = training_rows(tiny(batch=400, blank=0.0), 0, experiment.task)
     blank = tokens == len(experiment.task.vocabulary)
     assert 60 < blank.any(1).sum() < 140 and blank.sum(1).max() == 1
     assert set(np.nonzero(blank)[1]) == set(range(6))

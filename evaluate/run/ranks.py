@@ -15,9 +15,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
+from evaluate.run.curriculum import rows_a_step
 from evaluate.run.experiment import Experiment, Train
 from tasks import NOT_ASKED, UserError
 
@@ -58,10 +60,11 @@ class Together(Alone):
         self._judged: tuple[nn.Module, nn.Module] | None = None
 
     def check(self, experiment: Experiment) -> None:
-        """Refuse what cannot be shared out evenly."""
-        train = experiment.train
-        if train.batch % self.world:
-            raise UserError(f"train.batch is {train.batch}: allowed here are multiples of the {self.world} processes")
+        """Refuse a batch in which a rank would have no row."""
+        least = min(rows_a_step(experiment, stage) for stage in experiment.task.stages)
+        if least < self.world:
+            batch = f"train.batch is {experiment.train.batch}, which makes {least} rows a step at some stage"
+            raise UserError(f"{batch}: allowed here is one row or more for each of the {self.world} processes")
 
     def gradients(
         self, loss_of: LossOf, model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train
@@ -70,18 +73,21 @@ class Together(Alone):
         mine = slice(self.rank, None, self.world)  # every rank has long and short horizons alike
         asked = (targets != NOT_ASKED).sum()
         weight = (targets[mine] != NOT_ASKED).sum() / asked * self.world
+        share = len(tokens[mine]) / len(tokens) * self.world
         with heard():
             judged = self.judged(loss_of, model)
             with WholeBatch(len(tokens), mine):
-                loss, own = judged(tokens[mine], targets[mine], loops[mine], train, weight)
+                loss, own = judged(tokens[mine], targets[mine], loops[mine], train, weight, share)
             loss.backward()
             total = loss.detach() / self.world
             distributed.all_reduce(total)
+            lacks = -(-len(tokens) // self.world) - len(own)  # rows that the first rank has more
+            own = F.pad(own, (0, 0, 0, lacks))
             parts = [torch.empty_like(own) for _ in range(self.world)]
             distributed.all_gather(parts, own.contiguous())
             for router in model.routers:  # type: ignore[union-attr]
                 distributed.all_reduce(router.load)
-        return total, torch.stack(parts, 1).flatten(0, 1)
+        return total, torch.stack(parts, 1).flatten(0, 1)[: len(tokens)]
 
     def judged(self, loss_of: LossOf, model: nn.Module) -> nn.Module:
         """The model with its loss, as one module whose gradients are averaged over ranks; made once a model."""
@@ -113,9 +119,9 @@ class Judged(nn.Module):
         self.loss_of, self.model = loss_of, model
 
     def forward(
-        self, tokens: Tensor, targets: Tensor, loops: list[int], train: Train, weight: Tensor
+        self, tokens: Tensor, targets: Tensor, loops: list[int], train: Train, weight: Tensor, share: float
     ) -> tuple[Tensor, Tensor]:
-        return self.loss_of(self.model, tokens, targets, loops, train, weight)
+        return self.loss_of(self.model, tokens, targets, loops, train, weight, share)
 
 
 @contextmanager

@@ -71,16 +71,18 @@ def built(experiment: Experiment) -> torch.nn.Module:
 
 
 def step_seconds(experiment: Experiment, rows: int | None = None) -> float:
-    """Of one training step's forward and backward pass, reckoned up from so many rows of its batch."""
+    """Of one training step's forward and backward pass at the last stage, reckoned up from so many of its rows."""
     model, train = built(experiment), experiment.train
-    rows = min(rows or train.batch, train.batch)
-    tokens, targets = (torch.from_numpy(array)[:rows] for array in training_rows(experiment, 0)[:2])
+    drawn = training_rows(experiment, 0, experiment.task)
+    batch = len(drawn.tokens)
+    rows = min(rows or batch, batch)
+    tokens, targets = (torch.from_numpy(array)[:rows] for array in (drawn.tokens, drawn.targets))
     loops = np.linspace(train.longest_horizon, train.shortest_horizon, rows).round().astype(int).tolist()
 
     def step() -> None:
         loss_of(model, tokens, targets, loops, train)[0].backward()  # type: ignore[no-untyped-call]
 
-    return least(step) * train.batch / rows
+    return least(step) * batch / rows
 
 
 def asked_seconds(experiment: Experiment, count: int) -> float:

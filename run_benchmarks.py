@@ -51,8 +51,8 @@ def whole_numbers(option: str, text: str) -> list[int]:
 
 def at_least(known: argparse.Namespace, **least: int) -> None:
     for name, low in least.items():
-        if getattr(known, name) < low:
-            raise UserError(f"--{name} is {getattr(known, name)}: allowed is {low} or more")
+        if not getattr(known, name) >= low:
+            raise UserError(f"--{name.replace('_', '-')} is {getattr(known, name)}: allowed is {low} or more")
 
 
 def add_plugins(parser: Parser) -> None:
@@ -100,7 +100,7 @@ def run(arguments: Sequence[str]) -> None:
     from evaluate.run import board
     from evaluate.run.experiment import Experiment, override
     from evaluate.run.presets import PRESETS
-    from evaluate.run.sweep import Machine, sweep
+    from evaluate.run.sweep import ENGINES, Machine, sweep
     from evaluate.show import plots, tables
     from evaluate.show.grid import Results
     from model import MODELS
@@ -115,8 +115,10 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", help="folder for the records (default results/PRESET)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default auto)")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each process (default 1)")
+    parser.add_argument("--threads", type=int, default=1, help="of each process (default 1; 0 shares the cores out)")
     parser.add_argument("--batch", type=int, default=32, help="rows evaluated at a time (default 32)")
+    parser.add_argument("--save-every", type=float, default=30.0, help="seconds between checkpoints (default 30)")
+    parser.add_argument("--engine", default="local", help=f"{' or '.join(ENGINES)} (default local)")
     parser.add_argument("--tensorboard", action="store_true", help="log training to the folder's tensorboard/")
     add_plugins(parser)
     known, rest = parser.parse_known_args(list(arguments))
@@ -128,7 +130,11 @@ def run(arguments: Sequence[str]) -> None:
     devices = ("auto", "cpu", "cuda", "mps")
     if known.device not in devices:
         raise unknown("device", known.device, devices)
-    at_least(known, workers=0, threads=1, batch=1)
+    if known.engine not in ENGINES:
+        raise unknown("engine", known.engine, ENGINES)
+    at_least(known, workers=0, threads=0, batch=1, save_every=0)
+    if known.threads > 1024:
+        raise UserError(f"--threads is {known.threads}: allowed is 0 to 1024")
     not_empty(known, "tasks", "models")
     own = plugin.load(known.plugin)
     known.tasks = known.tasks or ",".join(own)
@@ -148,7 +154,11 @@ def run(arguments: Sequence[str]) -> None:
 
     out = Path(known.out or f"results/{known.preset}")
     try:
-        sweep(experiments, out, Machine(known.device, known.workers, known.threads, known.batch, known.tensorboard))
+        machine = Machine(
+            known.device, known.workers, known.threads, known.batch, known.save_every, known.engine, known.tensorboard
+        )
+        if not sweep(experiments, out, machine):
+            return  # another of torchrun's processes shows it
     except KeyboardInterrupt:
         raise UserError(f"stopped; what is whole is in {out}: the same command goes on from there") from None
     held = records.read(out)
@@ -373,16 +383,21 @@ def export(arguments: Sequence[str]) -> None:
 
 
 def bench(arguments: Sequence[str]) -> None:
-    """how fast tasks make questions"""
+    """how fast tasks make questions, and how costs grow"""
     parser = Parser(prog="run_benchmarks.py bench", allow_abbrev=False)
-    parser.add_argument("--what", default="tasks", help="tasks (the default)")
+    parser.add_argument("--what", default="tasks", help="tasks (the default) or scaling")
+    parser.add_argument("--preset", default="quick", help="whose cost `--what scaling` reckons (default quick)")
     parser.add_argument("--tasks", help="only these, comma-separated")
     add_format(parser)
     add_plugins(parser)
     known = parser.parse_args(list(arguments))
-    if known.what != "tasks":
-        raise unknown("bench", known.what, ["tasks"])
+    if known.what not in ("tasks", "scaling"):
+        raise unknown("bench", known.what, ["tasks", "scaling"])
     from evaluate.show.rows import check_format, formatted
+
+    if known.what == "scaling":
+        check_format(known.format)
+        return bench_scaling(known.preset, known.format)
     from evaluate.study.bench_tasks import COLUMNS, LEGEND, bench_tasks
 
     check_format(known.format)
@@ -392,6 +407,22 @@ def bench(arguments: Sequence[str]) -> None:
     print(formatted(rows, COLUMNS, known.format))
     if known.format != "json":
         print(LEGEND)
+
+
+def bench_scaling(preset: str, style: str) -> None:
+    from evaluate.run.presets import PRESETS
+    from evaluate.show.rows import formatted
+    from evaluate.study import bench_scaling as scaling
+
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    rows = scaling.bench_scaling()
+    reckoned = scaling.reckon(preset)
+    if style == "json":
+        print(json.dumps({"scaling": rows, "reckoned": reckoned}))
+        return
+    print(formatted(rows, scaling.COLUMNS, style))
+    print(f"\nexperiments like those of the preset {preset}:\n{formatted(reckoned, scaling.RECKONED, style)}")
 
 
 def audit(arguments: Sequence[str]) -> None:
@@ -465,6 +496,9 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     except BrokenPipeError:  # whoever reads us has seen enough, as `| head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a disk that is full, a file that cannot be read
+        print(f"run_benchmarks.py: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import binascii
 import gc
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -17,6 +16,8 @@ from typing import IO, Any
 
 import numpy as np
 import orjson
+
+from evaluate.checked import shown, word
 
 BANDS = ("train", "selection", "test")
 BAND = {band: place for place, band in enumerate(BANDS)}
@@ -126,13 +127,14 @@ class _Reader:
         columns = zip(*map(_fields, rows), strict=True) if rows else ((),) * len(FIELDS)
         held: dict[str, tuple[Any, ...]] = dict(zip(FIELDS, columns, strict=True))
         for told in set(zip(held["run"], held["task"], held["model"], held["seed"], strict=True)) - self.identity:
-            raise Fault(f"says {told[1]}, {told[2]}, seed {told[3]}, which run {told[0]} is not,")
+            what = f"{shown(told[1])}, {shown(told[2])}, seed {shown(told[3])}"
+            raise Fault(f"says {what}, which run {shown(told[0])} is not,")
         for rule in set(held["halting"]) - self.rules.keys():
-            if not isinstance(rule, str):
-                raise Fault(f"has halting {rule!r}, which is no name,")
+            if not word(rule):
+                raise Fault(f"has halting {shown(rule)}, which is no name,")
             self.rules[rule] = len(self.rules)
         for band in set(held["band"]) - BAND.keys():
-            raise Fault(f"has band {band!r}, which is none of {', '.join(BANDS)},")
+            raise Fault(f"has band {shown(band)}, which is none of {', '.join(BANDS)},")
         arrays: dict[str, np.ndarray] = {
             "run": np.array([self.places[run] for run in held["run"]], np.int32),
             "band": np.array([BAND[band] for band in held["band"]], np.int8),
@@ -154,6 +156,9 @@ class _Reader:
         if np.isnan(arrays["chance"]).any():
             raise Fault("has no chance")
         arrays["right"] = _right(rows)
+        ties = [value for row in rows if (value := row.get("ties")) is not None]  # kept by nothing here
+        if not (set(map(type, ties)) <= {int} and min(ties, default=0) >= 0):
+            raise Fault(f"has ties {shown(ties[0])}: allowed are whole numbers of 0 or more")
         return arrays
 
 
@@ -171,7 +176,7 @@ def _whole(held: Mapping[str, tuple[Any, ...]], name: str, least: int, none: int
         kinds -= {type(None)}
     array = np.array(values, np.int64) if kinds <= {int} else None
     if array is None or (array < (least if none is None else none)).any():
-        raise Fault(f"has {name} {json.dumps(held[name][0])}: allowed are whole numbers of {least} or more")
+        raise Fault(f"has {name} {shown(held[name][0])}: allowed are whole numbers of {least} or more")
     return array
 
 
@@ -179,7 +184,7 @@ def _number(held: Mapping[str, tuple[Any, ...]], name: str) -> np.ndarray:
     """A field of numbers of at least 0, with nan for null."""
     array = np.array(held[name], np.float64) if set(map(type, held[name])) <= {int, float, type(None)} else None
     if array is None or (array < 0).any():
-        raise Fault(f"has {name} {json.dumps(held[name][0])}: allowed are numbers of 0 or more")
+        raise Fault(f"has {name} {shown(held[name][0])}: allowed are numbers of 0 or more")
     return array
 
 

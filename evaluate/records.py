@@ -14,18 +14,22 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from evaluate.checked import fault, shown
 from evaluate.columns import Columns, read_columns
 from tasks.errors import UserError
+from tasks.files import keep_name, write_over
 
 SCHEMA_VERSION = 1
+
+NAMES = ("runs.jsonl", "cells.jsonl", "diagnostics.jsonl")
 
 AUDIT = Path(__file__).parent.parent / "results" / "reference" / "audit.jsonl"
 """What `audit --out` wrote for the tasks of the suite."""
@@ -74,6 +78,7 @@ class Cell:
     mean_loops: float | None
     eval_flops: int  # of one question
     right: str | None = None  # which questions, as `pack` writes it; None where only the counts were kept
+    ties: int | None = None  # answers that rounding could turn right or wrong: other batches may differ by it
 
 
 def pack(right: np.ndarray) -> str:
@@ -88,14 +93,15 @@ def pack(right: np.ndarray) -> str:
 class Diagnostics:
     """What went on inside one run's model while it answered questions of one depth: an entry a loop, the first first.
 
-    All means are over the positions of those questions. A part that the model lacks is None.
+    All means are over the positions of those questions. A part that the model lacks is None, and so is
+    a number that is not finite.
     """
 
     run: str
     depth: int  # of the questions that were looked at
     routing: list[list[float]] | None  # share of the routing that each routed expert took in a loop; sums to 1
-    state_norm: list[float] | None  # mean norm of h_t after a loop, divided by the root of the width
-    state_change: list[float] | None  # mean of |h_t - h_{t-1}| / |h_t|, in a loop
+    state_norm: list[float | None] | None  # mean norm of h_t after a loop, divided by the root of the width
+    state_change: list[float | None] | None  # mean of |h_t - h_{t-1}| / |h_t|, in a loop
 
 
 def run_id(experiment: dict[str, Any]) -> str:
@@ -115,13 +121,10 @@ class Records:
                 raise UserError(
                     f"{folder}: a run has schema version {line.get('schema_version')}: allowed is {SCHEMA_VERSION}"
                 )
-            if self.runs.setdefault(line["run"], line) != line:
+            if wrong := fault(Run, line):
+                self.notes.append(f"{folder / 'runs.jsonl'}: run {shown(line['run'])} was left out: {wrong}")
+            elif self.runs.setdefault(line["run"], line) != line:
                 self.notes.append(f"{folder / 'runs.jsonl'}: run {line['run']} stands twice; the first line was kept")
-
-    @cached_property
-    def cells(self) -> list[dict[str, Any]]:
-        """Every cell as a dictionary: for a folder of ordinary size."""
-        return [line for line in self._lines("cells.jsonl") if line.get("run") in self.runs]
 
     @cached_property
     def columns(self) -> Columns:
@@ -132,8 +135,14 @@ class Records:
     @cached_property
     def diagnostics(self) -> dict[str, Diagnostics]:
         """What is known of the inside of a run's model, by the run's id; empty where nothing was kept."""
-        lines = [line for line in self._lines("diagnostics.jsonl") if line["run"] in self.runs]
-        return {line["run"]: _diagnostics(line) for line in lines}
+        found: dict[str, Diagnostics] = {}
+        for line in self._lines("diagnostics.jsonl"):
+            if wrong := fault(Diagnostics, line):
+                told = f"of run {shown(line['run'])} was left out: {wrong}"
+                self.notes.append(f"{self.folder / 'diagnostics.jsonl'}: a line {told}")
+            elif line["run"] in self.runs:
+                found[line["run"]] = Diagnostics(**{field.name: line[field.name] for field in fields(Diagnostics)})
+        return found
 
     def _open(self, name: str) -> IO[bytes]:
         """A file of the folder, plain or packed; an empty one where it is missing."""
@@ -147,7 +156,7 @@ class Records:
             for number, text in enumerate(file, 1):
                 try:
                     line = json.loads(text)
-                except ValueError:
+                except (ValueError, RecursionError):
                     line = None
                 if isinstance(line, dict) and isinstance(line.get("run"), str):
                     yield line
@@ -155,14 +164,9 @@ class Records:
                     self.notes.append(f"{self.folder / name}: line {number} is not whole and was left out")
 
 
-def _diagnostics(line: dict[str, Any]) -> Diagnostics:
-    values: dict[str, Any] = {name: line.get(name) for name in Diagnostics.__dataclass_fields__}
-    return Diagnostics(**values)
-
-
 def read(folder: Path) -> Records:
     """The records of a folder, or of one of its files; an error where there are none."""
-    if folder.is_file() and folder.name.removesuffix(".gz") in ("runs.jsonl", "cells.jsonl"):
+    if folder.is_file() and folder.name.removesuffix(".gz") in NAMES:
         folder = folder.parent
     if not folder.is_dir():
         raise UserError(f"no folder {str(folder)!r}: give a folder that `run` has written")
@@ -189,36 +193,72 @@ def audited_as(task: str, version: int, sizes: dict[str, Any], depth: int) -> st
 
 
 class Writer:
-    """Appends records to a folder, a line at a time, flushed as they come. One writer a folder."""
+    """Appends records to a folder, as they come. One writer a folder: `claim` it first.
+
+    What a run cut off has left is dropped: a last line without an end, and lines of other files of a run that has none
+    among the runs. Anything else that is no record is damage that a writer must not make worse, and is refused by name.
+    """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "runs.jsonl").touch()
-        except OSError as error:
-            raise UserError(f"cannot write to {str(folder)!r}: {error.strerror}") from None
         self.folder = folder
-        kept = Records(folder)
-        for name, lines in (("runs.jsonl", list(kept.runs.values())), ("cells.jsonl", kept.cells)):
-            path = folder / name
-            if path.exists():  # drop what a cut-off run left behind
-                scratch = path.with_suffix(".tmp")
-                scratch.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-                os.replace(scratch, path)
-        names = ("runs.jsonl", "cells.jsonl")
-        self._files = {name: open(folder / name, "a", encoding="utf-8") for name in names}  # noqa: SIM115 (see close)
+        for name in NAMES:
+            if (folder / f"{name}.gz").exists():
+                raise UserError(f"{str(folder)!r} holds packed records: `gunzip` {name}.gz before adding to them")
+        lines = {name: self._whole(name) for name in NAMES}
+        ended = {json.loads(text)["run"] for text in lines["runs.jsonl"]}
+        for name, held in lines.items():
+            kept = [text for text in held if json.loads(text)["run"] in ended]
+            path, content = folder / name, "".join(kept).encode()
+            if path.exists() and path.stat().st_size != len(content):
+                write_over(path, content)
 
-    def cell(self, cell: Cell) -> None:
-        self._append("cells.jsonl", asdict(cell))
+    def _whole(self, name: str) -> list[str]:
+        """The lines of a file but for a last one that was cut off."""
+        path = self.folder / name
+        try:
+            lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        except OSError as error:
+            raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from None
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()
+        for number, line in enumerate(lines, 1):
+            try:
+                found = json.loads(line)
+                wrong = None if isinstance(found, dict) and isinstance(found.get("run"), str) else "it names no run"
+                wrong = wrong or (fault(Run, found) if name == "runs.jsonl" else None)
+            except (ValueError, RecursionError):
+                wrong = "it is not whole"
+            if wrong:
+                raise UserError(
+                    f"{path}: line {number} is no record ({wrong}): mend it or remove it, or choose another --out"
+                )
+        return [line.decode() for line in lines]
 
-    def run(self, run: Run) -> None:
-        self._append("runs.jsonl", asdict(run))
+    def add(self, run: Run, cells: Iterable[Cell], inside: Diagnostics | None = None) -> None:
+        """A run that has ended: all else first and then its own line, each on the disk before the next is begun."""
+        self._append("cells.jsonl", [asdict(cell) for cell in cells])
+        if inside is not None:
+            self._append("diagnostics.jsonl", [asdict(inside)])
+        self._append("runs.jsonl", [asdict(run)])
 
-    def _append(self, name: str, line: dict[str, Any]) -> None:
-        file = self._files[name]
-        file.write(json.dumps(line) + "\n")
-        file.flush()
-
-    def close(self) -> None:
-        for file in self._files.values():
-            file.close()
+    def _append(self, name: str, lines: list[dict[str, Any]]) -> None:
+        """Append lines and have them on the disk; where that cannot be, leave the file as it was."""
+        path = self.folder / name
+        content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+        try:
+            with open(path, "ab", buffering=0) as file:
+                before = file.tell()
+                try:
+                    while content:
+                        content = content[file.write(content) :]
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(before)
+                    raise
+            if not before:
+                keep_name(self.folder)
+        except OSError as error:
+            raise UserError(
+                f"cannot write {str(path)!r}: {error.strerror}; nothing is damaged, and the same command goes on "
+                "once that is mended"
+            ) from None

@@ -1,8 +1,9 @@
-"""Writing a user's file: whole or not at all, and never over another one."""
+"""Writing files: whole or not at all. A user's is never written over another one."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -35,3 +36,42 @@ def write_new(path: Path, content: str | bytes) -> None:
             raise
     except OSError as error:
         raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
+
+
+def file_name(name: str) -> str:
+    """A name that came from a file of others, as the name of a file: it never leads into another folder."""
+    return re.sub(r"[^\w-]", "_", name)[:100]
+
+
+def write_over(path: Path, content: bytes) -> None:
+    """Write a file in the place of what was there: cut off at any moment, it is the old one or the new one, whole.
+
+    The scratch file carries this process's number, so that two processes never write into the same one.
+    """
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(scratch, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(scratch, path)
+        except BaseException:
+            scratch.unlink(missing_ok=True)
+            raise
+        keep_name(path.parent)
+    except OSError as error:
+        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
+
+
+def keep_name(folder: Path) -> None:
+    """Have the disk remember which files a folder holds, where the system can be asked for that."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # a system whose folders cannot be opened
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

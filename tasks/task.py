@@ -7,7 +7,7 @@ It knows nothing of models: numpy in, numpy out.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
@@ -83,6 +83,11 @@ class Task(ABC):
         """The deepest question that this size allows; None where there is no limit."""
         return None
 
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        """What is trained on, easiest first and this task last. All stages share its vocabulary."""
+        return (self,)
+
     @abstractmethod
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         """Draw `count` questions whose deepest asked position has depth `depth`."""
@@ -122,9 +127,9 @@ class Task(ABC):
 
     @property
     def sizes(self) -> dict[str, object]:
-        """All fields but the bands: what a question of a given depth depends on."""
-        bands = ("train_depths", "selection_depths", "test_depths")
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in bands}
+        """All fields but the bands and the curriculum: what a question of a given depth depends on."""
+        others = ("train_depths", "selection_depths", "test_depths", "curriculum")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}
 
     def check_depth(self, depth: int) -> None:
         """Refuse a depth that this task cannot have, naming those that it can."""
@@ -162,6 +167,20 @@ class Task(ABC):
         An edge's attribute `label` is written beside it; edges and nodes with `asked=True` are drawn in another colour.
         """
         return None
+
+
+def stages(task: Task, **smaller: tuple[int, ...]) -> tuple[Task, ...]:
+    """The stages of a curriculum over sizes: `task` with each of the smaller sizes in turn, then the task itself.
+
+    A stage trains on those of the task's training depths that its size allows.
+    """
+    made: list[Task] = []
+    for values in zip(*smaller.values(), strict=True):
+        stage = replace(task, curriculum=(), **dict(zip(smaller, values, strict=True)))  # type: ignore[call-arg]
+        top = stage.max_depth
+        depths = tuple(d for d in task.train_depths if d >= stage.min_depth and (top is None or d <= top))
+        made.append(replace(stage, train_depths=depths))
+    return (*made, task)
 
 
 def stream(seed: int, split: int, depth: int, block: int) -> np.random.Generator:

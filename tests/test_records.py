@@ -5,9 +5,10 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from evaluate.records import Cell, Records, Run, Writer, audited_as, read, run_id, shortcuts
+from evaluate.records import Cell, Diagnostics, Records, Run, Writer, audited_as, pack, read, run_id, shortcuts
 from evaluate.show import tables
 from evaluate.show.grid import Results
 from tasks import UserError
@@ -27,19 +28,29 @@ def grid(folder, cells, runs=(RUN,)):
     return found
 
 
-def written(folder, cells=(CELL,), runs=(RUN,)):
-    writer = Writer(folder)
-    for cell in cells:
-        writer.cell(cell)
-    for run in runs:
-        writer.run(run)
-    writer.close()
+def written(folder, cells=(CELL,), runs=(RUN,), inside=()):
+    """A folder that `run` might have left: a cell's run need not have ended."""
+    lines = {"runs.jsonl": runs, "cells.jsonl": cells, "diagnostics.jsonl": inside}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, held in lines.items():
+        (folder / name).write_text("".join(json.dumps(asdict(line)) + "\n" for line in held))
     return folder
 
 
+def lines(folder, name):
+    return [json.loads(text) for text in (folder / name).read_text().splitlines()]
+
+
 def test_what_is_written_is_read(tmp_path):
-    records = read(written(tmp_path))
-    assert records.cells == [asdict(CELL)] and records.runs == {A: asdict(RUN)} and not records.notes
+    cells = [replace(CELL, right=pack(np.arange(50) < 40), ties=1), replace(CELL, loops=None, halting="act")]
+    inside = Diagnostics(A, 5, [[0.25, 0.75], [1.0, 0.0]], [1.0, None], None)
+    Writer(tmp_path).add(RUN, cells, inside)
+    records = read(tmp_path)
+    assert lines(tmp_path, "cells.jsonl") == [asdict(cell) for cell in cells]
+    assert records.runs == {A: asdict(RUN)} and records.diagnostics == {A: inside}
+    held = records.columns
+    assert held.correct.tolist() == [40, 40] and held.loops.tolist() == [4, -1] and not records.notes
+    assert np.unpackbits(np.frombuffer(held.right[0], np.uint8)).sum() == 40 and held.right[1] is None
 
 
 def test_packed_files_are_read_too(tmp_path):
@@ -47,14 +58,15 @@ def test_packed_files_are_read_too(tmp_path):
     for name in ("runs.jsonl", "cells.jsonl"):
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
         (tmp_path / name).unlink()
-    assert read(tmp_path).cells == [asdict(CELL)]
+    assert len(read(tmp_path).columns) == 1
 
 
-def test_cells_of_a_run_that_was_cut_off_are_passed_over_and_then_removed(tmp_path):
-    written(tmp_path, cells=(CELL, replace(CELL, run="cut")))
-    assert len(read(tmp_path).cells) == 1
-    Writer(tmp_path).close()
-    assert len((tmp_path / "cells.jsonl").read_text().splitlines()) == 1
+def test_lines_of_a_run_that_was_cut_off_are_passed_over_and_then_removed(tmp_path):
+    inside = Diagnostics(A, 5, None, [1.0], [0.5])
+    written(tmp_path, (CELL, replace(CELL, run="cut")), inside=(inside, replace(inside, run="cut")))
+    assert len(read(tmp_path).columns) == 1 and set(read(tmp_path).diagnostics) == {A}
+    Writer(tmp_path)
+    assert len(lines(tmp_path, "cells.jsonl")) == len(lines(tmp_path, "diagnostics.jsonl")) == 1
 
 
 def test_a_line_cut_by_a_crash_is_told_and_left_out(tmp_path):
@@ -62,9 +74,31 @@ def test_a_line_cut_by_a_crash_is_told_and_left_out(tmp_path):
     with open(tmp_path / "cells.jsonl", "a") as file:
         file.write(f'[1, 2]\n{{"run": "{A}", "dep')
     records = read(tmp_path)
-    assert len(records.cells) == 1 and len(records.notes) == 2
+    assert len(records.columns) == 1 and len(records.notes) == 2
     assert "line 2 is not whole and was left out" in records.notes[0]
     assert "line 2 is not whole" in tables.show(Results(read(tmp_path)))
+
+
+@pytest.mark.parametrize("change, says", [
+    ({"steps": 1.5}, "steps is 1.5: allowed is a whole number"),
+    ({"train_flops": 10**40}, "train_flops is a number beyond all bounds"),
+    ({"task": "a\nb"}, r"task is 'a\nb': allowed is a name"),
+    ({"versions": {"torch": 2}}, "versions is {'torch': 2}: allowed is a table of names"),
+])  # fmt: skip
+def test_a_run_that_cannot_be_is_named_and_left_out(tmp_path, change, says):
+    (note,) = read(written(tmp_path, runs=(RUN, replace(TWO[1], **change)))).notes
+    assert says in note and f"run '{B}' was left out" in note
+
+
+@pytest.mark.parametrize("change", [
+    {"routing": [[0.5, 0.4]]}, {"routing": [[1.0], [0.5, 0.5]]}, {"routing": []}, {"routing": [[1.5, -0.5]]},
+    {"state_norm": [-1.0]}, {"state_norm": ["1"]}, {"state_change": 1.0}, {"depth": None},
+])  # fmt: skip
+def test_diagnostics_that_cannot_be_are_named_and_left_out(tmp_path, change):
+    inside = Diagnostics(A, 5, [[0.25, 0.75]], [1.0], [None])
+    assert read(written(tmp_path / "good", inside=(inside,))).diagnostics == {A: inside}
+    records = read(written(tmp_path / "bad", inside=(replace(inside, **change),)))
+    assert not records.diagnostics and f"{next(iter(change))} is" in records.notes[0]
 
 
 def test_another_schema_and_an_empty_folder_are_named(tmp_path):

@@ -168,3 +168,20 @@ def test_a_mistake_is_told_in_one_line(arguments, says, capsys, tmp_path, monkey
     told = capsys.readouterr()
     assert says in told.err and told.err.count("\n") == 1 and told.out == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_exponents_are_read_off_powers():
+    from evaluate.study.bench_scaling import exponent, row
+
+    assert exponent((1, 2, 8), (5.0, 20.0, 320.0)) == pytest.approx(2)
+    assert row("a", "b", (1, 10), [3.0, 3.0])["exponent"] == 0
+
+
+def test_what_a_preset_costs_grows_with_the_number_of_experiments(monkeypatch):
+    from evaluate.study import bench_scaling
+
+    monkeypatch.setattr(bench_scaling, "least", lambda call, tries=3: (call(), 36.0)[1])
+    ten, thousand = bench_scaling.reckon("smoke", (10, 1000))
+    assert thousand["core hours"] == pytest.approx(100 * ten["core hours"], rel=0.05) and ten["core hours"] > 0
+    assert thousand["records MB"] > 5 and thousand["table holds GB"] >= 0
+    assert tuple(ten) == bench_scaling.RECKONED

@@ -42,7 +42,6 @@ def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(tmp_path, monkeypatch, opti
     whole = built(experiment)
     train(whole, experiment, CPU)
     monkeypatch.setattr("evaluate.run.train.CHECK_EVERY", 3)
-    monkeypatch.setattr("evaluate.run.train.SAVE_SECONDS", 0.0)
     saved = tmp_path / "run.safetensors"
 
     class Cut(Exception):
@@ -53,7 +52,7 @@ def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(tmp_path, monkeypatch, opti
             raise Cut
 
     with pytest.raises(Cut):
-        train(built(experiment), experiment, CPU, saved, stop)
+        train(built(experiment), experiment, CPU, saved, stop, save_seconds=0.0)
     again, steps = built(replace(experiment, seed=5)), []
     done = train(again, experiment, CPU, saved, lambda step, loss, accuracy: steps.append(step))
     assert done.status == "ok" and steps == [6]  # went on from step 3
@@ -74,11 +73,12 @@ def test_the_weights_of_the_last_steps_are_averaged(monkeypatch):
     assert torch.equal(last.head.weight, seen[3])
 
 
-def test_another_runs_checkpoint_is_not_taken(tmp_path):
+def test_another_runs_checkpoint_is_refused(tmp_path):
     model = built(tiny())
     made = optimizers(model, tiny().train)
     checkpoint.save(tmp_path / "c.safetensors", "this", 3, 1.0, {"model": model}, made)
-    assert checkpoint.load(tmp_path / "c.safetensors", "that", {"model": model}, made) == (0, 0.0)
+    with pytest.raises(UserError, match="is of run this, not that"):
+        checkpoint.load(tmp_path / "c.safetensors", "that", {"model": model}, made)
     assert checkpoint.load(tmp_path / "c.safetensors", "this", {"model": model}, made) == (3, 1.0)
 
 
@@ -97,20 +97,21 @@ def test_a_loss_that_is_not_finite_ends_the_run():
 
 def test_rows_and_horizons_repeat_and_differ():
     experiment = tiny(batch=64, shortest_horizon=2, longest_horizon=9)
-    tokens, targets = training_rows(experiment, 7)
-    assert np.array_equal(tokens, training_rows(experiment, 7)[0])
-    assert not np.array_equal(tokens, training_rows(experiment, 8)[0])
-    assert not np.array_equal(tokens, training_rows(replace(experiment, seed=1), 7)[0])
+    tokens, targets, depths = training_rows(experiment, 7, experiment.task)
+    assert np.array_equal(tokens, training_rows(experiment, 7, experiment.task)[0])
+    assert not np.array_equal(tokens, training_rows(experiment, 8, experiment.task)[0])
+    assert not np.array_equal(tokens, training_rows(replace(experiment, seed=1), 7, experiment.task)[0])
+    assert (depths.max(1) == 5).all() and ((depths > 0) == (targets != NOT_ASKED)).all()
     assert tokens.shape == (64, 6) and ((targets == NOT_ASKED).sum(1) == 1).all()
-    loops, order = horizons(experiment.train, 0, 7)
+    loops, order = horizons(experiment.train, 0, 7, 64)
     assert loops == sorted(loops, reverse=True) and {2, 9} <= set(loops) <= set(range(2, 10))
-    assert sorted(order) == list(range(64)) and horizons(experiment.train, 0, 8)[0] != loops
+    assert sorted(order) == list(range(64)) and horizons(experiment.train, 0, 8, 64)[0] != loops
 
 
 def test_a_blank_stands_in_a_share_of_the_rows_and_nothing_else_changes():
     experiment = tiny(batch=400, blank=0.25)
-    tokens, targets = training_rows(experiment, 0)
-    whole, same = training_rows(tiny(batch=400, blank=0.0), 0)
+    tokens, targets, _ = training_rows(experiment, 0, experiment.task)
+    whole, same, _ = training_rows(tiny(batch=400, blank=0.0), 0, experiment.task)
     blank = tokens == len(experiment.task.vocabulary)
     assert 60 < blank.any(1).sum() < 140 and blank.sum(1).max() == 1
     assert set(np.nonzero(blank)[1]) == set(range(6))

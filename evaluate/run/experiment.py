@@ -68,6 +68,8 @@ class Experiment:
         if not 0 <= self.seed < 2**31:
             raise UserError(f"seed is {self.seed}: allowed is 0 to {2**31 - 1}")
         self.task.check_bands()
+        for stage in self.task.stages:
+            stage.check_depth(stage.train_depths[-1])
         try:
             check_loops(self.evaluate.loops)
         except ConfigError as error:

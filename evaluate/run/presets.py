@@ -33,4 +33,41 @@ def quick() -> list[Experiment]:
     ]
 
 
+GENTLE = Train(learning_rate=2e-3, matrix_learning_rate=1e-2)
+"""A third of the default rates. At those, the parity of ten bits is learnt and lost again, and a second look-up from
+the same position takes twice as many steps: both want several loops to agree."""
+
+PROMPT = replace(GENTLE, batch=48, steps=1500)
+"""Facts in the prompt: fewer rows, as each asks many questions. `batch` is the rows of a curriculum's first stage."""
+
+RECIPES: dict[str, Train] = {
+    "khop_facts": Train(),
+    "mod_chain": Train(),
+    "prefix_sum": replace(GENTLE, steps=450),
+    "group_word": Train(steps=1300),
+    "carry_chain": Train(steps=500, batch=96),
+    "n_ary_addition": Train(),
+    "nested_expression": replace(Train(), batch=16),
+    "khop_context": replace(PROMPT, batch=32, steps=1000),
+    "chain_end": PROMPT,
+    "reachability": PROMPT,
+    "tree_path": PROMPT,
+    "relation_composition": PROMPT,
+    "variable_assignment": PROMPT,
+    "p_hop_induction": replace(PROMPT, batch=16),
+}
+"""How each task is trained, the same for every model, whatever its curriculum."""
+
+SEES_ALL = ModelConfig(global_drop=0.0)
+"""Global heads are dropped at random where the facts are in the weights. Where they stand in the prompt, they are
+needed to find them."""
+
+
+def recipe(task: str, model: str, seed: int = 0) -> Experiment:
+    """The experiment of one task, at its default sizes, by its own recipe."""
+    sizes = TASKS[task]()  # type: ignore[call-arg]
+    architecture = SEES_ALL if sizes.facts_length else ModelConfig()
+    return Experiment(sizes, model, seed, architecture, RECIPES[task])
+
+
 PRESETS: dict[str, Callable[[], list[Experiment]]] = {"smoke": smoke, "quick": quick}

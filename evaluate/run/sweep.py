@@ -1,31 +1,31 @@
-"""Carries out a list of Experiments in processes on this machine, and writes records as they come."""
+"""Carries out a list of Experiments, by one of three engines, and writes records as they come."""
 
 from __future__ import annotations
 
 import os
-import platform
-import queue
-import subprocess
+import signal
 import sys
 import threading
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import numpy
 import torch
-from safetensors.torch import save_file
 from tqdm import tqdm
 
-import model as models
-from evaluate.records import Cell, Records, Run, Writer
-from evaluate.run import board
+from evaluate.records import Records, Writer
+from evaluate.run.carry import Outcome, Place, carry_out, checkpoint_of, label, ready
 from evaluate.run.experiment import Experiment
-from evaluate.run.extrapolation import asked_together, evaluate
-from evaluate.run.train import train
-from tasks import UserError, plugin
+from evaluate.run.folder import claimed, refuse_mixture, refuse_versions
+from evaluate.run.limits import check_limits
+from evaluate.run.local import carry_out_here
+from evaluate.run.ranks import Together, by_torchrun
+from evaluate.run.version import commit
+from tasks import UserError
+from tasks.files import write_over
+
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,11 @@ class Machine:
     """Where and how experiments run: nothing here decides a result."""
 
     device: str = "auto"
-    workers: int = 0  # processes; 0 for one a core
-    threads: int = 1  # of each process
+    workers: int = 0  # processes; 0 for one a core, or one a GPU
+    threads: int = 1  # of each process; 0 for the cores shared out among the processes
     batch: int = 32  # rows evaluated at a time
+    save_every: float = 30.0  # seconds between checkpoints
+    engine: str = "local"
     tensorboard: bool = False  # log training there too
 
     def resolve(self) -> str:
@@ -52,181 +54,112 @@ class Machine:
             raise UserError(f"device {self.device!r} is not on this machine: it has {has}")
         return self.device
 
+    def shared_out(self, runs: int, device: str) -> tuple[int, int]:
+        """Processes, and threads of each, for so many runs."""
+        cores = os.cpu_count() or 1
+        at_once = {"cpu": cores, "cuda": torch.cuda.device_count()}.get(device, 1)
+        workers = max(1, min(runs, self.workers or at_once))
+        return workers, self.threads or max(1, cores // workers)
 
-def sweep(experiments: list[Experiment], folder: Path, machine: Machine) -> None:
-    """Carry out every experiment that `folder` does not hold yet."""
-    device = machine.resolve()
+
+def sweep(experiments: list[Experiment], folder: Path, machine: Machine) -> bool:
+    """Carry out every experiment that `folder` does not hold yet. Is this the process that shows what came of it?"""
+    # on a cluster the driver may have no GPU: then each node is asked for one by name
+    device = "cuda" if machine.engine == "ray" and machine.device == "cuda" else machine.resolve()
+    experiments = list({e.run: e for e in experiments}.values())
     for experiment in experiments:
         experiment.check()
+    for experiment in {(e.task, e.model): e for e in experiments}.values():
+        check_limits(experiment)
+    with stoppable():
+        if by_torchrun():
+            return sweep_together(experiments, folder, machine, device)
+        refuse_mixture(experiments, folder)
+        with claimed(folder):
+            todo = to_do(experiments, folder)
+            if todo:
+                workers, threads = machine.shared_out(len(todo), device)
+                place = Place(device, threads, machine.batch, machine.save_every, commit(), machine.tensorboard)
+                if machine.engine == "ray":
+                    from evaluate.run.cluster import carry_out_on_ray
+
+                    write_down(carry_out_on_ray(todo, folder, place), folder)
+                else:
+                    write_down(carry_out_here(todo, folder, place, workers), folder)
+    return True
+
+
+def to_do(experiments: list[Experiment], folder: Path) -> list[Experiment]:
+    """The experiments that a claimed folder lacks, once it is sure that it may be added to."""
     refuse_mixture(experiments, folder)
-    have = Records(folder).runs if folder.is_dir() else {}
-    todo = [e for e in experiments if e.run not in have]
+    held = Records(folder).runs
+    todo = [e for e in experiments if e.run not in held]
     if len(todo) < len(experiments):
         tqdm.write(f"{len(experiments) - len(todo)} of {len(experiments)} runs are in {folder} already")
-    if not todo:
-        return
+    if todo:
+        refuse_versions(folder)
+    for experiment in todo:
+        note = ready(experiment, folder)
+        if note:
+            tqdm.write(note, file=sys.stderr)
+    return todo
+
+
+def write_down(outcomes: Iterator[tuple[Experiment, Outcome]], folder: Path) -> None:
+    """Weights, then records, and only then does the checkpoint go: at no moment is a run in neither."""
     writer = Writer(folder)
-    workers = min(len(todo), machine.workers or (os.cpu_count() or 1 if device == "cpu" else 1))
-    context = get_context("spawn")
-    lines: Any = context.Manager().Queue()
-    stop = threading.Event()
-    listener = threading.Thread(target=write_lines, args=(writer, lines, stop))
-    listener.start()
-    given = (slots(context, workers), context.RLock(), plugin.sources())
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=given)
+    for experiment, outcome in outcomes:
+        write_over(folder / "weights" / f"{experiment.run}.safetensors", outcome.weights)
+        writer.add(outcome.run, outcome.cells)
+        checkpoint_of(experiment, folder).unlink(missing_ok=True)
+        if outcome.run.status != "ok":
+            tqdm.write(f"{label(experiment)}: {outcome.run.status}; the others go on", file=sys.stderr)
+
+
+def sweep_together(experiments: list[Experiment], folder: Path, machine: Machine, device: str) -> bool:
+    """One rank's part of a sweep in which all ranks train each model together, and the first alone reads and writes."""
+    if machine.engine != "local":
+        raise UserError(f"--engine is {machine.engine!r}: allowed under torchrun is 'local'")
+    if device == "cuda":
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        torch.cuda.set_device(device)
+    ranks = Together(device)
+    for experiment in experiments:
+        ranks.check(experiment)
+    place = Place(device, machine.threads or 1, machine.batch, machine.save_every, commit(), machine.tensorboard)
     try:
-        futures: dict[Future[str], Experiment] = {
-            pool.submit(carry_out, e, folder, device, machine, lines): e for e in todo
-        }
-        for future in as_completed(futures):
-            e = futures[future]
-            if future.result() != "ok":
-                tqdm.write(f"{label(e)}: {future.result()}; the others go on", file=sys.stderr)
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
+        if not ranks.first:
+            go, *wanted = ranks.agreed([0] * (1 + len(experiments)))
+            for experiment, mine in zip(experiments, wanted, strict=True):
+                if go and mine:
+                    carry_out(experiment, folder, place, ranks)
+            return False
+        told = [0] * (1 + len(experiments))
+        with claimed(folder):
+            try:
+                todo = {e.run for e in to_do(experiments, folder)}
+                told = [1, *(int(e.run in todo) for e in experiments)]
+            finally:
+                ranks.agreed(told)  # a refusal too: the others then end
+            work = [e for e in experiments if e.run in todo]
+            write_down(((e, carry_out(e, folder, place, ranks)) for e in work), folder)
+        return True
     finally:
-        stop.set()
-        listener.join()
-        writer.close()
-    pool.shutdown()
+        ranks.end()
 
 
-def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
-    """Refuse a folder that holds a run of the same task and model under other settings: a table of both would lie."""
-    if not folder.is_dir():
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Take a polite request to end (SIGTERM) as Ctrl-C is taken: whole records, and one line."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
 
-    def settings(plain: dict[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in plain.items() if key != "seed"}
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
 
-    for line in Records(folder).runs.values():
-        for experiment in experiments:
-            mine, held = settings(experiment.to_json()), settings(line["experiment"])
-            if experiment.task.name == line["task"] and experiment.model == line["model"] and mine != held:
-                raise UserError(
-                    f"{str(folder)!r} holds another experiment of {line['task']} with {line['model']} "
-                    f"({difference(mine, held)}): choose another --out"
-                )
-
-
-def difference(mine: dict[str, Any], held: dict[str, Any], path: str = "") -> str:
-    """The first field in which two experiments differ, by its dotted name."""
-    for key in sorted({*mine, *held}):
-        a, b = mine.get(key), held.get(key)
-        if isinstance(a, dict) and isinstance(b, dict) and a != b:
-            return difference(a, b, f"{path}{key}.")
-        if a != b:
-            return f"{path}{key} is {b} there, {a} here"
-    return "no difference"
-
-
-def slots(context: Any, workers: int) -> Any:
-    numbers = context.Queue()
-    for number in range(workers):
-        numbers.put(number)
-    return numbers
-
-
-_slot = 0
-
-
-def start_worker(numbers: Any, lock: Any, plugins: list[plugin.Source]) -> None:
-    """In each new process: load the plugins, before any task of theirs arrives; take a line for the progress bar."""
-    global _slot
-    plugin.restore(plugins)
-    _slot = numbers.get()
-    tqdm.set_lock(lock)
-
-
-def write_lines(writer: Writer, lines: Any, stop: threading.Event) -> None:
-    """Append what the processes send, until told to stop and nothing is left."""
-    while True:
-        try:
-            line = lines.get(timeout=0.2)
-        except queue.Empty:
-            if stop.is_set():
-                return
-            continue
-        except (EOFError, OSError):
-            return
-        writer.cell(line) if isinstance(line, Cell) else writer.run(line)
-
-
-def label(experiment: Experiment) -> str:
-    return f"{experiment.task.name} {experiment.model} seed {experiment.seed}"
-
-
-def carry_out(experiment: Experiment, folder: Path, device: str, machine: Machine, lines: Any) -> str:
-    """Train, evaluate and send the records of one experiment; returns its status. Runs in a process of its own."""
-    threads, batch = machine.threads, machine.batch
-    torch.set_num_threads(threads)
-    where = torch.device(device)
-    torch.manual_seed(experiment.seed)
-    net = models.build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
-    saved = folder / "checkpoints" / f"{experiment.run}.safetensors"
-    look = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"  # fits a terminal of eighty columns
-    bar = tqdm(
-        total=experiment.train.steps,
-        desc=label(experiment),
-        position=_slot,
-        leave=False,
-        disable=None,
-        bar_format=look,
-    )
-
-    def progress(step: int, loss: float, accuracy: float) -> None:
-        bar.set_postfix_str(f"loss {loss:.2f}, accuracy {accuracy:.0%}", refresh=False)
-        bar.update(step - bar.n)
-
-    told = board.logged(progress, folder, experiment.run) if machine.tensorboard else progress
-    trained = train(net, experiment, where, saved, told)
-    bar.close()
-    net.eval()
-    if trained.status == "ok":
-        groups = asked_together(experiment.task)
-        for group in tqdm(groups, desc=f"{label(experiment)} asked", position=_slot, leave=False, disable=None):
-            for cell in evaluate(net, experiment, group, where, batch):
-                lines.put(cell)
-    commit, dirty = code()
-    lines.put(
-        Run(
-            run=experiment.run,
-            experiment=experiment.to_json(),
-            task=experiment.task.name,
-            task_version=experiment.task.version,
-            model=experiment.model,
-            seed=experiment.seed,
-            train_max_depth=experiment.task.train_depths[-1],
-            parameters=models.parameters(net),
-            train_flops=trained.flops,
-            train_seconds=round(trained.seconds, 2),
-            steps=trained.steps,
-            status=trained.status,
-            versions={"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__},
-            device=torch.cuda.get_device_name() if device == "cuda" else f"{device} {platform.machine()}",
-            threads=threads,
-            git_commit=commit,
-            git_dirty=dirty,
-        )
-    )
-    weights = folder / "weights" / f"{experiment.run}.safetensors"
-    weights.parent.mkdir(exist_ok=True)
-    save_file(net.state_dict(), weights)
-    saved.unlink(missing_ok=True)
-    return trained.status
-
-
-def code() -> tuple[str | None, bool | None]:
-    """The commit of the code that runs, and whether it was changed since; None where git cannot tell."""
-    here = Path(__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-
+    before = signal.signal(signal.SIGTERM, stop)
     try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.CalledProcessError):
-        return None, None
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -16,8 +16,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.run import checkpoint
+from evaluate.run.curriculum import Curriculum, rows_a_step
 from evaluate.run.experiment import Experiment, Train
-from tasks import NOT_ASKED, TRAIN, draw, stream
+from evaluate.run.ranks import ALONE, Alone
+from tasks import NOT_ASKED, TRAIN, Batch, Task, draw, stream
 
 HORIZONS, BLANKS = 3, 4  # the second integer of the streams of horizons and of blanks; 0 to 2 are the splits
 CHECK_EVERY = 25  # steps between looks at the loss: a look waits for the device
@@ -37,17 +39,17 @@ class Trained:
     flops: int
 
 
-def training_rows(experiment: Experiment, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens and targets (batch, length) of one step, padded on the right, where a causal model sees nothing of it.
+def training_rows(experiment: Experiment, step: int, task: Task) -> Batch:
+    """The rows of one step at one stage, padded on the right, where a causal model sees nothing of it.
 
     A task whose rows ask all shallower depths too draws its deepest training depth; the others draw all in turn.
     In a share of the rows one token, at any place, is a blank. The answers behind it cannot be known, and all that is
     right is to stay unsure, for however many loops. Without such rows nothing that waits in training waits for long,
     and at depths beyond training a model that loops talks itself into an answer before there is one.
     """
-    task, settings, seed = experiment.task, experiment.train, experiment.seed
+    settings, seed, batch = experiment.train, experiment.seed, rows_a_step(experiment, task)
     depths = task.train_depths[-1:] if task.prefixes else task.train_depths
-    shares = [settings.batch // len(depths) + (i < settings.batch % len(depths)) for i in range(len(depths))]
+    shares = [batch // len(depths) + (i < batch % len(depths)) for i in range(len(depths))]
     parts = [draw(task, seed, TRAIN, d, step, n) for d, n in zip(depths, shares, strict=True) if n]
     length = max(part.tokens.shape[1] for part in parts)
 
@@ -56,17 +58,24 @@ def training_rows(experiment: Experiment, step: int) -> tuple[np.ndarray, np.nda
 
     tokens = np.concatenate([padded(part.tokens, 0) for part in parts])
     targets = np.concatenate([padded(part.targets, NOT_ASKED) for part in parts])
+    asked = np.concatenate([padded(part.depths, 0) for part in parts])
     rng = stream(seed, BLANKS, 0, step)
     (rows,) = np.nonzero(rng.random(len(tokens)) < settings.blank)
     tokens[rows, rng.integers(length, size=len(rows))] = len(task.vocabulary)
-    return tokens, targets
+    return Batch(tokens, targets, asked)
 
 
-def horizons(train: Train, seed: int, step: int) -> tuple[list[int], np.ndarray]:
+def horizon_range(train: Train, share: float = 1.0) -> tuple[int, int]:
+    """The fewest and the most loops of a row, at a stage whose deepest question has this share of the task's depth."""
+    return max(1, round(train.shortest_horizon * share)), max(2, round(train.longest_horizon * share))
+
+
+def horizons(train: Train, seed: int, step: int, rows: int, share: float = 1.0) -> tuple[list[int], np.ndarray]:
     """Loops of each row, falling, and the order in which rows take them: both from a stream of their own."""
     rng = stream(seed, HORIZONS, 0, step)
-    drawn = rng.integers(train.shortest_horizon, train.longest_horizon + 1, size=train.batch)
-    return sorted(drawn.tolist(), reverse=True), rng.permutation(train.batch)
+    shortest, longest = horizon_range(train, share)
+    drawn = rng.integers(shortest, longest + 1, size=rows)
+    return sorted(drawn.tolist(), reverse=True), rng.permutation(rows)
 
 
 def optimizers(model: nn.Module, train: Train) -> list[Optimizer]:
@@ -93,14 +102,25 @@ def rate(train: Train, step: int) -> float:
     return min(1.0, rise, fall)
 
 
-def loss_of(model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train) -> tuple[Tensor, Tensor]:
-    """The loss to step on, and the model's own answers (batch, length)."""
+def loss_of(
+    model: nn.Module,
+    tokens: Tensor,
+    targets: Tensor,
+    loops: list[int],
+    train: Train,
+    weight: Tensor | float = 1.0,
+    share: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """The loss to step on, and the model's own answers (batch, length).
+
+    Where these are only some rows of a batch, `weight` is of what they ask, and `share` of the rows themselves.
+    """
     outputs = model.training_outputs(tokens, loops, train.gradient_loops)
 
     def judged(logits: Tensor) -> Tensor:
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NOT_ASKED)
+        return weight * F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NOT_ASKED)
 
-    loss = outputs.penalty
+    loss = share * outputs.penalty
     for logits in outputs.answers:
         loss = loss + judged(logits)
     for logits in outputs.probes:
@@ -114,12 +134,13 @@ def accuracy_of(answers: Tensor, tokens: Tensor, targets: Tensor, blank: int) ->
     return float((answers == targets)[asked].float().mean())
 
 
-def step_flops(model: nn.Module, experiment: Experiment, device: torch.device) -> int:
-    """FLOPs of a mean training step by torch's counter: horizons spread evenly over their range."""
+def step_flops(model: nn.Module, experiment: Experiment, device: torch.device, task: Task) -> int:
+    """FLOPs of a mean training step at one stage by torch's counter: horizons spread evenly over their range."""
     train = experiment.train
-    tokens, targets = (torch.from_numpy(a).to(device) for a in training_rows(experiment, 0))
+    tokens, targets, _ = (torch.from_numpy(a).to(device) for a in training_rows(experiment, 0, task))
     model.eval()  # counts the same, and moves no router's load
-    spread = np.linspace(train.longest_horizon, train.shortest_horizon, train.batch).round().astype(int).tolist()
+    shortest, longest = horizon_range(train, task.train_depths[-1] / experiment.task.train_depths[-1])
+    spread = np.linspace(longest, shortest, len(tokens)).round().astype(int).tolist()
     with FlopCounterMode(display=False) as counter:
         loss_of(model, tokens, targets, spread, train)[0].backward()
     model.zero_grad(set_to_none=True)
@@ -133,31 +154,37 @@ def train(
     device: torch.device,
     saved: Path | None = None,
     progress: Callable[[int, float, float], None] = lambda step, loss, accuracy: None,
+    save_seconds: float = SAVE_SECONDS,
+    ranks: Alone = ALONE,
 ) -> Trained:
-    """Train `model` in place. With `saved`, go on from the checkpoint there and leave one now and then.
+    """Train `model` in place. With `saved`, go on from the checkpoint there and leave one every `save_seconds`.
 
     progress is told the step, loss and accuracy every CHECK_EVERY steps.
     """
     settings = experiment.train
     model.to(device).train()
-    flops = step_flops(model, experiment, device) * settings.steps
     made = optimizers(model, settings)
     torch.manual_seed(experiment.seed)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
-    parts = {"model": model, "average": average}
+    curriculum = Curriculum(experiment.task)
+
+    def flops(stage: Task) -> int:
+        return step_flops(model, experiment, device, stage)
+
+    parts = {"model": model, "average": average, "curriculum": curriculum}
     done, before = checkpoint.load(saved, experiment.run, parts, made) if saved else (0, 0.0)
     began = written = time.monotonic()
     base = [[group["lr"] for group in optimizer.param_groups] for optimizer in made]
+    blank = len(experiment.task.vocabulary)
     finite = torch.ones((), dtype=torch.bool, device=device)
     for step in range(done, settings.steps):
         for optimizer, rates in zip(made, base, strict=True):
             for group, full in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = full * rate(settings, step)
-        loops, order = horizons(settings, experiment.seed, step)
-        rows = training_rows(experiment, step)
-        tokens, targets = (torch.from_numpy(array[order]).to(device, non_blocking=True) for array in rows)
-        loss, answers = loss_of(model, tokens, targets, loops, settings)
-        loss.backward()
+        rows = training_rows(experiment, step, curriculum.task)
+        loops, order = horizons(settings, experiment.seed, step, len(rows.tokens), curriculum.share)
+        tokens, targets, asked = (torch.from_numpy(array[order]).to(device, non_blocking=True) for array in rows)
+        loss, answers = ranks.gradients(loss_of, model, tokens, targets, loops, settings)
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         for optimizer in made:
             optimizer.step()
@@ -165,16 +192,19 @@ def train(
         model.after_step()
         if step >= settings.steps * (1 - settings.average):
             average.update_parameters(model)
-        finite &= loss.detach().isfinite()
+        curriculum.count(answers, tokens, targets, asked, blank)
+        finite &= loss.isfinite()
         if (step + 1) % CHECK_EVERY == 0 or step + 1 == settings.steps:
-            accuracy = accuracy_of(answers, tokens, targets, len(experiment.task.vocabulary))
-            progress(step + 1, float(loss.detach()), accuracy)
+            accuracy = accuracy_of(answers, tokens, targets, blank)
+            curriculum.look()
+            progress(step + 1, float(loss), accuracy)
             seconds = before + time.monotonic() - began
             if not finite:
-                return Trained("diverged", step + 1, seconds, flops)
-            if saved and (time.monotonic() - written > SAVE_SECONDS or step + 1 == settings.steps):
+                return Trained("diverged", step + 1, seconds, curriculum.cost(flops))
+            due = time.monotonic() - written >= save_seconds or step + 1 == settings.steps
+            if saved and ranks.first and due:
                 checkpoint.save(saved, experiment.run, step + 1, seconds, parts, made)
                 written = time.monotonic()
     if settings.average:
         model.load_state_dict(average.module.state_dict())
-    return Trained("ok", settings.steps, before + time.monotonic() - began, flops)
+    return Trained("ok", settings.steps, before + time.monotonic() - began, curriculum.cost(flops))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import matplotlib
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from evaluate.show.colours import DASHES, LINES, MARKS
 from evaluate.show.grid import Grid, Results
 from evaluate.statistics import wilson_many
+from tasks.files import file_name
 
 matplotlib.rcParams["svg.hashsalt"] = "loopbench"  # the same records give the same file
 
@@ -96,7 +96,7 @@ def draw_all(results: Results, folder: Path) -> list[Path]:
 
 
 def saved(figure: Figure, folder: Path, name: str) -> list[Path]:
-    plain = re.sub(r"[^\w.,=-]+", "_", name)
+    plain = file_name(name)
     paths = [folder / f"{plain}.png", folder / f"{plain}.svg"]
     figure.savefig(paths[0], dpi=150)
     figure.savefig(paths[1], metadata={"Date": None})

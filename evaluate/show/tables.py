@@ -124,13 +124,19 @@ def headline(grid: Grid, rule: str | None = None) -> str:
     for i in rules:
         reached = median_low(grid.depth95s(i).tolist())
         parts.append(f"depth95 {reached} ({reached / top:g}x) {grid.columns[i].told}")
-    (correct, count), deepest = grid.pooled, len(grid.depths) - 1
+    told, (correct, count), deepest = _folded("; ", parts), grid.pooled, len(grid.depths) - 1
     if not count[deepest, chosen]:
-        return "; ".join(parts)
+        return told
     asked = grid.depths == grid.depths[deepest]
     low, high = interval(correct[deepest, chosen] / count[deepest, chosen], grid.worth(asked, chosen))
     where = f"at depth {grid.depths[deepest]} {grid.columns[chosen].told}"
-    return "; ".join(parts) + f"\n{where}: {low:.1%} to {high:.1%} (95% interval)"
+    return f"{told}\n{where}: {low:.1%} to {high:.1%} (95% interval)"
+
+
+def _folded(between: str, parts: Sequence[str], first: str = "") -> str:
+    """Parts as lines of eighty columns; no line ends inside a part."""
+    text = first + between.join(part.replace(" ", "\u00a0") for part in parts)
+    return textwrap.fill(text, 80).replace("\u00a0", " ")
 
 
 def corrected_line(grid: Grid, rule: str | None = None) -> str:
@@ -139,12 +145,12 @@ def corrected_line(grid: Grid, rule: str | None = None) -> str:
     if column is None:
         return ""
     parts = [
-        f"depth\u00a0{depth}\u00a0{100 * corrected(correct[d, column] / count[d, column], grid.floor[d]):.1f}"
+        f"depth {depth} {100 * corrected(correct[d, column] / count[d, column], grid.floor[d]):.1f}"
         for d, depth in enumerate(grid.depths)
         if count[d, column] and grid.bands[d] == "test"
     ]
-    text = f"with guessing and the best audited shortcut (at most {grid.floor.max():.1%}) taken out: "
-    return textwrap.fill(text + ", ".join(parts), 80).replace("\u00a0", " ")
+    first = f"with guessing and the best audited shortcut (at most {grid.floor.max():.1%}) taken out: "
+    return _folded(", ", parts, first)
 
 
 class Section(NamedTuple):

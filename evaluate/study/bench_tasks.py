@@ -59,16 +59,17 @@ def step_share(task: Task, length: int, seconds: float) -> float:
     experiment = Experiment(task, "rdt")
     settings = experiment.train
     model = build("rdt", experiment.architecture, experiment.vocabulary, settings.mean_loops)
-    tokens, targets = (torch.from_numpy(array) for array in training_rows(experiment, 0))
-    rows = max(1, min(settings.batch, STEP_TOKENS // length))
-    loops = horizons(settings, 0, 0)[0][:: -(-settings.batch // rows)]  # evenly out of a batch's own
+    tokens, targets, _ = (torch.from_numpy(array) for array in training_rows(experiment, 0, task))
+    batch = len(tokens)
+    rows = max(1, min(batch, STEP_TOKENS // length))
+    loops = horizons(settings, 0, 0, batch)[0][:: -(-batch // rows)]  # evenly out of a batch's own
     rows = len(loops)
 
     def step(block: int) -> None:
         loss_of(model, tokens[:rows], targets[:rows], loops, settings)[0].backward()
 
-    step_seconds = settings.batch / rows / _rate(step, seconds)
-    make_seconds = 1 / _rate(lambda block: training_rows(experiment, block) and None, seconds)
+    step_seconds = batch / rows / _rate(step, seconds)
+    make_seconds = 1 / _rate(lambda block: training_rows(experiment, block, task) and None, seconds)
     torch.set_num_threads(threads)
     return make_seconds / step_seconds
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class CarryChain(Task):
     selection_depths: tuple[int, ...] = (6, 8)
     test_depths: tuple[int, ...] = (10, 12, 16, 20, 40)
     columns: int = 56
+    curriculum: tuple[int, ...] = (6, 12, 24)  # numbers of columns trained on before: a long run is rare among many
 
     name: ClassVar[str] = "carry_chain"
     version: ClassVar[int] = 1
@@ -51,6 +52,10 @@ class CarryChain(Task):
     @property
     def chance(self) -> float:
         return 1 / 2
+
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        return stages(self, columns=self.curriculum)
 
     @property
     def max_depth(self) -> int:

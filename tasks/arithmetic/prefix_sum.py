@@ -27,9 +27,9 @@ class PrefixSum(Task):
                    answer  1                        answer  1 1 0 1 1
     """
 
-    train_depths: tuple[int, ...] = (8, 12, 16)
-    selection_depths: tuple[int, ...] = (20, 24)
-    test_depths: tuple[int, ...] = (32, 48, 64, 128)
+    train_depths: tuple[int, ...] = (8, 10)
+    selection_depths: tuple[int, ...] = (12, 16)
+    test_depths: tuple[int, ...] = (20, 40, 80, 160)
 
     name: ClassVar[str] = "prefix_sum"
     version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Variables defined by other variables, in shuffled order: the shape of i-GSM without its English."""
+"""Variables defined by other variables: the shape of i-GSM without its English."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.errors import check_prime, check_sizes
-from tasks.graph.prompt import cut, draw_names, query_depths, shuffle_facts, sort_facts
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.graph.prompt import cut, draw_names, query_depths, sort_facts
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
 class VariableAssignment(Task):
-    """Definitions `x a op b`, shuffled, then some variables: the value of each, modulo a prime?
+    """Definitions `x a op b`, then some variables: the value of each, modulo a prime?
 
     Depth: the longest chain of definitions that the asked variable rests on. A variable of level l combines one of
     level l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants.
     Every level up to the deepest has a variable in every row, the rest have levels at random: systems of one
     distribution serve every depth, and only the asked variable differs. No constant is 0 or 1, so that each step is
     one; now and then terms cancel, as in any arithmetic.
+    A definition stands behind those that it rests on, in an order that is otherwise random, as in a program. With
+    `shuffled` it may stand before them too, as in i-GSM: a causal model must then work all out behind the last one.
     Depth is at most `levels`; the default is the most that keeps rows near 120 tokens.
     After: i-GSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23.
 
@@ -39,26 +41,34 @@ class VariableAssignment(Task):
     test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
     variables: int = 28
     levels: int = 24
+    names: int = 28
+    curriculum: tuple[int, ...] = (1, 2, 3, 6, 12)  # numbers of variables, and levels, trained on before
     queries: int = 8
     modulus: int = 11
+    shuffled: bool = False
 
     name: ClassVar[str] = "variable_assignment"
-    version: ClassVar[int] = 1
-    summary: ClassVar[str] = "variables defined by variables, in shuffled order, modulo a prime"
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "variables defined by variables, modulo a prime"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_prime(self, "modulus", 5, 97)
         check_sizes(self, variables=(1, 1_000), levels=(1, self.variables), queries=(1, 1_000))
+        check_sizes(self, names=(self.variables, 10_000), shuffled=(0, 1))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*(str(v) for v in range(self.modulus)), "+", "-", "x", *(f"v{i}" for i in range(self.variables)))
+        return (*(str(v) for v in range(self.modulus)), "+", "-", "x", *(f"v{i}" for i in range(self.names)))
 
     @property
     def chance(self) -> float:
         return 1 / self.modulus
+
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        return stages(self, variables=self.curriculum, levels=self.curriculum)
 
     @property
     def max_depth(self) -> int:
@@ -92,14 +102,16 @@ class VariableAssignment(Task):
             a, b = np.where(swap, b, a), np.where(swap, a, b)
             values = np.where(level == step, np.choose(operator, [a + b, a - b, a * b]) % m, values)
 
-        names = draw_names(rng, count, variables, variables) + m + 3
+        names = draw_names(rng, count, variables, self.names) + m + 3
         a = np.where(level == 1, first, names[row, near])
         b = np.where(constant, second, names[row, far])
         facts = np.stack([names, np.where(swap, b, a), m + operator, np.where(swap, a, b)], axis=2)
+        order = (level * (not self.shuffled) + rng.random(shape)).argsort(axis=1)
+        facts = np.take_along_axis(facts, order[:, :, None], axis=1).reshape(count, -1)
         asked = query_depths(rng, count, self.queries, depth)
         lot = rng.random((count, self.queries, variables))
         query = np.where(level[:, None, :] == asked[:, :, None], lot, -1).argmax(axis=2)
-        tokens = np.concatenate([shuffle_facts(rng, facts), names[row, query]], axis=1)
+        tokens = np.concatenate([facts, names[row, query]], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length :], depths[:, self.facts_length :] = values[row, query], asked
         return Batch(tokens, targets, depths)

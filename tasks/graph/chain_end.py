@@ -10,13 +10,13 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import cut, draw_names, drawn, query_depths, shuffle_facts, sort_facts
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.graph.prompt import draw_names, drawn, edges_of, link, query_depths, shuffle_facts, sort_facts
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
 class ChainEnd(Task):
-    """Chains of equal length as shuffled edges `x y`, then some nodes: which node ends the chain of each?
+    """Chains of equal length as shuffled edges `x : y`, then some nodes: which node ends the chain of each?
 
     Depth: the number of edges from the asked node to the end of its chain. Nodes, edges and chains are constant, and
     graphs of one distribution serve every depth: only the asked node differs. All ends look alike (a node without a
@@ -26,11 +26,11 @@ class ChainEnd(Task):
 
     Two examples, with `chains=2`, `length=3`, `queries=1`:
 
-        depth 1    tokens  n2 n1 n0 n4 n5 n2 n3 n0 n2
-                   answer   .  .  .  .  .  .  .  . n1
+        depth 1    tokens  n2 : n1 n0 : n4 n5 : n2 n3 : n0 n2
+                   answer   . .  .  . .  .  . .  .  . .  . n1
 
-        depth 2    tokens  n3 n0 n2 n1 n0 n4 n5 n2 n3
-                   answer   .  .  .  .  .  .  .  . n4
+        depth 2    tokens  n3 : n0 n2 : n1 n0 : n4 n5 : n2 n3
+                   answer   . .  .  . .  .  . .  .  . .  . n4
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -38,24 +38,34 @@ class ChainEnd(Task):
     test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
     chains: int = 2
     length: int = 25
+    names: int = 50
+    curriculum: tuple[int, ...] = (2, 3, 4, 6, 12)  # lengths trained on before `length`
     queries: int = 8
 
     name: ClassVar[str] = "chain_end"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "follow a chain to its end, among other chains"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_sizes(self, chains=(2, 100), length=(2, 1_000), queries=(1, 1_000))
+        check_sizes(self, chains=(2, 100), length=(2, 1_000), names=(self.nodes, 10_000), queries=(1, 1_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return tuple(f"n{i}" for i in range(self.chains * self.length))
+        return (*(f"n{i}" for i in range(self.names)), ":")
 
     @property
     def chance(self) -> float:
         return 1 / self.chains
+
+    @property
+    def nodes(self) -> int:
+        return self.chains * self.length
+
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        return stages(self, length=self.curriculum)
 
     @property
     def max_depth(self) -> int:
@@ -67,12 +77,11 @@ class ChainEnd(Task):
 
     @property
     def facts_length(self) -> int:
-        return 2 * self.edges
+        return 3 * self.edges
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
-        nodes = self.chains * self.length
-        chains = draw_names(rng, count, nodes, nodes).reshape(count, self.chains, self.length)
-        edges = np.stack([chains[:, :, :-1], chains[:, :, 1:]], axis=3).reshape(count, self.edges, 2)
+        chains = draw_names(rng, count, self.nodes, self.names).reshape(count, self.chains, self.length)
+        edges = link(chains[:, :, :-1], chains[:, :, 1:], self.names).reshape(count, self.edges, 3)
         asked = query_depths(rng, count, self.queries, depth)
         row, chain = np.arange(count)[:, None], rng.integers(self.chains, size=asked.shape)
         start, end = chains[row, chain, self.length - 1 - asked], chains[row, chain, self.length - 1]
@@ -89,7 +98,7 @@ class ChainEnd(Task):
 
     def _follow(self, tokens: np.ndarray, most: int) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        graph = nx.DiGraph(cut(words[: self.facts_length], 2))
+        graph = nx.DiGraph(edges_of(words[: self.facts_length]))
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
         for here in words[self.facts_length :]:
             steps = 0
@@ -100,7 +109,7 @@ class ChainEnd(Task):
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.edges, 2, key=0)
+        return sort_facts(tokens, self.edges, 3, key=0)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
-        return drawn(self, tokens, 2)
+        return drawn(self, tokens)

@@ -10,27 +10,28 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import cut, draw_names, drawn, shuffle_facts, sort_facts
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.graph.prompt import draw_names, drawn, edges_of, link, shuffle_facts, sort_facts
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
 class KhopContext(Task):
-    """A permutation graph as shuffled edges `x y`, then a start node, then one `>` for each further hop; each is asked.
+    """A permutation graph as shuffled edges `x : y`, then walks: a start, one `>` a further hop; each is asked.
 
-    Depth: the number of hops from the start; the start itself asks for the first one.
+    Depth: the number of hops from the start; the start itself asks for the first one. A row of depth d has a walk of
+    d hops, then walks of at most d, `hops` hops in all, so that rows of all depths are equally long.
     The permutation is one random cycle through all nodes: a random permutation has short cycles, whose length any
     multiple of it gives away. Depth ends at half the nodes, beyond which walking backwards would be shorter.
     `nodes` of the `names` take part, so that a curriculum can begin with few nodes and keep its vocabulary.
     After: the permutation variant of k-hop induction (Sanford et al. 2024, arXiv 2402.09268).
 
-    Two examples, with `nodes=4`, `names=4`:
+    Two examples, with `nodes=4`, `names=4`, `hops=2`:
 
-        depth 1    tokens  n2 n0 n1 n3 n0 n1 n3 n2 n1
-                   answer   .  .  .  .  .  .  .  . n3
+        depth 1    tokens  n2 : n0 n1 : n3 n0 : n1 n3 : n2 n1 n0
+                   answer   . .  .  . .  .  . .  .  . .  . n3 n1
 
-        depth 2    tokens  n2 n0 n1 n3 n0 n1 n3 n2 n1  >
-                   answer   .  .  .  .  .  .  .  . n3 n2
+        depth 2    tokens  n2 : n0 n1 : n3 n0 : n1 n3 : n2 n1  >
+                   answer   . .  .  . .  .  . .  .  . .  . n3 n2
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -38,55 +39,71 @@ class KhopContext(Task):
     test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
     nodes: int = 48
     names: int = 48
+    hops: int = 24
+    curriculum: tuple[int, ...] = (3, 4, 6, 12, 24)  # numbers of nodes trained on before `nodes`
 
     name: ClassVar[str] = "khop_context"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "follow k edges of a permutation that stands in the prompt"
-    fixed_length: ClassVar[bool] = False
+    fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_sizes(self, names=(3, 10_000), nodes=(3, self.names))
+        check_sizes(self, names=(3, 10_000), nodes=(3, self.names), hops=(1, 10_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*(f"n{i}" for i in range(self.names)), ">")
+        return (*(f"n{i}" for i in range(self.names)), ":", ">")
 
     @property
     def chance(self) -> float:
         return 1 / self.nodes
 
     @property
+    def stages(self) -> tuple[Task, ...]:
+        return stages(self, nodes=self.curriculum)
+
+    @property
     def max_depth(self) -> int:
-        return self.nodes // 2
+        return min(self.nodes // 2, self.hops)
 
     @property
     def facts_length(self) -> int:
-        return 2 * self.nodes
+        return 3 * self.nodes
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         cycle = draw_names(rng, count, self.nodes, self.names)  # (count, nodes), each leads to the next
-        edges = np.stack([cycle, np.roll(cycle, -1, axis=1)], axis=2)
-        hops = np.full((count, depth - 1), self.names)
-        tokens = np.concatenate([shuffle_facts(rng, edges), cycle[:, :1], hops], axis=1)
+        edges = link(cycle, np.roll(cycle, -1, axis=1), self.names)
+        hop = np.zeros((count, self.hops), dtype=np.int64)  # of its walk
+        place = np.empty_like(hop)  # on the cycle
+        for at in range(self.hops):
+            begins = rng.random(count) < (at >= depth) / depth if at else np.ones(count, dtype=bool)
+            begins |= hop[:, at - 1] == depth
+            hop[:, at] = np.where(begins, 1, hop[:, at - 1] + 1)
+            place[:, at] = np.where(begins, rng.integers(self.nodes, size=count), place[:, at - 1] + 1)
+        start = np.take_along_axis(cycle, place % self.nodes, axis=1)
+        walks = np.where(hop == 1, start, self.names + 1)
+        tokens = np.concatenate([shuffle_facts(rng, edges), walks], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, -depth:] = cycle[:, 1 : depth + 1]  # the edges are shuffled: any start is as good as the first
-        depths[:, -depth:] = np.arange(1, depth + 1)
+        targets[:, self.facts_length :] = np.take_along_axis(cycle, (place + 1) % self.nodes, axis=1)
+        depths[:, self.facts_length :] = hop
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        graph = nx.DiGraph(cut(words[: self.facts_length], 2))
-        here, steps = words[self.facts_length], 0
+        graph = nx.DiGraph(edges_of(words[: self.facts_length]))
+        here, steps = "", 0
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
-        for _ in words[self.facts_length :]:
+        for word in words[self.facts_length :]:
+            if word != ">":
+                here, steps = word, 0
             here, steps = next(graph.successors(here)), steps + 1
             targets.append(int(here[1:]))
             depths.append(steps)
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.nodes, 2, key=0)
+        return sort_facts(tokens, self.nodes, 3, key=0)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
-        return drawn(self, tokens, 2)
+        return drawn(self, tokens)

@@ -1,6 +1,8 @@
 """Facts in the prompt: what the tasks that state their graph in the row have in common.
 
-A fact is a few tokens, `x y` for an edge; a row is its facts in random order, then the question.
+A fact is a few tokens, `x : y` for an edge; a row is its facts in random order, then the question.
+Without the `:` between them, who sees only the last few positions cannot tell where an edge begins: in `x y z u`, does
+y lead to z? Parity of the position answers, but that is another task than the one that is asked.
 """
 
 from __future__ import annotations
@@ -16,6 +18,11 @@ from tasks.task import Task
 def draw_names(rng: np.random.Generator, count: int, wanted: int, names: int) -> np.ndarray:
     """`wanted` different names out of `names` for each row, in random order; int64 (count, wanted)."""
     return rng.permuted(np.tile(np.arange(names), (count, 1)), axis=1)[:, :wanted]
+
+
+def link(x: np.ndarray, y: np.ndarray, colon: int) -> np.ndarray:
+    """Edges `x : y` from the nodes x to the nodes y, of one shape (...); int64 (..., 3)."""
+    return np.stack([x, np.full_like(x, colon), y], axis=-1)
 
 
 def shuffle_facts(rng: np.random.Generator, facts: np.ndarray) -> np.ndarray:
@@ -47,12 +54,17 @@ def cut(words: list[str], width: int) -> Iterator[list[str]]:
     return (words[i : i + width] for i in range(0, len(words), width))
 
 
-def drawn(task: Task, tokens: np.ndarray, width: int) -> nx.DiGraph:
+def edges_of(words: list[str]) -> Iterator[tuple[str, str]]:
+    """The pairs (x, y) that facts `x : y` name: when an oracle reads them back."""
+    return ((x, y) for x, _, y in cut(words, 3))
+
+
+def drawn(task: Task, tokens: np.ndarray) -> nx.DiGraph:
     """The graph that a row states, for `show --png`: the nodes that it asks about marked, relations as labels."""
     words = [task.vocabulary[t] for t in tokens.tolist()]
     graph = nx.DiGraph()
-    for x, *relation, y in cut(words[: task.facts_length], width):
-        graph.add_edge(x, y, label=" ".join(relation))
+    for x, relation, y in cut(words[: task.facts_length], 3):
+        graph.add_edge(x, y, label="" if relation == ":" else relation)
     for word in words[task.facts_length :]:
         if word in graph:
             graph.nodes[word]["asked"] = True

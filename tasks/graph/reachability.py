@@ -10,13 +10,13 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import cut, draw_names, drawn, query_depths, shuffle_facts, sort_facts
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.graph.prompt import cut, draw_names, drawn, edges_of, link, query_depths, shuffle_facts, sort_facts
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
 class Reachability(Task):
-    """Chains of equal length as shuffled edges `x y`, then pairs `s t`: is t reached from s?
+    """Chains of equal length as shuffled edges `x : y`, then pairs `s t`: is t reached from s?
 
     Depth: the number of edges from the first node of t's chain to t. s is always the first node of a chain, of t's own
     (yes) or of another (no), each half of the time; so that both answers need the same walk, and degrees, component
@@ -26,11 +26,11 @@ class Reachability(Task):
 
     Two examples, with `chains=2`, `length=3`, `queries=1`:
 
-        depth 1    tokens  n2 n1 n0 n4 n5 n2 n3 n0  n5 n2
-                   answer   .  .  .  .  .  .  .  .   . yes
+        depth 1    tokens  n2 : n1 n0 : n4 n5 : n2 n3 : n0 n5  n2
+                   answer   . .  .  . .  .  . .  .  . .  .  . yes
 
-        depth 2    tokens  n3 n0 n2 n1 n0 n4 n5 n2  n3 n1
-                   answer   .  .  .  .  .  .  .  .   . no
+        depth 2    tokens  n3 : n0 n2 : n1 n0 : n4 n5 : n2 n3 n1
+                   answer   . .  .  . .  .  . .  .  . .  .  . no
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -38,24 +38,34 @@ class Reachability(Task):
     test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
     chains: int = 2
     length: int = 25
+    names: int = 50
+    curriculum: tuple[int, ...] = (2, 3, 4, 6, 12)  # lengths trained on before `length`
     queries: int = 4
 
     name: ClassVar[str] = "reachability"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "is t reached from s? yes and no alike in all but the path"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_sizes(self, chains=(2, 100), length=(2, 1_000), queries=(1, 1_000))
+        check_sizes(self, chains=(2, 100), length=(2, 1_000), names=(self.nodes, 10_000), queries=(1, 1_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*(f"n{i}" for i in range(self.chains * self.length)), "no", "yes")
+        return (*(f"n{i}" for i in range(self.names)), ":", "no", "yes")
 
     @property
     def chance(self) -> float:
         return 1 / 2
+
+    @property
+    def nodes(self) -> int:
+        return self.chains * self.length
+
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        return stages(self, length=self.curriculum)
 
     @property
     def max_depth(self) -> int:
@@ -67,12 +77,11 @@ class Reachability(Task):
 
     @property
     def facts_length(self) -> int:
-        return 2 * self.edges
+        return 3 * self.edges
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
-        nodes = self.chains * self.length
-        chains = draw_names(rng, count, nodes, nodes).reshape(count, self.chains, self.length)
-        edges = np.stack([chains[:, :, :-1], chains[:, :, 1:]], axis=3).reshape(count, self.edges, 2)
+        chains = draw_names(rng, count, self.nodes, self.names).reshape(count, self.chains, self.length)
+        edges = link(chains[:, :, :-1], chains[:, :, 1:], self.names).reshape(count, self.edges, 3)
         asked = query_depths(rng, count, self.queries, depth)
         row, chain = np.arange(count)[:, None], rng.integers(self.chains, size=asked.shape)
         yes = rng.integers(2, size=asked.shape)
@@ -80,7 +89,7 @@ class Reachability(Task):
         pairs = np.stack([chains[row, np.where(yes, chain, other), 0], chains[row, chain, asked]], axis=2)
         tokens = np.concatenate([shuffle_facts(rng, edges), pairs.reshape(count, -1)], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, self.facts_length + 1 :: 2], depths[:, self.facts_length + 1 :: 2] = nodes + yes, asked
+        targets[:, self.facts_length + 1 :: 2], depths[:, self.facts_length + 1 :: 2] = self.names + 1 + yes, asked
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:
@@ -92,7 +101,7 @@ class Reachability(Task):
     def _search(self, tokens: np.ndarray, most: int) -> Answers:
         """From t backwards to the first node of its chain, at most so many steps: was s seen?"""
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        graph = nx.DiGraph(cut(words[: self.facts_length], 2))
+        graph = nx.DiGraph(edges_of(words[: self.facts_length]))
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
         for s, t in cut(words[self.facts_length :], 2):
             here, steps = t, 0
@@ -103,7 +112,7 @@ class Reachability(Task):
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.edges, 2, key=0)
+        return sort_facts(tokens, self.edges, 3, key=0)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
-        return drawn(self, tokens, 2)
+        return drawn(self, tokens)

@@ -13,7 +13,7 @@ import numpy as np
 from tasks.errors import check_sizes
 from tasks.graph.prompt import cut, draw_names, drawn, query_depths, shuffle_facts, sort_facts
 from tasks.groups import elements, product_table, then
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
@@ -39,26 +39,32 @@ class RelationComposition(Task):
     selection_depths: tuple[int, ...] = (4, 5)
     test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
     edges: int = 36
+    names: int = 37
+    curriculum: tuple[int, ...] = (2, 3, 5, 9, 18)  # numbers of edges trained on before `edges`
     queries: int = 6
     group: str = "S3"
 
     name: ClassVar[str] = "relation_composition"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "the relation between two ends of a path of typed edges"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_sizes(self, edges=(2, 1_000), queries=(1, 1_000))
+        check_sizes(self, edges=(2, 1_000), names=(self.edges + 1, 10_000), queries=(1, 1_000))
         elements(self.group)  # refuses a group that there is not
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*elements(self.group), *(f"n{i}" for i in range(self.edges + 1)))
+        return (*elements(self.group), *(f"n{i}" for i in range(self.names)))
 
     @property
     def chance(self) -> float:
         return 1 / len(elements(self.group))
+
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        return stages(self, edges=self.curriculum)
 
     @property
     def max_depth(self) -> int:
@@ -74,7 +80,7 @@ class RelationComposition(Task):
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         order = len(self._product)
-        path = draw_names(rng, count, self.edges + 1, self.edges + 1) + order
+        path = draw_names(rng, count, self.edges + 1, self.names) + order
         relations = rng.integers(1, order, size=(count, self.edges))
         facts = np.stack([path[:, :-1], relations, path[:, 1:]], axis=2)
         asked = query_depths(rng, count, self.queries, depth)
@@ -118,4 +124,4 @@ class RelationComposition(Task):
         return sort_facts(tokens, self.edges, 3, key=0)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
-        return drawn(self, tokens, 3)
+        return drawn(self, tokens)

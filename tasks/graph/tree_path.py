@@ -10,13 +10,13 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import cut, draw_names, drawn, query_depths, shuffle_facts, sort_facts
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.graph.prompt import draw_names, drawn, edges_of, link, query_depths, shuffle_facts, sort_facts
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
 class TreePath(Task):
-    """A path-star as shuffled edges `x y`, its root, then named nodes: the first step from the root towards each?
+    """A path-star as shuffled edges `x : y`, its root, then named nodes: the first step from the root towards each?
 
     Depth: the number of edges from the named node back to that first step (a leaf of an arm of n nodes has n - 1).
     Arms are of equal length and graphs of one distribution serve every depth: only the named node differs. The paper
@@ -27,11 +27,11 @@ class TreePath(Task):
 
     Two examples, with `arms=2`, `length=3`, `queries=1`:
 
-        depth 1    tokens  n4 n1 n0 n4 n3 n5 n5 n2 n6 n3 n6 n0 n6 n4
-                   answer   .  .  .  .  .  .  .  .  .  .  .  .  . n0
+        depth 1    tokens  n4 : n1 n0 : n4 n3 : n5 n5 : n2 n6 : n3 n6 : n0 n6 n4
+                   answer   . .  .  . .  .  . .  .  . .  .  . .  .  . .  .  . n0
 
-        depth 2    tokens  n6 n0 n3 n5 n4 n1 n0 n4 n6 n3 n5 n2 n6 n2
-                   answer   .  .  .  .  .  .  .  .  .  .  .  .  . n3
+        depth 2    tokens  n6 : n0 n3 : n5 n4 : n1 n0 : n4 n6 : n3 n5 : n2 n6 n2
+                   answer   . .  .  . .  .  . .  .  . .  .  . .  .  . .  .  . n3
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -39,24 +39,34 @@ class TreePath(Task):
     test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
     arms: int = 2
     length: int = 25
+    names: int = 51
+    curriculum: tuple[int, ...] = (2, 3, 4, 6, 12)  # lengths trained on before `length`
     queries: int = 8
 
     name: ClassVar[str] = "tree_path"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "the first step from the root of a path-star towards a named node"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_sizes(self, arms=(2, 100), length=(2, 1_000), queries=(1, 1_000))
+        check_sizes(self, arms=(2, 100), length=(2, 1_000), names=(self.nodes, 10_000), queries=(1, 1_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return tuple(f"n{i}" for i in range(self.arms * self.length + 1))
+        return (*(f"n{i}" for i in range(self.names)), ":")
 
     @property
     def chance(self) -> float:
         return 1 / self.arms
+
+    @property
+    def nodes(self) -> int:
+        return self.arms * self.length + 1
+
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        return stages(self, length=self.curriculum)
 
     @property
     def max_depth(self) -> int:
@@ -68,14 +78,13 @@ class TreePath(Task):
 
     @property
     def facts_length(self) -> int:
-        return 2 * self.edges
+        return 3 * self.edges
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
-        nodes = self.arms * self.length + 1
-        names = draw_names(rng, count, nodes, nodes)
+        names = draw_names(rng, count, self.nodes, self.names)
         root, arms = names[:, :1], names[:, 1:].reshape(count, self.arms, self.length)
         before = np.concatenate([np.repeat(root[:, :, None], self.arms, axis=1), arms[:, :, :-1]], axis=2)
-        edges = np.stack([before, arms], axis=3).reshape(count, self.edges, 2)
+        edges = link(before, arms, self.names).reshape(count, self.edges, 3)
         asked = query_depths(rng, count, self.queries, depth)
         row, arm = np.arange(count)[:, None], rng.integers(self.arms, size=asked.shape)
         tokens = np.concatenate([shuffle_facts(rng, edges), root, arms[row, arm, asked]], axis=1)
@@ -92,7 +101,7 @@ class TreePath(Task):
     def _climb(self, tokens: np.ndarray, most: int) -> Answers:
         """From each named node towards the root, at most so many steps: the last node before it."""
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        graph = nx.DiGraph(cut(words[: self.facts_length], 2))
+        graph = nx.DiGraph(edges_of(words[: self.facts_length]))
         root = words[self.facts_length]
         targets, depths = [NOT_ASKED] * (self.facts_length + 1), [0] * (self.facts_length + 1)
         for here in words[self.facts_length + 1 :]:
@@ -104,7 +113,7 @@ class TreePath(Task):
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.edges, 2, key=1)
+        return sort_facts(tokens, self.edges, 3, key=2)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
-        return drawn(self, tokens, 2)
+        return drawn(self, tokens)

@@ -1,0 +1,136 @@
+"""One experiment carried out, from fresh weights to its records. Engines decide where; nothing of theirs comes here."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+import torch
+from safetensors.torch import save as bytes_of
+from tqdm import tqdm
+
+import model as models
+from evaluate.records import Cell, Run
+from evaluate.run import board, checkpoint
+from evaluate.run.experiment import Experiment
+from evaluate.run.extrapolation import asked_together, evaluate
+from evaluate.run.ranks import ALONE, Alone
+from evaluate.run.train import train
+from evaluate.run.version import code_version
+from tasks import UserError
+
+LOOK = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"  # fits a terminal of eighty columns
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one experiment runs: nothing here decides a result."""
+
+    device: str
+    threads: int
+    batch: int  # rows evaluated at a time
+    every: float  # seconds between checkpoints
+    commit: tuple[str | None, bool | None]  # of the code, and whether it was changed since; a node cannot tell
+    tensorboard: bool = False  # log training there too
+    line: int = 0  # of the terminal, for the progress bar
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it. Whoever owns the folder writes it down."""
+
+    run: Run
+    cells: list[Cell]
+    weights: bytes  # a safetensors file
+
+
+def label(experiment: Experiment) -> str:
+    return f"{experiment.task.name} {experiment.model} seed {experiment.seed}"
+
+
+def checkpoint_of(experiment: Experiment, folder: Path) -> Path:
+    return folder / "checkpoints" / f"{experiment.run}.safetensors"
+
+
+def carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone = ALONE) -> Outcome:
+    """Train and evaluate one experiment, going on from its checkpoint in `folder`. Writes checkpoints alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(place.threads)
+    try:
+        return _carry_out(experiment, folder, place, ranks)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error):
+            raise UserError(
+                f"{label(experiment)} does not fit into memory: smaller --batch, train.batch or architecture might"
+            ) from None
+        raise
+    finally:
+        torch.set_num_threads(before)
+
+
+def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone) -> Outcome:
+    where = torch.device(place.device)
+    torch.manual_seed(experiment.seed)
+    net = models.build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    saved = checkpoint_of(experiment, folder)
+    quiet = None if ranks.first else True
+    bar = tqdm(
+        total=experiment.train.steps,
+        desc=label(experiment),
+        position=place.line,
+        leave=False,
+        disable=quiet,
+        bar_format=LOOK,
+    )
+
+    def progress(step: int, loss: float, accuracy: float) -> None:
+        bar.set_postfix_str(f"loss {loss:.2f}, accuracy {accuracy:.0%}", refresh=False)
+        bar.update(step - bar.n)
+
+    told = board.logged(progress, folder, experiment.run) if place.tensorboard and ranks.first else progress
+    with bar:
+        trained = train(net, experiment, where, saved, told, place.every, ranks)
+    net.eval()
+    cells: list[Cell] = []
+    if trained.status == "ok" and ranks.first:
+        groups = asked_together(experiment.task)
+        asked = tqdm(groups, desc=f"{label(experiment)} asked", position=place.line, leave=False, disable=None)
+        cells = [cell for group in asked for cell in evaluate(net, experiment, group, where, place.batch)]
+    git_commit, git_dirty = place.commit
+    made_with = {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__}
+    run = Run(
+        run=experiment.run,
+        experiment=experiment.to_json(),
+        task=experiment.task.name,
+        task_version=experiment.task.version,
+        model=experiment.model,
+        seed=experiment.seed,
+        train_max_depth=experiment.task.train_depths[-1],
+        parameters=models.parameters(net),
+        train_flops=trained.flops,
+        train_seconds=round(trained.seconds, 2),
+        steps=trained.steps,
+        status=trained.status,
+        versions={**made_with, "code": code_version()},
+        device=torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} {platform.machine()}",
+        threads=place.threads,
+        git_commit=git_commit,
+        git_dirty=git_dirty,
+    )
+    return Outcome(run, cells, bytes_of({k: v.cpu().contiguous() for k, v in net.state_dict().items()}))
+
+
+def ready(experiment: Experiment, folder: Path) -> str | None:
+    """Look at what a run that was cut off has left, before any work: another version's is refused by name.
+
+    A damaged checkpoint is removed, and the line that says so is returned: the run starts over.
+    """
+    path = checkpoint_of(experiment, folder)
+    try:
+        checkpoint.opened(path, experiment.run)
+    except checkpoint.Damaged as damage:
+        path.unlink()
+        return f"{label(experiment)}: {damage}; removed, and the run starts over"
+    return None

@@ -1,0 +1,120 @@
+"""The curriculum: the same words at every stage, advanced by training rows alone, and gone on with after a cut."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from evaluate.run.curriculum import Curriculum, rows_a_step
+from evaluate.run.experiment import Experiment
+from evaluate.run.presets import SMALL
+from evaluate.run.train import horizon_range, horizons, train, training_rows
+from model import build
+from tasks import NOT_ASKED, TASKS, UserError
+
+CPU = torch.device("cpu")
+STAGED = [name for name, task in TASKS.items() if len(task().stages) > 1]
+
+
+def tiny(**changes) -> Experiment:
+    bands = {"train_depths": (1, 2), "selection_depths": (3,), "test_depths": (4,)}
+    task = TASKS["khop_context"](nodes=8, names=8, curriculum=(3, 4), hops=4, **bands)
+    experiment = Experiment(task, "rdt", architecture=SMALL)
+    sizes = {"steps": 8, "batch": 8, "warmup": 2, "shortest_horizon": 2, "longest_horizon": 6, "gradient_loops": 2}
+    return replace(experiment, train=replace(experiment.train, **{**sizes, **changes}))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_last_stage_is_the_task_and_all_share_its_words(name):
+    task = TASKS[name]()
+    assert task.stages[-1] == task
+    for stage in task.stages:
+        assert stage.vocabulary == task.vocabulary and stage.train_depths
+        assert set(stage.train_depths) <= set(range(stage.min_depth, task.train_depths[-1] + 1))
+        for depth in stage.train_depths:
+            stage.check_depth(depth)
+    assert "curriculum" not in task.sizes, "how it is trained is no part of what is asked"
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_stages_grow_and_a_step_costs_about_the_same_at_each(name):
+    experiment = Experiment(TASKS[name](), "rdt")
+    lengths, tokens = [], []
+    for stage in experiment.task.stages:
+        rows = training_rows(experiment, 0, stage)
+        assert len(rows.tokens) == rows_a_step(experiment, stage)
+        lengths.append(rows.tokens.shape[1])
+        tokens.append(rows.tokens.size)
+    assert lengths == sorted(lengths)
+    assert max(tokens) == tokens[0] and min(tokens) > 0.8 * tokens[0]
+
+
+def test_a_stage_that_cannot_be_had_is_refused():
+    with pytest.raises(UserError, match="nodes is 2"):
+        Experiment(TASKS["khop_context"](curriculum=(2, 8)), "rdt").check()
+
+
+def told(curriculum: Curriculum, right: int, of: int) -> int:
+    """Let it count a step of `of` rows, asked at the deepest depth, of which the first `right` are answered right."""
+    tokens = torch.zeros((2 * of, 1), dtype=torch.int64)  # twice as many: the second half has too few loops to count
+    answers = torch.arange(2 * of)[:, None].ge(right).long()
+    depths = torch.full_like(tokens, curriculum.task.train_depths[-1])
+    curriculum.count(answers, tokens, torch.zeros_like(tokens), depths, blank=99)
+    curriculum.look()
+    return int(curriculum.stage)
+
+
+def test_it_goes_on_when_the_deepest_depth_is_known():
+    curriculum = Curriculum(tiny().task)
+    assert told(curriculum, 12, 20) == 0
+    assert told(curriculum, 19, 20) == 1
+    assert told(curriculum, 0, 20) == 1, "it never goes back"
+    assert told(curriculum, 20, 20) == 2 and told(curriculum, 20, 20) == 2
+    assert curriculum.spent.tolist() == [2, 2, 1] and curriculum.cost(lambda stage: stage.nodes) == 2 * 3 + 2 * 4 + 8
+    assert curriculum.task == tiny().task
+
+
+def test_only_the_deepest_questions_of_rows_without_a_blank_count():
+    curriculum = Curriculum(tiny().task)
+    tokens = torch.tensor([[0, 0], [99, 0], [0, 0], [0, 0]])
+    targets = torch.tensor([[1, NOT_ASKED]] * 4)
+    curriculum.count(targets, tokens, targets, torch.tensor([[1, 0], [1, 0], [1, 0], [1, 0]]), blank=99)
+    assert curriculum.tally.tolist() == [1, 1]  # the second row has a blank, the last two the fewest loops
+    curriculum.count(targets, tokens, targets, torch.full((4, 2), 2), blank=99)
+    assert curriculum.tally.tolist() == [1, 1]
+
+
+def test_loops_are_in_proportion_to_depth():
+    settings = tiny(shortest_horizon=6, longest_horizon=18).train
+    assert horizon_range(settings) == (6, 18) and horizon_range(settings, 1 / 3) == (2, 6)
+    loops, order = horizons(settings, 0, 0, 200, 1 / 3)
+    assert set(loops) == set(range(2, 7)) and sorted(order) == list(range(200))
+
+
+@pytest.mark.parametrize("model", ["rdt", "transformer"])
+def test_a_cut_run_goes_on_at_its_stage(tmp_path, monkeypatch, model):
+    monkeypatch.setattr("evaluate.run.curriculum.PASS", 0.0)  # goes on at every look
+    monkeypatch.setattr("evaluate.run.train.CHECK_EVERY", 2)
+    experiment = replace(tiny(), model=model)
+    saved = tmp_path / "run.safetensors"
+
+    def built():
+        torch.manual_seed(0)
+        return build(model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+
+    class Cut(Exception):
+        pass
+
+    def stop(step, loss, accuracy):
+        if step == 6:
+            raise Cut
+
+    whole = built()
+    first = train(whole, experiment, CPU)
+    with pytest.raises(Cut):
+        train(built(), experiment, CPU, saved, stop, save_seconds=0.0)
+    again = built()
+    second = train(again, experiment, CPU, saved)
+    assert first.flops == second.flops and second.status == "ok"
+    for (name, a), b in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name

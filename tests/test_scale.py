@@ -1,0 +1,177 @@
+"""Scale: engines, ranks, threads, batches and order decide how long it takes, and never what is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import faults
+import pytest
+import torch
+
+import evaluate.run.train as training
+from evaluate.run.extrapolation import asked_together, evaluate, undecided
+from evaluate.run.presets import smoke
+from evaluate.run.sweep import Machine
+from model import build
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+QUIET = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def losses(*words: str, ranks: bool) -> dict[str, list[float]]:
+    begin = TORCHRUN if ranks else [sys.executable]
+    done = subprocess.run(
+        [*begin, "tests/together.py", *words], cwd=faults.ROOT, capture_output=True, text=True, env=QUIET
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("model", ["rdt", "transformer"])
+def test_two_ranks_train_as_one_process_does(model):
+    one, two = (losses("khop_facts", model, "adamw", ranks=ranks) for ranks in (False, True))
+    assert len(one["losses"]) == 30 and one["losses"][-1] < one["losses"][0]
+    assert two["losses"] == pytest.approx(one["losses"], abs=1e-5, rel=0)
+    assert two["biases"] == one["biases"] and two["accuracies"] == one["accuracies"]
+    assert two["norm"] == pytest.approx(one["norm"], abs=1e-3)
+
+
+def test_two_ranks_go_through_a_curriculum_as_one_process_does():
+    """Of stages whose rows do not divide by the ranks."""
+    one, two = (losses("carry_chain", "rdt", "adamw", ranks=ranks) for ranks in (False, True))
+    assert one["rows"] == [17, 13, 9]
+    assert two["losses"] == pytest.approx(one["losses"], abs=1e-5, rel=0) and two["accuracies"] == one["accuracies"]
+
+
+def test_two_ranks_step_with_muon_as_one_process_does():
+    """Muon orthogonalises in bfloat16, so that the last bit of a sum grows to 1e-3 of a loss within ten steps."""
+    one, two = (losses("khop_facts", "rdt", "muon", ranks=ranks)["losses"] for ranks in (False, True))
+    assert two[:3] == pytest.approx(one[:3], abs=1e-5, rel=0) and two == pytest.approx(one, rel=0.01)
+
+
+TIMES = ("train_seconds",)
+ROUNDED = (*TIMES, "correct", "mean_loops", "eval_flops")  # what the last bit of a sum can change
+
+
+def records(out: Path, without: tuple[str, ...]) -> list[list[str]]:
+    return [
+        sorted(
+            json.dumps({k: v for k, v in json.loads(text).items() if k not in without})
+            for text in (out / file).read_text().splitlines()
+        )
+        for file in ("runs.jsonl", "cells.jsonl")
+    ]
+
+
+def started(out: Path, steps: int) -> subprocess.Popen[str]:
+    words = [*TORCHRUN, "run_benchmarks.py", *faults.TINY, "--train.steps", str(steps), "--out", str(out)]
+    return subprocess.Popen(words, cwd=faults.ROOT, env=QUIET, text=True, stdout=-1, stderr=-1, start_new_session=True)
+
+
+def ranks_of(process: subprocess.Popen[str]) -> dict[int, int]:
+    """The process of each rank."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            words = dict(w.split("=", 1) for w in path.read_text().split("\0") if "=" in w)
+            parent = int(re.search(r"PPid:\s+(\d+)", (path.parent / "status").read_text())[1])
+        except OSError:
+            continue
+        if parent == process.pid and "LOCAL_RANK" in words:
+            found[int(words["LOCAL_RANK"])] = int(path.parent.name)
+    return found
+
+
+@pytest.mark.parametrize("dies", [0, 1])
+def test_a_rank_that_dies_ends_the_run_in_a_line_and_it_resumes(tmp_path, dies):
+    process = started(tmp_path / "out", 500)
+    while not list((tmp_path / "out").glob("checkpoints/*.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.kill(ranks_of(process)[dies], signal.SIGKILL)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode != 0
+    mine = [line for line in told.splitlines() if line.startswith("run_benchmarks.py: ")]
+    assert len(mine) == 1 and "the same command goes on from there" in mine[0]
+    assert list((tmp_path / "out").glob("checkpoints/*.safetensors")) and not (tmp_path / "out/runs.jsonl").exists()
+    again = started(tmp_path / "out", 500)
+    shown, told = again.communicate(timeout=200)
+    assert again.returncode == 0 and shown.count("plots: ") == 1, told
+    assert len((tmp_path / "out/runs.jsonl").read_text().splitlines()) == 2
+
+
+def test_ranks_together_write_the_records_of_one_and_only_the_first_speaks(tmp_path):
+    process = started(tmp_path / "together", 30)
+    shown, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    assert shown.count("plots: ") == 1
+    faults.whole([*faults.TINY, "--train.steps", "30"], tmp_path / "alone")
+    assert records(tmp_path / "together", ROUNDED) == records(tmp_path / "alone", ROUNDED)
+    assert len(records(tmp_path / "alone", ROUNDED)[1]) == 20
+    again = started(tmp_path / "together", 30)
+    shown, told = again.communicate(timeout=120)
+    assert again.returncode == 0 and "2 of 2 runs are in" in shown
+
+
+def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path):
+    words = [*TORCHRUN, "run_benchmarks.py", *faults.TINY, "--train.batch", "1", "--out", str(tmp_path / "out")]
+    told = subprocess.run(words, cwd=faults.ROOT, env=QUIET, text=True, capture_output=True)
+    assert told.returncode != 0 and "train.batch is 1, which makes 1 rows a step" in told.stderr
+    assert "allowed here is one row or more for each of the 2 processes" in told.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model that has learnt a little, so that its answers are neither all right nor all wrong."""
+    experiment = next(e for e in smoke() if e.task.name == "mod_chain" and e.model == "rdt")
+    experiment = replace(experiment, train=replace(experiment.train, steps=60, batch=32))
+    experiment = replace(experiment, evaluate=replace(experiment.evaluate, count=24))
+    torch.manual_seed(0)
+    model = build("rdt", experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    training.train(model, experiment, torch.device("cpu"))
+    return experiment, model.eval()
+
+
+def counts(experiment, model, batch, groups):
+    cells = [c for group in groups for c in evaluate(model, experiment, group, torch.device("cpu"), batch)]
+    return {(c.depth, c.halting, c.loops): (c.correct, c.ties, c.count) for c in cells}
+
+
+def test_counts_are_the_same_whatever_the_batch_the_threads_and_the_order(trained):
+    experiment, model = trained
+    groups = asked_together(experiment.task)
+    held = counts(experiment, model, 24, groups)
+    assert len({correct for correct, _, _ in held.values()}) > 3
+    before = torch.get_num_threads()
+    try:
+        for batch, threads, order in ((1, 1, 1), (5, 2, -1), (7, 1, -1), (24, 2, 1)):
+            torch.set_num_threads(threads)
+            found = counts(experiment, model, batch, groups[::order])
+            for key, (correct, ties, count) in held.items():
+                assert found[key][2] == count and abs(found[key][0] - correct) <= max(ties, found[key][1])
+            assert sum(ties for _, ties, _ in held.values()) > 0 or found == held
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_an_answer_that_rounding_could_change_is_counted_as_a_tie():
+    targets = torch.tensor([[1, 1, 1, 1]])
+    logits = torch.tensor([[[0.0, 5.0, 0.0], [5.0, 5.0 - 1e-6, 0.0], [5.0, 0.0, 5.0], [5.0, 4.9, 0.0]]])
+    assert undecided(logits, targets).tolist() == [[False, True, False, False]]  # the third is wrong either way
+
+
+def test_processes_and_threads_share_the_cores_out(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert Machine().shared_out(100, "cpu") == (8, 1) and Machine(threads=0).shared_out(2, "cpu") == (2, 4)
+    assert Machine(workers=3, threads=0).shared_out(100, "cpu") == (3, 2)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert Machine().shared_out(100, "cuda") == (4, 1) and Machine().shared_out(2, "cuda") == (2, 1)

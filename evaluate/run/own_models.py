@@ -43,7 +43,10 @@ def check_model(name: str, make: Callable[..., Any]) -> None:
         net.eval()
         loops = (1, 3) if getattr(net, "looped", True) else None
         tokens = torch.randint(vocabulary, (batch, length), generator=torch.Generator().manual_seed(0))
-        logits, other = net(tokens, loops), net(torch.cat([tokens[:, :-1], (tokens[:, -1:] + 1) % vocabulary], 1), loops)
+        logits, other = (
+            net(tokens, loops),
+            net(torch.cat([tokens[:, :-1], (tokens[:, -1:] + 1) % vocabulary], 1), loops),
+        )
     except UserError:
         raise
     except Exception as error:

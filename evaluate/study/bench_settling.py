@@ -1,4 +1,4 @@
-"""What loops over the moving positions alone cost by depth, against the full loop, for a model that `run` has trained."""
+"""What loops over the moving positions alone cost by depth, against the full loop, for a trained model."""
 
 from __future__ import annotations
 

@@ -12,6 +12,10 @@ from model import RDT, ModelConfig, build, parameters
 
 COLUMNS = ("part", "what", "parameters", "FLOPs")
 LENGTH = 32
+LEGEND = (
+    f"FLOPs: matrix products for one token of a row of {LENGTH}, by torch's counter; in one loop for what is looped.\n"
+    "A Block holds the parts below it."
+)
 
 
 def show_model(name: str, config: ModelConfig, vocabulary: int, mean_loops: float) -> list[dict[str, Any]]:
@@ -30,8 +34,8 @@ def show_model(name: str, config: ModelConfig, vocabulary: int, mean_loops: floa
     for path, part in net.named_modules():
         direct = path != "" and "." not in path and not isinstance(part, nn.ModuleList)
         if direct or _inside_block(path):
-            rows.append([path, type(part).__name__, parameters(part), flops.get(path, 0) / LENGTH])
-    rows.append(["in all", "one loop" if isinstance(net, RDT) else "", parameters(net), flops.get("", 0) / LENGTH])
+            rows.append([path, type(part).__name__, parameters(part), flops.get(path, 0) // LENGTH])
+    rows.append(["in all", "one loop" if isinstance(net, RDT) else "", parameters(net), flops.get("", 0) // LENGTH])
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 

@@ -403,7 +403,7 @@ def bench(arguments: Sequence[str]) -> None:
     parser = Parser(prog="run_benchmarks.py bench", allow_abbrev=False)
     parser.add_argument("--what", default="tasks", help=f"{', '.join(BENCHES)} (default tasks)")
     parser.add_argument("--folder", type=Path, default=Path("results/quick"), metavar="DIR",
-                        help="results with the weights that `--what settling` needs (default results/quick)")  # fmt: skip
+                        help="results whose weights `--what settling` takes (default results/quick)")  # fmt: skip
     parser.add_argument("--preset", default="quick", help="whose cost `--what scaling` reckons (default quick)")
     parser.add_argument("--tasks", help="only these, comma-separated")
     add_format(parser)

@@ -100,6 +100,8 @@ class Records:
         for line in self._lines("cells.jsonl"):
             run = self.runs.get(line["run"])
             wrong = fault(Cell, line)
+            if not wrong and line["band"] not in ("train", "selection", "test"):
+                wrong = f"band is {shown(line['band'])}: allowed are train, selection and test"
             if run and not wrong and (line["task"], line["model"]) != (run["task"], run["model"]):
                 wrong = "its task or model is not its run's"
             if wrong:

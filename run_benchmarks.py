@@ -99,6 +99,7 @@ def run(arguments: Sequence[str]) -> None:
     from evaluate import records
     from evaluate.run import board
     from evaluate.run.experiment import Experiment, override
+    from evaluate.run.own_models import list_own_models
     from evaluate.run.presets import PRESETS
     from evaluate.run.sweep import ENGINES, Machine, sweep
     from evaluate.show import plots, tables
@@ -119,6 +120,8 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--batch", type=int, default=32, help="rows evaluated at a time (default 32)")
     parser.add_argument("--save-every", type=float, default=30.0, help="seconds between checkpoints (default 30)")
     parser.add_argument("--engine", default="local", help=f"{' or '.join(ENGINES)} (default local)")
+    parser.add_argument("--compile", action="store_true", help="compile the Blocks: a minute to begin, then faster")
+    parser.add_argument("--precision", help="of training: float32 or bfloat16; short for --train.precision")
     parser.add_argument("--tensorboard", action="store_true", help="log training to the folder's tensorboard/")
     add_plugins(parser)
     known, rest = parser.parse_known_args(list(arguments))
@@ -138,12 +141,15 @@ def run(arguments: Sequence[str]) -> None:
     not_empty(known, "tasks", "models")
     own = plugin.load(known.plugin)
     known.tasks = known.tasks or ",".join(own)
+    known.models = known.models or ",".join(list_own_models())
     experiments: list[Experiment] = PRESETS[known.preset]()
     for kind, wanted, allowed in (("task", known.tasks, TASKS), ("model", known.models, MODELS)):
         for name in names(wanted or ""):
             if name not in allowed:
                 raise unknown(kind, name, allowed)
     experiments = chosen(experiments, names(known.tasks or ""), names(known.models or ""))
+    if known.precision:
+        rest = ["--train.precision", known.precision, *rest]
     for name, value in overrides(rest, parser):
         experiments = [override(e, name, value) for e in experiments]
     experiments = [replace(e, seed=seed) for seed in whole_numbers("seeds", known.seeds) for e in experiments]
@@ -155,7 +161,14 @@ def run(arguments: Sequence[str]) -> None:
     out = Path(known.out or f"results/{known.preset}")
     try:
         machine = Machine(
-            known.device, known.workers, known.threads, known.batch, known.save_every, known.engine, known.tensorboard
+            known.device,
+            known.workers,
+            known.threads,
+            known.batch,
+            known.save_every,
+            known.engine,
+            known.tensorboard,
+            known.compile,
         )
         if not sweep(experiments, out, machine):
             return  # another of torchrun's processes shows it
@@ -207,7 +220,10 @@ def list_(arguments: Sequence[str]) -> None:
     parser = Parser(prog="run_benchmarks.py list", allow_abbrev=False)
     add_plugins(parser)
     plugin.load(parser.parse_args(list(arguments)).plugin)
+    from evaluate.run.own_models import list_own_models
     from evaluate.run.presets import PRESETS
+
+    list_own_models()
     from model import SUMMARIES
 
     sections = {
@@ -383,18 +399,23 @@ def export(arguments: Sequence[str]) -> None:
 
 
 def bench(arguments: Sequence[str]) -> None:
-    """how fast tasks make questions, and how costs grow"""
+    """how fast tasks and models are, and how costs grow"""
     parser = Parser(prog="run_benchmarks.py bench", allow_abbrev=False)
-    parser.add_argument("--what", default="tasks", help="tasks (the default) or scaling")
+    parser.add_argument("--what", default="tasks", help=f"{', '.join(BENCHES)} (default tasks)")
+    parser.add_argument("--folder", type=Path, default=Path("results/quick"), metavar="DIR",
+                        help="results with the weights that `--what settling` needs (default results/quick)")  # fmt: skip
     parser.add_argument("--preset", default="quick", help="whose cost `--what scaling` reckons (default quick)")
     parser.add_argument("--tasks", help="only these, comma-separated")
     add_format(parser)
     add_plugins(parser)
     known = parser.parse_args(list(arguments))
-    if known.what not in ("tasks", "scaling"):
-        raise unknown("bench", known.what, ["tasks", "scaling"])
+    if known.what not in BENCHES:
+        raise unknown("bench", known.what, BENCHES)
     from evaluate.show.rows import check_format, formatted
 
+    if known.what in ("model", "cache", "settling"):
+        check_format(known.format)
+        return bench_of_model(known.what, known.folder, known.format)
     if known.what == "scaling":
         check_format(known.format)
         return bench_scaling(known.preset, known.format)
@@ -407,6 +428,55 @@ def bench(arguments: Sequence[str]) -> None:
     print(formatted(rows, COLUMNS, known.format))
     if known.format != "json":
         print(LEGEND)
+
+
+def bench_of_model(what: str, folder: Path, style: str) -> None:
+    import torch
+
+    from evaluate.show.rows import formatted
+    from evaluate.study import bench_cache, bench_model, bench_settling
+
+    torch.set_num_threads(1)
+    if what == "settling":
+        rows, bench = bench_settling.bench_settling(folder), bench_settling
+    elif what == "cache":
+        rows, bench = bench_cache.bench_cache(), bench_cache  # type: ignore[assignment]
+    else:
+        rows, bench = bench_model.bench_model(), bench_model  # type: ignore[assignment]
+    print(formatted(rows, bench.COLUMNS, style))
+    if style != "json":
+        print(bench.LEGEND)
+
+
+def show_model(arguments: Sequence[str]) -> None:
+    """parts, parameters and FLOPs of a model"""
+    parser = Parser(prog="run_benchmarks.py show-model", allow_abbrev=False, description=(
+        "Sizes and parts by --architecture.NAME."))  # fmt: skip
+    parser.add_argument("model", metavar="MODEL", nargs="?", default="rdt")
+    parser.add_argument("--task", default="khop_facts", help="whose vocabulary it has (default khop_facts)")
+    add_format(parser)
+    add_plugins(parser)
+    known, rest = parser.parse_known_args(list(arguments))
+    from evaluate.run.experiment import Experiment, override
+    from evaluate.run.own_models import list_own_models
+    from evaluate.show.rows import check_format, formatted
+    from evaluate.study.parts import COLUMNS, LEGEND, show_model
+
+    check_format(known.format)
+    plugin.load(known.plugin)
+    list_own_models()
+    experiment = Experiment(task_class(known.task)(), known.model)  # type: ignore[call-arg]
+    for name, value in overrides(rest, parser):
+        experiment = override(experiment, name, value)
+    experiment.check()
+    e = experiment
+    rows = show_model(e.model, e.architecture, e.vocabulary, e.train.mean_loops)
+    print(formatted(rows, COLUMNS, known.format))
+    if known.format != "json":
+        print(LEGEND)
+
+
+BENCHES = ("tasks", "model", "cache", "settling", "scaling")
 
 
 def bench_scaling(preset: str, style: str) -> None:
@@ -472,6 +542,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "compare": compare,
     "report": report,
     "show": show,
+    "show-model": show_model,
     "new-task": new_task,
     "export": export,
     "bench": bench,

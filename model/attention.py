@@ -119,7 +119,7 @@ class Table(NamedTuple):
 
 
 def future(last: Tensor) -> Tensor:
-    """0 for positions up to `last` (any shape), -inf for later ones: (..., end), where end is past the latest of all."""
+    """0 for positions up to `last` (any shape), -inf for later ones: (..., end), with end just past the latest."""
     end = int(last.max()) + 1
     step = torch.zeros(2 * end, device=last.device)
     step[end:] = float("-inf")
@@ -127,7 +127,7 @@ def future(last: Tensor) -> Tensor:
 
 
 def see_near(q: Tensor, k: Tensor, v: Tensor, places: Places, window: int, scale: float) -> Tensor:
-    """As see_window, at these places. q: (n, heads, width); k, v: (batch, length, heads or 1, width and value width)."""
+    """As see_window, at these places. q: (n, heads, width); k, v: (batch, length, heads or 1, their widths)."""
     near = places.at[:, None] - torch.arange(window - 1, -1, -1, device=q.device)  # n, window
     row, at = places.row[:, None], near.clamp(min=0)
     scores = (q[:, None] * k[row, at]).sum(-1) * scale  # n, window, heads
@@ -197,7 +197,8 @@ class LatentAttention(nn.Module):
         new = torch.cat([self.normalise(latent)[:, None], rotate_at(k_rope[:, None], places)], dim=-1)
         cache[places.row, places.at] = new.to(cache.dtype)
         latents = cache[..., : c.latent]
-        to_k, to_v = self.expand.at(loop).unflatten(0, (c.heads, 2, c.head_width)).unbind(1)  # heads, head_width, latent
+        # both (heads, head_width, latent)
+        to_k, to_v = self.expand.at(loop).unflatten(0, (c.heads, 2, c.head_width)).unbind(1)
         q = torch.einsum("nhw,hwc->nhc", q.unflatten(-1, (c.heads, c.head_width)), to_k)
         seen = []
         if local:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from model.block import Block
 from model.config import ConfigError, ModelConfig
 from model.moe import Router
-from model.rdt import Outputs
+from model.rdt import Outputs, check_tokens
 
 
 class Transformer(nn.Module):
@@ -29,6 +29,7 @@ class Transformer(nn.Module):
 
     def read(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
         """Logits (batch, length, vocabulary) for tokens (batch, length)."""
+        check_tokens(tokens, self.embed.num_embeddings)
         x = self.embed(tokens)
         for block in self.blocks:
             x = block(x, None, keep)

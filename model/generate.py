@@ -68,7 +68,7 @@ class Decoder:
 def generate(
     model: RDT, prompts: list[Tensor], new: int, loops: int, slots: int | None = None, halting: bool = False
 ) -> Tensor:
-    """The `new` likeliest tokens, one after another, behind each prompt (length,) of any length: (len(prompts), new)."""
+    """The `new` likeliest tokens, one after another, behind each prompt (length,), of any length: (prompts, new)."""
     if halting and model.gate is None:
         raise ConfigError("halting is True, but this model has no gate: its configuration says halting 'none'")
     if not prompts or any(prompt.dim() != 1 or len(prompt) == 0 for prompt in prompts):

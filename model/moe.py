@@ -89,8 +89,8 @@ class MixtureOfExperts(nn.Module):
         position = order // chosen.shape[-1]
         parts = inputs[position].split(torch.bincount(flat, minlength=self.experts).tolist())
         routed = torch.cat([run(self.shared + i, part) for i, part in enumerate(parts)])
-        y = inputs.new_zeros(len(inputs), routed.shape[1])
-        y = y.index_add(0, position, routed * weights.flatten()[order, None])
+        routed = routed * weights.flatten()[order, None]
+        y = routed.new_zeros(len(inputs), routed.shape[1]).index_add(0, position, routed)
         for expert in range(self.shared):
             y = y + run(expert, inputs)
         return self.leave.finish(y.view(*x.shape[:-1], -1), loop)

@@ -62,6 +62,7 @@ class RDT(nn.Module):
 
     def encode(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
         """e (batch, length, width) for tokens (batch, length): what every loop is given again."""
+        check_tokens(tokens, self.embed.num_embeddings)
         x = self.embed(tokens)
         for block in self.prelude:
             x = block(x, None, keep)
@@ -130,7 +131,8 @@ class RDT(nn.Module):
             h = self.first(given).clone()
             halting = Halting.start(h)
             for t in range(cut):
-                done = [horizon - (last - t) for horizon in horizons if horizon >= last - t]  # of rows that have started
+                left = last - t
+                done = [horizon - left for horizon in horizons if horizon >= left]  # of rows that have started
                 n = len(done)
                 h[:n] = self.step(h[:n], given[:n], self.loop_of(done, device), keep[:n])
                 if self.gate is not None:
@@ -141,9 +143,10 @@ class RDT(nn.Module):
         h = torch.cat([h[:started], self.first(e[started:])])
         probes = []
         for t in range(cut, last):
-            done = [horizon - (last - t) for horizon in horizons]
-            n = sum(loops >= 0 for loops in done)
-            new = self.step(h[:n], e[:n], self.loop_of(done[:n], device), keep[:n])
+            left = last - t
+            done = [horizon - left for horizon in horizons if horizon >= left]
+            n = len(done)
+            new = self.step(h[:n], e[:n], self.loop_of(done, device), keep[:n])
             h = new if n == batch else torch.cat([new, h[n:]])
             if self.gate is not None:
                 probability, probe = self.gate(h)
@@ -178,6 +181,14 @@ def sinusoidal(t: int | Tensor, h: Tensor) -> Tensor:
     index = t.to(h.dtype)[:, None, None] if isinstance(t, Tensor) else float(t)
     angle = index * 10_000.0 ** (-torch.arange(half, device=h.device, dtype=h.dtype) / half)
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+def check_tokens(tokens: Tensor, vocabulary: int) -> None:
+    """Refuse tokens that are not below `vocabulary`, where looking does not mean waiting for a device."""
+    if tokens.device.type == "cpu" and tokens.numel():
+        least, most = (int(x) for x in tokens.aminmax())
+        if least < 0 or most >= vocabulary:
+            raise ConfigError(f"a token is {least if least < 0 else most}: this model's are 0 to {vocabulary - 1}")
 
 
 def check_loops(loops: tuple[int, ...]) -> None:

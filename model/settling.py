@@ -17,6 +17,7 @@ from model.config import ConfigError
 from model.rdt import RDT
 from model.stopping import CYCLE, PATIENCE, moved
 
+
 class AtRest(NamedTuple):
     """Where a model came to rest."""
 

@@ -110,4 +110,3 @@ def rules(model: RDT, h: Tensor) -> dict[str, Act | Converged | Settled]:
     """The rules that a model can be asked under, by the name that stands in records, from its first state h."""
     own = {model.config.halting: Act(model, h)} if model.gate is not None else {}
     return {**own, "converged": Converged(model, h), "settled": Settled(model, h)}
-

@@ -1,4 +1,7 @@
-"""A user's own tasks: a file named with `--plugin` is run, each Task in it is checked, and then listed in TASKS.
+"""A user's own tasks and models: a file named with `--plugin` is run, each Task in it is checked and listed in TASKS.
+
+Models are what it holds under the name MODELS: a dictionary as model/__init__.py has one. They are handed on as they
+are (`models`), for this room knows nothing of them.
 
 A plugin is code and can do whatever its user can: name only files that you would run yourself.
 Nothing is trained or shown before `check` has proven the contract on drawn examples; each breach is one line that
@@ -14,11 +17,12 @@ import pickle
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +31,7 @@ from tasks.errors import UserError
 from tasks.files import write_new
 from tasks.task import NOT_ASKED, SELECTION, TEST, TRAIN, Answers, Batch, Task, content_split, draw, stream
 
-HELP = "a file of your own with a Task in it; may be repeated. A plugin is code: it can do whatever you can"
+HELP = "a file of your own with a Task or MODELS in it; may be repeated. A plugin is code: it can do whatever you can"
 
 ROWS = 24  # examples a depth that the oracle answers in a check
 DRAWN = 100  # questions a split, in which no two splits may share one
@@ -81,6 +85,18 @@ def load(files: Iterable[str | Path]) -> list[str]:
     return names
 
 
+def models() -> dict[str, tuple[Callable[..., Any], str]]:
+    """What the loaded plugins hold under MODELS, by name, each with its plugin's `origin`."""
+    found: dict[str, tuple[Callable[..., Any], str]] = {}
+    for module, source in _loaded.items():
+        for name, make in getattr(sys.modules[module], "MODELS", {}).items():
+            if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name) or not callable(make):
+                allowed = "lower-case letters, digits and _, and a function that builds it"
+                raise UserError(f"{source.file}: MODELS has {name!r}: allowed is {allowed}")
+            found[name] = make, _stamp(source)
+    return found
+
+
 def forget(module: str) -> None:
     """Take a plugin's tasks off the list again."""
     for name in [name for name, cls in TASKS.items() if cls.__module__ == module]:
@@ -105,7 +121,11 @@ def restore(plugins: Iterable[Source]) -> None:
 def origin(task: Task) -> str | None:
     """File name and hash of the plugin that a task comes from, so that edited code is another experiment; or None."""
     source = _loaded.get(type(task).__module__)
-    return f"{source.file} {hashlib.sha256(source.code).hexdigest()[:12]}" if source else None
+    return _stamp(source) if source else None
+
+
+def _stamp(source: Source) -> str:
+    return f"{source.file} {hashlib.sha256(source.code).hexdigest()[:12]}"
 
 
 def write_skeleton(name: str, path: Path) -> None:
@@ -153,8 +173,8 @@ def _classes(module: ModuleType) -> list[type[Task]]:
         if "__dataclass_params__" not in vars(cls):
             raise UserError(f"{cls.__name__} is no dataclass: write @dataclass(frozen=True) above it")
         whole.append(cls)
-    if not whole:
-        raise UserError("no Task in it: allowed is a file that defines a subclass of tasks.Task")
+    if not whole and not getattr(module, "MODELS", None):
+        raise UserError("no Task in it: allowed is a file that defines a subclass of tasks.Task, or MODELS")
     return whole
 
 

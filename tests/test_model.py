@@ -1,10 +1,12 @@
 """The model's parts against their definitions, written out the slow way."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -16,6 +18,7 @@ from model.block import Block
 from model.halting import Halting, SureGate
 from model.injection import LTIInjection
 from model.moe import MixtureOfExperts, Router
+from model.weights import load_weights
 
 SMALL = ModelConfig(width=32, head_width=8, latent=16, rope_width=4, expert_width=16)
 VOCABULARY = 20
@@ -130,12 +133,13 @@ def test_the_whole_model_is_causal():
 # experts
 
 
-def test_mixture_equals_a_loop_over_positions_and_experts():
-    moe = MixtureOfExperts(SMALL, models.block.Projection).eval()
+@pytest.mark.parametrize("training", [True, False])
+def test_mixture_equals_a_loop_over_positions_and_experts(training):
+    moe = MixtureOfExperts(SMALL, models.block.Projection).train(training)  # expert by expert, and all at once
     x = torch.randn(2, 3, SMALL.width)
     moe.router.bias += torch.tensor([0.3, 0.0, -0.3, 0.1])
-    enter = moe.enter.weight.view(2, moe.total, moe.hidden, -1)
-    leave = moe.leave.weight.view(-1, moe.total, moe.hidden)
+    enter = moe.enter.weight.view(5, 2, moe.hidden, -1)
+    leave = moe.leave.weight.view(-1, 5, moe.hidden)
     slow = torch.zeros_like(x)
     for b in range(2):
         for i in range(3):
@@ -143,8 +147,27 @@ def test_mixture_equals_a_loop_over_positions_and_experts():
             best = sorted(range(4), key=lambda e: -(scores[e] + moe.router.bias[e]).item())[:2]
             weight = {0: 1.0} | {1 + e: scores[e] / sum(scores[f] for f in best) for e in best}
             for e, w in weight.items():
-                slow[b, i] += w * leave[:, e] @ (F.silu(enter[0, e] @ x[b, i]) * (enter[1, e] @ x[b, i]))
+                slow[b, i] += w * leave[:, e] @ (F.silu(enter[e, 0] @ x[b, i]) * (enter[e, 1] @ x[b, i]))
     assert torch.allclose(moe(x), slow, atol=1e-5)
+
+
+@pytest.mark.parametrize("shared,loop", [(1, None), (0, 2), (2, "rows")])
+def test_both_ways_through_the_experts_agree(shared, loop):
+    """With every kind of adapter, and gradients too."""
+    config = replace(SMALL, shared_experts=shared)
+    moe = shaken(MixtureOfExperts(config, partial(DepthwiseLoRA, config=config)))
+    loop = own_adapters(torch.tensor([0, 1, 5]), config) if loop == "rows" else loop
+    x = torch.randn(3, 4, SMALL.width)
+    grads = []
+    for way in (moe.by_expert, moe.all_at_once):
+        y = way(x, *moe.router(x), loop)
+        moe.zero_grad()
+        y.square().sum().backward()
+        grads.append((y, [p.grad for p in moe.parameters() if p.grad is not None]))
+    (a, one), (b, other) = grads
+    assert torch.allclose(a, b, atol=1e-4) and len(one) == len(other)
+    assert all(torch.allclose(g, h, atol=1e-3) for g, h in zip(one, other, strict=True))
+    assert all(g.any() for g in one)
 
 
 def test_router_bias_moves_against_the_load_in_training_only():
@@ -156,8 +179,8 @@ def test_router_bias_moves_against_the_load_in_training_only():
     router(torch.randn(5, 8))
     assert router.load.sum() == 0
     router.train()
-    chosen, _ = router(torch.randn(5, 8))
-    assert torch.equal(weights, torch.tensor([0.5, 0.5, 0.0, 0.0]).expand(5, 4))  # weighed by score alone
+    chosen, weights = router(torch.randn(5, 8))
+    assert (chosen < 2).all() and (weights == 0.5).all()  # chosen by score and bias, weighed by score alone
     router.balance()
     assert torch.allclose(router.bias - before, torch.tensor([-0.001, -0.001, 0.001, 0.001]))
     assert router.load.sum() == 0
@@ -405,3 +428,97 @@ def test_baselines_have_no_loops_to_count():
 def test_what_cannot_be_built_is_named(field, value, says):
     with pytest.raises(ConfigError, match=says):
         replace(SMALL, **{field: value})
+
+
+# the whole model, beyond its sizes
+
+
+def test_without_a_transformer_term_the_trajectory_is_the_closed_form():
+    model = RDT(SMALL, VOCABULARY).double().eval()  # a new model's Blocks add nothing
+    model.inject.a.data.uniform_(-2, 2)
+    tokens = some_tokens()
+    e, a = model.encode(tokens), model.inject.decay()
+    for t, h in enumerate(islice(model.trajectory(tokens), 12)):
+        assert torch.allclose(h, (1 - a**t) / (1 - a) * model.inject.b * e, atol=1e-12)
+
+
+def test_state_is_bounded_over_ten_thousand_loops():
+    model, tokens = rdt(), some_tokens(1, 3)
+    with torch.no_grad():
+        sizes = [h.abs().max() for h in islice(model.trajectory(tokens), 0, 10_001, 500)]
+        assert torch.stack(sizes).isfinite().all() and max(sizes[1:]) < 4 * sizes[1]
+        assert model(tokens, (0, 1, 10_000)).isfinite().all()
+
+
+def test_rows_none_and_longer_than_any():
+    model = rdt()
+    with torch.no_grad():
+        assert model(some_tokens(0, 5), (2,)).shape == (1, 0, 5, VOCABULARY)
+        assert model(some_tokens(1, 700), (2,)).isfinite().all()
+
+
+@pytest.mark.parametrize("token", [-1, VOCABULARY])
+def test_tokens_out_of_vocabulary_are_named(token):
+    tokens = some_tokens()
+    tokens[1, 2] = token
+    for model in (rdt(), Transformer(SMALL, VOCABULARY, 1)):
+        with pytest.raises(ConfigError, match=rf"{token}: this model's are 0 to {VOCABULARY - 1}"):
+            model(tokens, (1,) if model.looped else None)
+
+
+HORIZONS = [7, 5, 5, 2, 1]
+
+
+def training_loss(model, tokens):
+    outputs = model.training_outputs(tokens, HORIZONS, 3)
+    logits = [*outputs.answers, *outputs.probes]
+    return sum(F.cross_entropy(x.flatten(0, 1).float(), tokens.flatten()) for x in logits) + outputs.penalty
+
+
+@pytest.mark.parametrize("halting", ["act", "graves", "none"])
+def test_a_training_step_stays_on_its_device_and_never_waits_for_it(halting):
+    """On the meta device there is nothing to wait for: whatever asks for a number raises."""
+    with torch.device("meta"):
+        model = RDT(replace(SMALL, halting=halting), VOCABULARY).train()
+        loss = training_loss(model, torch.zeros(5, 6, dtype=torch.long))
+        loss.backward()
+        model.after_step()
+    assert loss.device.type == "meta"
+    assert all(p.grad is None or p.grad.device.type == "meta" for p in model.parameters())
+
+
+def test_bfloat16_is_close_to_float32():
+    model, tokens = rdt(global_drop=0.0).train(), some_tokens(5, 6)
+    exact = training_loss(model, tokens)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = training_loss(model, tokens)
+    assert rough.dtype == torch.float32 and not torch.equal(rough, exact)
+    assert abs(rough / exact - 1) < 0.02
+
+
+# weights on disk
+
+
+def test_weights_are_loaded_or_refused_by_name(tmp_path):
+    model, other = rdt(), rdt(expert_width=8)
+    path = tmp_path / "weights.safetensors"
+    save_file(model.state_dict(), path)
+    again = RDT(SMALL, VOCABULARY).eval()
+    load_weights(again, path)
+    tokens = some_tokens()
+    assert torch.equal(again(tokens, (3,)), model(tokens, (3,)))
+    with pytest.raises(ConfigError, match=r"feed_forward.*in the file, .* in this model"):
+        load_weights(other, path)
+    with pytest.raises(ConfigError, match=r"gate\..* is \(.*in the file, missing in this model"):
+        load_weights(rdt(halting="none"), path)
+    whole = path.read_bytes()
+    for name, content in {"cut": whole[:-100], "pickle": None, "empty": b""}.items():
+        bad = tmp_path / name
+        if content is None:
+            torch.save(model.state_dict(), bad)
+        else:
+            bad.write_bytes(content)
+        with pytest.raises(ConfigError, match="no whole safetensors file"):
+            load_weights(again, bad)
+    with pytest.raises(ConfigError, match="no weights file"):
+        load_weights(again, tmp_path / "missing")

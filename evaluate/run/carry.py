@@ -20,6 +20,7 @@ from evaluate.run.extrapolation import asked_together, evaluate
 from evaluate.run.ranks import ALONE, Alone
 from evaluate.run.train import train
 from evaluate.run.version import code_version
+from model.block import Block
 from tasks import UserError
 
 LOOK = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"  # fits a terminal of eighty columns
@@ -35,6 +36,7 @@ class Place:
     every: float  # seconds between checkpoints
     commit: tuple[str | None, bool | None]  # of the code, and whether it was changed since; a node cannot tell
     tensorboard: bool = False  # log training there too
+    compile: bool = False  # compile the Blocks: answers stay, but for rounding
     line: int = 0  # of the terminal, for the progress bar
 
 
@@ -76,6 +78,8 @@ def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone)
     where = torch.device(place.device)
     torch.manual_seed(experiment.seed)
     net = models.build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    for block in [m for m in net.modules() if isinstance(m, Block)] if place.compile else []:
+        block.compile(dynamic=True)
     saved = checkpoint_of(experiment, folder)
     quiet = None if ranks.first else True
     bar = tqdm(

@@ -66,6 +66,8 @@ def carry_out_on_ray(todo: list[Experiment], folder: Path, place: Place) -> Iter
 def on_node(experiment: dict[str, object], sources: list[plugin.Source], folder: str, place: Place) -> Outcome:
     """What a node does. The experiment comes as it stands in a record: a plugin's class is not known there yet."""
     from evaluate.run.experiment import from_json
+    from evaluate.run.own_models import list_own_models
 
     plugin.restore(sources)
+    list_own_models(check=False)
     return carry_out(from_json(experiment), Path(folder), place)

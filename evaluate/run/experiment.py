@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 from evaluate.records import run_id
+from evaluate.run.own_models import model_origin
 from model import MODELS, ConfigError, ModelConfig, check_loops
 from tasks import Task, UserError, plugin, task_class, unknown
 
 OPTIMIZERS = ("muon", "adamw")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Train:
     longest_horizon: int = 18
     blank: float = 0.125  # share of rows in which one token is blanked out, so that some answers cannot be known
     gradient_loops: int = 5  # the last loops of each row, through which the gradient flows
+    precision: str = "float32"  # of products in training; "bfloat16" is autocast
 
     @property
     def mean_loops(self) -> float:
@@ -77,6 +80,8 @@ class Experiment:
         train, evaluate = self.train, self.evaluate
         if train.optimizer not in OPTIMIZERS:
             raise unknown("optimizer", train.optimizer, OPTIMIZERS)
+        if train.precision not in PRECISIONS:
+            raise unknown("precision", train.precision, PRECISIONS)
         if train.optimizer == "muon" and not hasattr(torch.optim, "Muon"):
             raise UserError(
                 f"train.optimizer is 'muon', which torch {torch.__version__} lacks: allowed here is 'adamw'"
@@ -109,6 +114,9 @@ class Experiment:
         origin = plugin.origin(self.task)
         kept = {"name": self.task.name, "version": self.task.version, **({"plugin": origin} if origin else {})}
         plain["task"] = {**kept, **plain["task"]}
+        model = model_origin(self.model)
+        if model:
+            plain["model_plugin"] = model
         return typing.cast(dict[str, Any], json.loads(json.dumps(plain)))
 
     @property

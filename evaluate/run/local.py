@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from evaluate.run.carry import Outcome, Place, carry_out
 from evaluate.run.experiment import Experiment
+from evaluate.run.own_models import list_own_models
 from tasks import UserError, plugin
 
 
@@ -64,6 +65,7 @@ def start_worker(numbers: Any, lock: Any, plugins: list[plugin.Source]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends its workers
     threading.Thread(target=end_with_parent, daemon=True).start()
     plugin.restore(plugins)
+    list_own_models(check=False)
     _slot = numbers.get()
     tqdm.set_lock(lock)
 

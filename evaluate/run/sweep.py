@@ -39,6 +39,7 @@ class Machine:
     save_every: float = 30.0  # seconds between checkpoints
     engine: str = "local"
     tensorboard: bool = False  # log training there too
+    compile: bool = False  # compile the Blocks
 
     def resolve(self) -> str:
         """The device's real name."""
@@ -79,7 +80,9 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine) -> bool
             todo = to_do(experiments, folder)
             if todo:
                 workers, threads = machine.shared_out(len(todo), device)
-                place = Place(device, threads, machine.batch, machine.save_every, commit(), machine.tensorboard)
+                place = Place(
+                    device, threads, machine.batch, machine.save_every, commit(), machine.tensorboard, machine.compile
+                )
                 if machine.engine == "ray":
                     from evaluate.run.cluster import carry_out_on_ray
 
@@ -126,7 +129,9 @@ def sweep_together(experiments: list[Experiment], folder: Path, machine: Machine
     ranks = Together(device)
     for experiment in experiments:
         ranks.check(experiment)
-    place = Place(device, machine.threads or 1, machine.batch, machine.save_every, commit(), machine.tensorboard)
+    place = Place(
+        device, machine.threads or 1, machine.batch, machine.save_every, commit(), machine.tensorboard, machine.compile
+    )
     try:
         if not ranks.first:
             go, *wanted = ranks.agreed([0] * (1 + len(experiments)))

@@ -19,6 +19,7 @@ from evaluate.run import checkpoint
 from evaluate.run.curriculum import Curriculum, rows_a_step
 from evaluate.run.experiment import Experiment, Train
 from evaluate.run.ranks import ALONE, Alone
+from model.rdt import Outputs
 from tasks import NOT_ASKED, TRAIN, Batch, Task, draw, stream
 
 HORIZONS, BLANKS = 3, 4  # the second integer of the streams of horizons and of blanks; 0 to 2 are the splits
@@ -115,7 +116,8 @@ def loss_of(
 
     Where these are only some rows of a batch, `weight` is of what they ask, and `share` of the rows themselves.
     """
-    outputs = model.training_outputs(tokens, loops, train.gradient_loops)
+    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=train.precision == "bfloat16"):
+        outputs = outputs_of(model, tokens, loops, train.gradient_loops)
 
     def judged(logits: Tensor) -> Tensor:
         return weight * F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NOT_ASKED)
@@ -126,6 +128,16 @@ def loss_of(
     for logits in outputs.probes:
         loss = loss + judged(logits) / len(outputs.probes)
     return loss, outputs.answers[0].detach().argmax(-1)
+
+
+def outputs_of(model: nn.Module, tokens: Tensor, loops: list[int], gradient_loops: int) -> Outputs:
+    """What a training step is judged by. A user's own model that has nothing to say of training answers through its
+    forward, all rows with as many loops as the middle one, and with gradient through all of them."""
+    if hasattr(model, "training_outputs"):
+        outputs: Outputs = model.training_outputs(tokens, loops, gradient_loops)
+        return outputs
+    logits = model(tokens, (loops[len(loops) // 2],) if getattr(model, "looped", True) else None)[0]
+    return Outputs([logits], [], logits.new_zeros(()))
 
 
 def accuracy_of(answers: Tensor, tokens: Tensor, targets: Tensor, blank: int) -> float:
@@ -189,7 +201,8 @@ def train(
         for optimizer in made:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        model.after_step()
+        if hasattr(model, "after_step"):
+            model.after_step()
         if step >= settings.steps * (1 - settings.average):
             average.update_parameters(model)
         curriculum.count(answers, tokens, targets, asked, blank)

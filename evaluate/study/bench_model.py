@@ -55,7 +55,8 @@ def by_turns(calls: list[Callable[[], object]], rounds: int) -> list[list[float]
 
 
 def row(what: str, this: str, other: str, values: tuple[float, float], ratio: float) -> dict[str, Any]:
-    return dict(zip(COLUMNS, (what, this, other, *values, ratio), strict=True))
+    shown = [round(value) if value > 10 else value for value in values]
+    return dict(zip(COLUMNS, (what, this, other, *shown, ratio), strict=True))
 
 
 def open_mythos() -> ModuleType | None:
@@ -130,10 +131,10 @@ def against(published: ModuleType, rounds: int) -> dict[str, Any]:
 def matrix_share(rounds: int, width: int = 256) -> dict[str, Any]:
     """The rate of matrix products in a training step, against the machine's best: two large square matrices."""
     scale = width // COMPARED.width
-    net, step = ours(replace(
+    step = ours(replace(
         COMPARED, width=width, head_width=COMPARED.head_width * scale, latent=COMPARED.latent * scale,
         expert_width=COMPARED.expert_width * scale,
-    ))  # fmt: skip
+    ))[1]  # fmt: skip
     with FlopCounterMode(display=False) as counter:
         step()
     a, b = torch.randn(2, 2048, 2048)

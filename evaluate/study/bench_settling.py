@@ -1,0 +1,90 @@
+"""What loops over the moving positions alone cost by depth, against the full loop, for a trained model."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluate import records
+from evaluate.run.experiment import from_json
+from evaluate.run.extrapolation import questions
+from model import RDT, build
+from model.settling import settle
+from model.weights import load_weights
+from tasks import UserError
+
+TASK, DEPTHS = "khop_facts", (80, 160, 320, 640)
+ROWS, FULL_ROWS = 32, 4
+COLUMNS = ("depth", "accuracy", "loops", "share", "seconds", "slope", "full", "faster", "equal")
+LEGEND = (
+    f"{TASK}, {ROWS} rows; loops: of the slowest row. share: positions computed, of those in a full loop. seconds: of\n"
+    f"this process's own time; slope: of their logarithm over depth's, from the first depth on. full: seconds of as\n"
+    f"many full loops, from {FULL_ROWS} rows; faster: full over seconds; equal: positions that answer as they do there."
+)
+
+
+def bench_settling(folder: Path, rounds: int = 3) -> list[dict[str, Any]]:
+    """A row for each depth."""
+    model, experiment = trained(folder)
+    rows: list[dict[str, Any]] = []
+    for depth in DEPTHS:
+        batch = questions(experiment.task, depth, ROWS, experiment.evaluate.seed)
+        tokens, targets = torch.from_numpy(batch.tokens), torch.from_numpy(batch.targets)
+        seconds, found = min(
+            (timed(lambda t=tokens, d=depth: settle(model, t, 8 * d)) for _ in range(rounds)), key=first
+        )
+        loops = int(found.loops.max())
+        full, h = timed(lambda t=tokens[:FULL_ROWS], n=loops: full_loop(model, t, n))
+        with torch.no_grad():
+            mine, other = model.read(found.h).argmax(-1), model.read(h).argmax(-1)
+        asked = targets >= 0
+        start = rows[0] if rows else None
+        rows.append(
+            {
+                "depth": depth,
+                "accuracy": float((mine == targets)[asked].float().mean()),
+                "loops": loops,
+                "share": found.updates / (tokens.numel() * loops),
+                "seconds": seconds,
+                "slope": math.log(seconds / start["seconds"]) / math.log(depth / start["depth"]) if start else None,
+                "full": full * ROWS / FULL_ROWS,
+                "faster": full * ROWS / FULL_ROWS / seconds,
+                "equal": float((mine[:FULL_ROWS] == other)[asked[:FULL_ROWS]].float().mean()),
+            }
+        )
+    return rows
+
+
+def trained(folder: Path) -> tuple[RDT, Any]:
+    """The RDT of a folder of results that knows TASK, and its experiment."""
+    for line in records.read(folder).runs.values():
+        if line["task"] == TASK and line["model"] == "rdt" and line["status"] == "ok":
+            experiment = from_json(line["experiment"])
+            mean_loops = experiment.train.mean_loops
+            model = build("rdt", experiment.architecture, experiment.vocabulary, mean_loops).eval()
+            load_weights(model, folder / "weights" / f"{line['run']}.safetensors")
+            assert isinstance(model, RDT)
+            return model, experiment
+    raise UserError(f"{str(folder)!r} holds no trained rdt of {TASK}: allowed is a folder that `run` has written")
+
+
+@torch.no_grad()
+def full_loop(model: RDT, tokens: torch.Tensor, loops: int) -> torch.Tensor:
+    states = model.trajectory(tokens)
+    for _ in range(loops):
+        next(states)
+    return next(states)
+
+
+def timed(call: Any) -> tuple[float, Any]:
+    began = time.process_time()
+    result = call()
+    return time.process_time() - began, result
+
+
+def first(pair: tuple[float, Any]) -> float:
+    return pair[0]

@@ -1,9 +1,9 @@
 """The records: their schema, and the only code that touches result files.
 
-A folder of results holds two files of JSON lines. `runs.jsonl` has a line for each run that ended, `cells.jsonl` a
-line for each cell of its grid. A run's line is written after its cells, so that cells without one belong to a run
-that was cut off: readers pass over them, and the next writer removes them. A third, `diagnostics.jsonl`, may tell what
-went on inside a run's model, loop by loop.
+A folder of results holds files of JSON lines. `runs.jsonl` has a line for each run that ended, `cells.jsonl` a line
+for each cell of its grid, and `diagnostics.jsonl` tells, for a run whose model loops, what went on inside it. A run's
+line is written last, so that other lines of no run belong to one that was cut off: readers pass over them, and the next
+writer removes them.
 Needs no torch: comparing tables starts at once.
 """
 

@@ -155,6 +155,28 @@ def test_forty_generated_command_lines():
     assert seen["run 0"] and seen["run 2"]
 
 
+@pytest.mark.parametrize(
+    "words,says",
+    [
+        (["--train.batch", str(10**12)], "train.batch is 1000000000000: allowed is at most 1000000"),
+        (["--architecture.experts", str(10**9)], "architecture.experts is 1000000000: allowed is at most 65536"),
+        (["--evaluate.loops", f"1,{10**9}"], "evaluate.loops ends with 1000000000: allowed is at most 1000000"),
+        (["--task.test_depths", str(10**9)], "task.test_depths ends with 1000000000: allowed is at most 1000000"),
+        (["--architecture.width", "65536", "--architecture.expert_width", "65536"], "and training it takes"),
+        (["--threads", str(10**12)], "--threads is 1000000000000: allowed is 0 to 1024"),
+        (["--engine", "rya"], "unknown engine 'rya': did you mean 'ray'?"),
+        (["--save-every", "nan"], "--save-every is nan: allowed is 0 or more"),
+    ],
+)
+def test_numbers_that_no_machine_could_carry_out_are_refused(words, says, tmp_path):
+    status, _, err = told(["run", *SMALL, "--tasks", "mod_chain", *words, "--out", str(tmp_path / "out")])
+    assert status == 2 and says in err and err.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_an_audit_of_too_few_questions_to_learn_from_is_no_crash():
+    assert told(["audit", "group_word", "--count", "1", "--depths", "1"])[0] == 0
+
+
 @pytest.mark.soak
 def test_a_thousand_generated_command_lines():
     drive(1000)

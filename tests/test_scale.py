@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import faults
+import numpy as np
 import pytest
 import torch
 
@@ -143,22 +145,28 @@ def trained():
 
 def counts(experiment, model, batch, groups):
     cells = [c for group in groups for c in evaluate(model, experiment, group, torch.device("cpu"), batch)]
-    return {(c.depth, c.halting, c.loops): (c.correct, c.ties, c.count) for c in cells}
+    for cell in cells:
+        bits = np.frombuffer(base64.b64decode(cell.right), np.uint8)
+        assert len(bits) == -(-cell.count // 8) and np.unpackbits(bits).sum() == cell.correct
+    return {(c.depth, c.halting, c.loops): (c.correct, c.ties, c.count, c.right) for c in cells}
 
 
 def test_counts_are_the_same_whatever_the_batch_the_threads_and_the_order(trained):
     experiment, model = trained
     groups = asked_together(experiment.task)
     held = counts(experiment, model, 24, groups)
-    assert len({correct for correct, _, _ in held.values()}) > 3
+    assert len({correct for correct, *_ in held.values()}) > 3
     before = torch.get_num_threads()
     try:
         for batch, threads, order in ((1, 1, 1), (5, 2, -1), (7, 1, -1), (24, 2, 1)):
             torch.set_num_threads(threads)
             found = counts(experiment, model, batch, groups[::order])
-            for key, (correct, ties, count) in held.items():
-                assert found[key][2] == count and abs(found[key][0] - correct) <= max(ties, found[key][1])
-            assert sum(ties for _, ties, _ in held.values()) > 0 or found == held
+            for key, (correct, ties, count, right) in held.items():
+                near = max(ties, found[key][1])
+                assert found[key][2] == count and abs(found[key][0] - correct) <= near
+                differ = int.from_bytes(base64.b64decode(found[key][3])) ^ int.from_bytes(base64.b64decode(right))
+                assert differ.bit_count() <= near
+            assert sum(ties for _, ties, *_ in held.values()) > 0 or found == held
     finally:
         torch.set_num_threads(before)
 

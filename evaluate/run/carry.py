@@ -12,8 +12,9 @@ from safetensors.torch import save as bytes_of
 from tqdm import tqdm
 
 import model as models
-from evaluate.records import Cell, Run
+from evaluate.records import Cell, Diagnostics, Run
 from evaluate.run import board, checkpoint
+from evaluate.run.diagnostics import diagnostics
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import asked_together, evaluate
 from evaluate.run.ranks import ALONE, Alone
@@ -45,6 +46,7 @@ class Outcome:
 
     run: Run
     cells: list[Cell]
+    inside: Diagnostics | None
     weights: bytes  # a safetensors file
 
 
@@ -98,10 +100,12 @@ def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone)
         trained = train(net, experiment, where, saved, told, place.every, ranks)
     net.eval()
     cells: list[Cell] = []
+    inside = None
     if trained.status == "ok" and ranks.first:
         groups = asked_together(experiment.task)
         asked = tqdm(groups, desc=f"{label(experiment)} asked", position=place.line, leave=False, disable=None)
         cells = [cell for group in asked for cell in evaluate(net, experiment, group, where, place.batch)]
+        inside = diagnostics(net, experiment, where)
     git_commit, git_dirty = place.commit
     made_with = {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__}
     run = Run(
@@ -123,7 +127,8 @@ def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone)
         git_commit=git_commit,
         git_dirty=git_dirty,
     )
-    return Outcome(run, cells, bytes_of({k: v.cpu().contiguous() for k, v in net.state_dict().items()}))
+    weights = bytes_of({k: v.cpu().contiguous() for k, v in net.state_dict().items()})
+    return Outcome(run, cells, inside, weights)
 
 
 def ready(experiment: Experiment, folder: Path) -> str | None:

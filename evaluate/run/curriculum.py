@@ -22,6 +22,7 @@ PASS = 0.85
 class Curriculum(nn.Module):
     """A module for its buffers' sake: they are saved and put back with the rest of the run's state."""
 
+    stage: Tensor
     spent: Tensor
     tally: Tensor
 
@@ -68,7 +69,7 @@ def rows_a_step(experiment: Experiment, stage: Task) -> int:
     """The rows of a step at one stage: `batch` at the first, and later as many as make no more tokens than then."""
 
     def length(task: Task) -> int:
-        return task.sample(stream(0, TRAIN, 0, 0), task.train_depths[-1], 1).tokens.shape[1]
+        return int(task.sample(stream(0, TRAIN, 0, 0), task.train_depths[-1], 1).tokens.shape[1])
 
     first = experiment.task.stages[0]
     return experiment.train.batch if stage == first else max(1, experiment.train.batch * length(first) // length(stage))

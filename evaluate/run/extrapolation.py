@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from evaluate.records import Cell, audited_as, shortcuts
+from evaluate.records import Cell, audited_as, pack, shortcuts
 from evaluate.run.experiment import Experiment
 from model import RDT
 from model.stopping import rules
@@ -91,7 +91,7 @@ def evaluate(
     tokens, targets, depths = (torch.from_numpy(array).to(device) for array in rows)
     places = {depth: depths == depth for depth in group}
     audited = shortcuts()
-    correct: dict[tuple[int, str, int | None], int] = defaultdict(int)
+    answered: dict[tuple[int, str, int | None], list[Tensor]] = defaultdict(list)
     ties: dict[tuple[int, str, int | None], int] = defaultdict(int)
     used: dict[tuple[int, str, int | None], float] = defaultdict(float)
     for start in range(0, len(tokens), batch):
@@ -101,15 +101,16 @@ def evaluate(
             near = undecided(answer.logits, targets[part])
             for depth, place in places.items():
                 key = (depth, answer.halting, answer.loops)
-                correct[key] += int(right[place[part]].sum())
+                answered[key].append(right[place[part]])  # row by row, so that other batches give the same order
                 ties[key] += int(near[place[part]].sum())
                 used[key] += float(answer.used[place[part]].sum()) if answer.used is not None else 0.0
     for depth, place in places.items():
         count = int(place.sum())
         length = tokens.shape[1] if len(group) == 1 else int(place.any(0).nonzero().max()) + 1
         flops = Flops(model, tokens[:1, :length])  # of a row that ends with its question
-        for (of, halting, loops), number in correct.items():
+        for (of, halting, loops), parts in answered.items():
             if of == depth:
+                held = torch.cat(parts)
                 mean = None if halting == "none" else loops if loops is not None else used[of, halting, loops] / count
                 yield Cell(
                     run=experiment.run,
@@ -121,11 +122,12 @@ def evaluate(
                     loops=loops,
                     halting=halting,
                     count=count,
-                    correct=number,
+                    correct=int(held.sum()),
                     chance=task.chance,
                     shortcut=audited.get(audited_as(task.name, task.version, task.sizes, depth)),
                     mean_loops=mean,
                     eval_flops=flops.at(mean),
+                    right=pack(held.cpu().numpy()),
                     ties=ties[of, halting, loops],
                 )
 

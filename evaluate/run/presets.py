@@ -43,7 +43,7 @@ PROMPT = replace(GENTLE, batch=48, steps=1500)
 RECIPES: dict[str, Train] = {
     "khop_facts": Train(),
     "mod_chain": Train(),
-    "prefix_sum": replace(GENTLE, steps=450),
+    "prefix_sum": replace(GENTLE, steps=400),
     "group_word": Train(steps=1300),
     "carry_chain": Train(steps=500, batch=96),
     "n_ary_addition": Train(),

@@ -113,7 +113,7 @@ def write_down(outcomes: Iterator[tuple[Experiment, Outcome]], folder: Path) -> 
     writer = Writer(folder)
     for experiment, outcome in outcomes:
         write_over(folder / "weights" / f"{experiment.run}.safetensors", outcome.weights)
-        writer.add(outcome.run, outcome.cells)
+        writer.add(outcome.run, outcome.cells, outcome.inside)
         checkpoint_of(experiment, folder).unlink(missing_ok=True)
         if outcome.run.status != "ok":
             tqdm.write(f"{label(experiment)}: {outcome.run.status}; the others go on", file=sys.stderr)

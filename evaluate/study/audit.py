@@ -112,7 +112,7 @@ def _learn(known: Questions, asked: Questions, part: slice, vocabulary: int, see
     seen_asked = _features(asked[0], asked[1], first, last, vocabulary)
     used = np.flatnonzero(seen_known.getnnz(axis=0) > 1)
     near = vocabulary * (1 + NEAR)  # the counts and the near positions, few enough for trees
-    if len(np.unique(known[2])) == 1:
+    if len(np.unique(known[2])) == 1 or not len(used):  # nothing to learn, or too few rows to learn it from
         return int((asked[2] == known[2][0]).sum())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose: it would only overfit

@@ -18,8 +18,8 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 class KhopContext(Task):
     """A permutation graph as shuffled edges `x : y`, then walks: a start, one `>` a further hop; each is asked.
 
-    Depth: the number of hops from the start; the start itself asks for the first one. A row of depth d has a walk of
-    d hops, then walks of at most d, `hops` hops in all, so that rows of all depths are equally long.
+    Depth: the number of hops from the start; the start itself asks for the first one. A row has room for `hops` hops:
+    for as many walks of depth d as fit, so that rows of all depths are equally long; what is left over is not asked.
     The permutation is one random cycle through all nodes: a random permutation has short cycles, whose length any
     multiple of it gives away. Depth ends at half the nodes, beyond which walking backwards would be shorter.
     `nodes` of the `names` take part, so that a curriculum can begin with few nodes and keep its vocabulary.
@@ -74,19 +74,16 @@ class KhopContext(Task):
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         cycle = draw_names(rng, count, self.nodes, self.names)  # (count, nodes), each leads to the next
         edges = link(cycle, np.roll(cycle, -1, axis=1), self.names)
-        hop = np.zeros((count, self.hops), dtype=np.int64)  # of its walk
-        place = np.empty_like(hop)  # on the cycle
-        for at in range(self.hops):
-            begins = rng.random(count) < (at >= depth) / depth if at else np.ones(count, dtype=bool)
-            begins |= hop[:, at - 1] == depth
-            hop[:, at] = np.where(begins, 1, hop[:, at - 1] + 1)
-            place[:, at] = np.where(begins, rng.integers(self.nodes, size=count), place[:, at - 1] + 1)
-        start = np.take_along_axis(cycle, place % self.nodes, axis=1)
-        walks = np.where(hop == 1, start, self.names + 1)
-        tokens = np.concatenate([shuffle_facts(rng, edges), walks], axis=1)
+        walks = self.hops // depth
+        start = rng.integers(self.nodes, size=(count, walks, 1))
+        hop = np.arange(1, depth + 1)
+        answers = np.take_along_axis(cycle[:, None], (start + hop) % self.nodes, axis=2)  # (count, walks, depth)
+        words = np.full((count, self.hops), self.names + 1)
+        words[:, : walks * depth : depth] = np.take_along_axis(cycle, start[:, :, 0], axis=1)
+        tokens = np.concatenate([shuffle_facts(rng, edges), words], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, self.facts_length :] = np.take_along_axis(cycle, (place + 1) % self.nodes, axis=1)
-        depths[:, self.facts_length :] = hop
+        asked = slice(self.facts_length, self.facts_length + walks * depth)
+        targets[:, asked], depths[:, asked] = answers.reshape(count, -1), np.tile(hop, walks)
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:

@@ -402,10 +402,8 @@ def bench(arguments: Sequence[str]) -> None:
     """how fast tasks and models are, and how costs grow"""
     parser = Parser(prog="run_benchmarks.py bench", allow_abbrev=False)
     parser.add_argument("--what", default="tasks", help=f"{', '.join(BENCHES)} (default tasks)")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("results/quick"), metavar="DIR",
-        help="results with the weights that `--what settling` needs (default results/quick)",
-    )  # fmt: skip
+    parser.add_argument("--folder", type=Path, default=Path("results/quick"), metavar="DIR",
+                        help="results whose weights `--what settling` takes (default results/quick)")  # fmt: skip
     parser.add_argument("--preset", default="quick", help="whose cost `--what scaling` reckons (default quick)")
     parser.add_argument("--tasks", help="only these, comma-separated")
     add_format(parser)

@@ -127,7 +127,7 @@ def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone)
         git_commit=git_commit,
         git_dirty=git_dirty,
     )
-    weights = bytes_of({k: v.cpu().contiguous() for k, v in net.state_dict().items()})
+    weights = bytes_of({k: v.cpu().contiguous().clone() for k, v in net.state_dict().items()})
     return Outcome(run, cells, inside, weights)
 
 

@@ -22,7 +22,8 @@ def list_own_models(check: bool = True) -> list[str]:
             raise UserError(f"{stamp.split()[0]}: the name {name!r} is already taken: choose another")
         if check:
             check_model(name, make)
-        MODELS[name], SUMMARIES[name], _own[name] = make, (make.__doc__ or "").strip().split("\n")[0], stamp
+        MODELS[name], _own[name] = make, stamp
+        SUMMARIES[name] = (make.__doc__ or f"from {stamp.split()[0]}").strip().split("\n")[0]
         names.append(name)
     return names
 

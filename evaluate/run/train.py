@@ -90,7 +90,8 @@ def optimizers(model: nn.Module, train: Train) -> list[Optimizer]:
         else:
             decayed.append(parameter)
     groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    made: list[Optimizer] = [AdamW([g for g in groups if g["params"]], lr=train.learning_rate, betas=(0.9, 0.98))]
+    groups = [group for group in groups if group["params"]]
+    made: list[Optimizer] = [AdamW(groups, lr=train.learning_rate, betas=(0.9, 0.98))] if groups else []
     if matrices:
         made.append(torch.optim.Muon(matrices, lr=train.matrix_learning_rate, weight_decay=train.weight_decay))
     return made

@@ -1,0 +1,96 @@
+"""A user's own models: plugins with MODELS, and the published open-mythos as one of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import run_benchmarks
+from evaluate.run.own_models import list_own_models
+from evaluate.study.bench_model import open_mythos
+from model import MODELS
+from tasks import UserError, plugin
+
+OWN = '''
+import torch
+from torch import nn
+
+class Echo(nn.Module):
+    """answers by the latest token alone"""
+
+    def __init__(self, config, vocabulary, mean_loops):
+        super().__init__()
+        self.table = nn.Embedding(vocabulary, vocabulary)
+
+    def forward(self, tokens, loops):
+        return torch.stack([self.table(tokens) for _ in loops])
+
+MODELS = {"echo": Echo}
+'''
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    before = dict(MODELS)
+    yield
+    MODELS.clear()
+    MODELS.update(before)
+    for source in plugin.sources():
+        plugin.forget(source.module)
+
+
+def listed(tmp_path, code):
+    path = tmp_path / "own.py"
+    path.write_text(code)
+    plugin.load([path])
+    return list_own_models()
+
+
+def run_smoke(tmp_path, code, capsys):
+    path, out = tmp_path / "own.py", tmp_path / "out"
+    path.write_text(code)
+    words = ["run", "--preset", "smoke", "--plugin", str(path), "--tasks", "khop_facts", "--out", str(out)]
+    status = run_benchmarks.main([*words, "--workers", "1"])
+    return status, capsys.readouterr(), out
+
+
+def test_an_own_model_is_trained_and_told_apart_by_its_code(tmp_path, capsys):
+    status, shown, out = run_smoke(tmp_path, OWN, capsys)
+    assert status == 0 and "echo" in shown.out
+    (run,) = (json.loads(line) for line in (out / "runs.jsonl").read_text().splitlines())
+    assert run["model"] == "echo" and run["experiment"]["model_plugin"].startswith("own.py ")
+    cells = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
+    assert {cell["loops"] for cell in cells} == {1, 2, 4, 8} and {cell["halting"] for cell in cells} == {"fixed"}
+    status, shown, _ = run_smoke(tmp_path, OWN + "\n# another\n", capsys)
+    assert status == 2 and "model_plugin" in shown.err
+
+
+@pytest.mark.parametrize(
+    "change,says",
+    [
+        (("self.table(tokens) for", "self.table(tokens.flip(1)) for"), "behind it"),
+        (("for _ in loops", "for _ in [1]"), r"gave \(1, 2, 6, 7\): allowed are logits \(2, 2, 6, 7\)"),
+        (("return torch.stack", "return 1 / 0 * torch.stack"), "ZeroDivisionError"),
+        (("return torch.stack", "return float('nan') * torch.stack"), "not all finite"),
+        (('"echo"', '"rdt"'), "already taken"),
+        (('"echo"', '"Echo!"'), "lower-case"),
+        (("Echo}", "3}"), "a function that builds it"),
+        (("Echo}", "dict}"), "raised TypeError"),
+        (('MODELS = {"echo": Echo}', ""), "no Task in it"),
+    ],
+)
+def test_a_model_that_breaks_the_contract_is_refused_in_one_line(tmp_path, capsys, change, says):
+    with pytest.raises(UserError, match=says):
+        listed(tmp_path, OWN.replace(*change))
+    status, shown, out = run_smoke(tmp_path, OWN.replace(*change), capsys)
+    assert status == 2 and len(shown.err.strip().splitlines()) == 1 and not out.exists()
+
+
+@pytest.mark.skipif(open_mythos() is None, reason="open-mythos is not installed")
+def test_open_mythos_is_a_model_of_the_suite(tmp_path, capsys):
+    code = (Path(__file__).parent / "own_mythos.py").read_text()
+    assert len(code.splitlines()) <= 30
+    status, shown, out = run_smoke(tmp_path, code, capsys)
+    assert status == 0 and "mythos" in shown.out
+    torch.manual_seed(0)

@@ -99,7 +99,7 @@ class Diagnostics:
 
     run: str
     depth: int  # of the questions that were looked at
-    routing: list[list[float]] | None  # share of the routing that each routed expert took in a loop; sums to 1
+    routing: list[list[float]] | None  # mean weight of each routed expert in a loop; sums to 1
     state_norm: list[float | None] | None  # mean norm of h_t after a loop, divided by the root of the width
     state_change: list[float | None] | None  # mean of |h_t - h_{t-1}| / |h_t|, in a loop
 

@@ -66,6 +66,17 @@ def test_routing_is_what_the_routers_say_and_each_loop_sums_to_one():
     assert all(len(block.feed_forward.router._forward_hooks) == 1 for block in model.recurrent)  # the test's own
 
 
+def test_compiled_blocks_tell_the_same():
+    experiment = of()
+    model = built(experiment)
+    plain = diagnostics(model, experiment, CPU)
+    for block in model.recurrent:
+        block.compile(backend="eager")
+    with torch.no_grad():
+        model(torch.from_numpy(questions(experiment.task, 5, ROWS, 0).tokens), (2,))
+    assert diagnostics(model, experiment, CPU) == plain
+
+
 def test_a_part_that_a_model_lacks_is_none():
     plain = of("looped")
     found = diagnostics(built(plain), plain, CPU)

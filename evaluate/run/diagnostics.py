@@ -1,4 +1,4 @@
-"""What goes on inside a trained model, loop by loop: which experts are chosen, how large the state is, when it rests."""
+"""What goes on inside a trained model, loop by loop: which experts are chosen, how large the state is, if it rests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def diagnostics(model: nn.Module, experiment: Experiment, device: torch.device) 
     routing: list[list[float]] = []
     norms: list[float | None] = []
     changes: list[float | None] = []
-    with heard(routers) as shares:
+    with torch.compiler.set_stance("force_eager"), heard(routers) as shares:  # compiled Blocks call no hooks
         states = islice(model.trajectory(tokens), LOOPS + 1)
         before = next(states)
         for h in states:

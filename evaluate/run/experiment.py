@@ -168,7 +168,8 @@ def override(experiment: Experiment, name: str, text: str) -> Experiment:
     part_value = getattr(experiment, part)
     assert is_dataclass(part_value) and not isinstance(part_value, type)
     try:
-        return replace(experiment, **{part: replace(part_value, **{leaf: value})})
+        changed: dict[str, Any] = {part: replace(part_value, **{leaf: value})}
+        return replace(experiment, **changed)
     except ConfigError as error:
         raise UserError(str(error)) from None
 

@@ -150,7 +150,7 @@ class Flops:
         def counted(count: int | None) -> int:
             with FlopCounterMode(display=False) as counter:
                 model(row, None if count is None else (count,))
-            return counter.get_total_flops()
+            return int(counter.get_total_flops())
 
         looped = getattr(model, "looped", True)
         self.once = counted(1 if looped else None)

@@ -74,10 +74,13 @@ class Together(Alone):
         asked = (targets != NOT_ASKED).sum()
         weight = (targets[mine] != NOT_ASKED).sum() / asked * self.world
         share = len(tokens[mine]) / len(tokens) * self.world
+        own_loops = loops[mine]
+        if not hasattr(model, "training_outputs"):  # it takes the middle one, which is that of the whole batch
+            own_loops = [loops[len(loops) // 2]] * len(own_loops)
         with heard():
             judged = self.judged(loss_of, model)
             with WholeBatch(len(tokens), mine):
-                loss, own = judged(tokens[mine], targets[mine], loops[mine], train, weight, share)
+                loss, own = judged(tokens[mine], targets[mine], own_loops, train, weight, share)
             loss.backward()
             total = loss.detach() / self.world
             distributed.all_reduce(total)
@@ -85,7 +88,7 @@ class Together(Alone):
             own = F.pad(own, (0, 0, 0, lacks))
             parts = [torch.empty_like(own) for _ in range(self.world)]
             distributed.all_gather(parts, own.contiguous())
-            for router in model.routers:  # type: ignore[union-attr]
+            for router in getattr(model, "routers", []):
                 distributed.all_reduce(router.load)
         return total, torch.stack(parts, 1).flatten(0, 1)[: len(tokens)]
 

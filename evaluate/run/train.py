@@ -135,7 +135,7 @@ def outputs_of(model: nn.Module, tokens: Tensor, loops: list[int], gradient_loop
     """What a training step is judged by. A user's own model that has nothing to say of training answers through its
     forward, all rows with as many loops as the middle one, and with gradient through all of them."""
     if hasattr(model, "training_outputs"):
-        outputs: Outputs = model.training_outputs(tokens, loops, gradient_loops)
+        outputs: Outputs = model.training_outputs(tokens, loops, gradient_loops)  # type: ignore[operator]
         return outputs
     logits = model(tokens, (loops[len(loops) // 2],) if getattr(model, "looped", True) else None)[0]
     return Outputs([logits], [], logits.new_zeros(()))
@@ -155,10 +155,10 @@ def step_flops(model: nn.Module, experiment: Experiment, device: torch.device, t
     shortest, longest = horizon_range(train, task.train_depths[-1] / experiment.task.train_depths[-1])
     spread = np.linspace(longest, shortest, len(tokens)).round().astype(int).tolist()
     with FlopCounterMode(display=False) as counter:
-        loss_of(model, tokens, targets, spread, train)[0].backward()
+        loss_of(model, tokens, targets, spread, train)[0].backward()  # type: ignore[no-untyped-call]
     model.zero_grad(set_to_none=True)
     model.train()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 def train(
@@ -178,7 +178,8 @@ def train(
     model.to(device).train()
     made = optimizers(model, settings)
     torch.manual_seed(experiment.seed)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
+    average_of = get_ema_multi_avg_fn(AVERAGE)  # type: ignore[no-untyped-call]
+    average = AveragedModel(model, multi_avg_fn=average_of, use_buffers=True)
     curriculum = Curriculum(experiment.task)
 
     def flops(stage: Task) -> int:
@@ -203,7 +204,7 @@ def train(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         if hasattr(model, "after_step"):
-            model.after_step()
+            model.after_step()  # type: ignore[operator]
         if step >= settings.steps * (1 - settings.average):
             average.update_parameters(model)
         curriculum.count(answers, tokens, targets, asked, blank)

@@ -89,8 +89,8 @@ def _scores(task: Task, depth: int, count: int, seed: int) -> dict[str, int]:
     for name, (oracle, steps) in oracles.items():
         if not 1 <= steps < depth:
             continue  # that would be the whole oracle, or none
-        guesses = [oracle(row, steps) for row in tokens]
-        if all(guess is not None for guess in guesses):
+        guesses = [guess for row in tokens if (guess := oracle(row, steps)) is not None]
+        if len(guesses) == len(tokens):
             scores[name] = sum(
                 int(guess[place] == answer) for guess, place, answer in zip(guesses, places, answers, strict=True)
             )

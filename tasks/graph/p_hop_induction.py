@@ -92,10 +92,10 @@ class PHopInduction(Task):
         row = np.arange(count)
         seen = np.full((count, self.alphabet), -1)  # where each character was seen last
         move = np.empty_like(text)  # where each place leads: 0 for nowhere, as no move leads to the first place
-        for place in range(self.length):
-            here = text[:, place]
-            move[:, place] = seen[row, here] + 1
-            seen[row, here] = place
+        for at in range(self.length):
+            here = text[:, at]
+            move[:, at] = seen[row, here] + 1
+            seen[row, here] = at
         place = np.full(count, self.length - 1)
         answers = np.empty((count, self.hops), dtype=np.int64)
         for hop in range(self.hops):

@@ -18,12 +18,13 @@ from model.weights import load_weights
 from tasks import UserError
 
 TASK, DEPTHS = "khop_facts", (80, 160, 320, 640)
-ROWS, FULL_ROWS = 32, 4
+ROWS, FULL_POSITIONS = 32, 2560
 COLUMNS = ("depth", "accuracy", "loops", "share", "seconds", "slope", "full", "faster", "equal")
 LEGEND = (
     f"{TASK}, {ROWS} rows; loops: of the slowest row. share: positions computed, of those in a full loop. seconds: of\n"
     f"this process's own time; slope: of their logarithm over depth's, from the first depth on. full: seconds of as\n"
-    f"many full loops, from {FULL_ROWS} rows; faster: full over seconds; equal: positions that answer as they do there."
+    f"many full loops, reckoned from {FULL_POSITIONS} positions; faster: full over seconds; equal: of these, the share\n"
+    f"that answers as it does there."
 )
 
 
@@ -37,8 +38,8 @@ def bench_settling(folder: Path, rounds: int = 3) -> list[dict[str, Any]]:
         seconds, found = min(
             (timed(lambda t=tokens, d=depth: settle(model, t, 4 * d)) for _ in range(rounds)), key=first
         )
-        loops = int(found.loops.max())
-        full, h = timed(lambda t=tokens[:FULL_ROWS], n=loops: full_loop(model, t, n))
+        loops, some = int(found.loops.max()), FULL_POSITIONS // depth
+        full, h = timed(lambda t=tokens[:some], n=loops: full_loop(model, t, n))
         with torch.no_grad():
             mine, other = model.read(found.h).argmax(-1), model.read(h).argmax(-1)
         asked = targets >= 0
@@ -51,9 +52,9 @@ def bench_settling(folder: Path, rounds: int = 3) -> list[dict[str, Any]]:
                 "share": found.updates / (tokens.numel() * loops),
                 "seconds": seconds,
                 "slope": math.log(seconds / start["seconds"]) / math.log(depth / start["depth"]) if start else None,
-                "full": full * ROWS / FULL_ROWS,
-                "faster": full * ROWS / FULL_ROWS / seconds,
-                "equal": float((mine[:FULL_ROWS] == other)[asked[:FULL_ROWS]].float().mean()),
+                "full": full * ROWS / some,
+                "faster": full * ROWS / some / seconds,
+                "equal": float((mine[:some] == other)[asked[:some]].float().mean()),
             }
         )
     return rows

@@ -15,7 +15,9 @@ from torch import Tensor
 from model.attention import Places
 from model.config import ConfigError
 from model.rdt import RDT
-from model.stopping import CYCLE, PATIENCE, moved
+from model.stopping import PATIENCE, Trail
+
+LINGER = 4  # loops: a wave may wait for some
 
 
 class AtRest(NamedTuple):
@@ -27,10 +29,11 @@ class AtRest(NamedTuple):
 
 
 def spread(active: Tensor, reach: int) -> Tensor:
-    """Each active position and the `reach` positions after it."""
+    """Each active position, the `reach` after it, which see it, and the `reach` before it, which it sees."""
     wider = active.clone()
-    for ahead in range(1, min(reach, active.shape[1] - 1) + 1):
-        wider[:, ahead:] |= active[:, :-ahead]
+    for away in range(1, min(reach, active.shape[1] - 1) + 1):
+        wider[:, away:] |= active[:, :-away]
+        wider[:, :-away] |= active[:, away:]
     return wider
 
 
@@ -38,7 +41,8 @@ def spread(active: Tensor, reach: int) -> Tensor:
 def settle(model: RDT, tokens: Tensor, most: int) -> AtRest:
     """Loop until nothing moves, `most` loops at most, for tokens (batch, length).
 
-    A position is computed while it moves, for PATIENCE loops longer, and while one that its local heads see does so.
+    A position is computed while it moves, for LINGER loops longer, and while one that its local heads see, or that sees
+    it, does so: the states around a moving one must keep swinging as they do, or it may come to rest too early.
     When none of a batch is left, all positions of the rows that are not known to be at rest are computed once more, for
     what the global heads see. A row in which nothing moves then is at rest.
     """
@@ -49,10 +53,10 @@ def settle(model: RDT, tokens: Tensor, most: int) -> AtRest:
     reach = (c.window - 1) * c.recurrent_blocks if c.local_heads else 0
     e = model.encode(tokens)
     h = model.first(e)
-    past = h.expand(CYCLE, -1, -1, -1).clone()
+    trail = Trail(h)
     caches = [block.attention.cache(*tokens.shape) for block in model.recurrent]
     active = torch.ones_like(tokens, dtype=torch.bool)
-    last = torch.full_like(tokens, -PATIENCE)  # the last loop that moved each position
+    last = torch.full_like(tokens, -LINGER)  # the last loop that moved each position
     rest = torch.zeros(len(tokens), 1, dtype=torch.bool, device=tokens.device)
     updates = 0
     whole = True  # all positions so far have been computed in every loop: whole rows cost less, and no cache is filled
@@ -65,8 +69,8 @@ def settle(model: RDT, tokens: Tensor, most: int) -> AtRest:
         if whole and active.all():
             updates += active.numel()
             x = model.step(h, e, loop)
-            last = torch.where(moved(x, past), loop + 1, last)
-            h = past[loop % CYCLE] = x
+            last = torch.where(trail.moved(x), loop + 1, last)
+            h = x
         else:
             places = Places.where(active | whole)
             whole = False
@@ -75,9 +79,9 @@ def settle(model: RDT, tokens: Tensor, most: int) -> AtRest:
             x = model.inject(h[here], e[here])
             for block, cache in zip(model.recurrent, caches, strict=True):
                 x = block.attend(x, places, cache, loop)
-            last[here] = torch.where(moved(x, past[:, *here]), loop + 1, last[here])
-            h[here] = past[loop % CYCLE][here] = x
+            last[here] = torch.where(trail.moved(x, *here), loop + 1, last[here])
+            h[here] = x
         if sweep:
             rest |= (last <= loop).all(1, keepdim=True)
-        active = torch.ones_like(active) if loop + 1 < alike else spread(last > loop + 1 - PATIENCE, reach) & ~rest
-    return AtRest(h, last.cummax(dim=1).values + PATIENCE, updates)
+        active = torch.ones_like(active) if loop + 1 < alike else spread(last > loop + 1 - LINGER, reach) & ~rest
+    return AtRest(h, last.clamp(min=0).cummax(dim=1).values + PATIENCE, updates)

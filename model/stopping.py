@@ -12,19 +12,32 @@ from torch import Tensor
 from model.halting import Halting
 from model.rdt import RDT
 
-TOLERANCE = 0.1  # a position moves if it is further than this share of its norm from each of its last states
-CYCLE = 8  # how many states
-PATIENCE = 3  # loops without a move after which it is at rest: a wave may wait for a loop or two
+TOLERANCE = 0.1  # a position moves if it is further than this share of its norm from each place where it was
+CYCLE = 8  # how many places are remembered
+PATIENCE = 3  # loops without a move, of it and of all before it, after which it is at rest
 MOST_KL, MOST_ENTROPY, IN_A_ROW = 1e-3, 0.1, 2  # nats
 
 
-def moved(h: Tensor, past: Tensor) -> Tensor:
-    """Which positions of h (..., width) are at none of the places where they were before, past (CYCLE, ..., width).
+class Trail:
+    """The last CYCLE places where each position was, and whether it is now at another: then it moved.
 
     Top-k routing is a step, and a state beside it can swing over it for ever, in a cycle of a few loops whose states
-    answer alike. Whoever is back where it was counts as still.
+    answer alike. Whoever is back where it was counts as still. Whoever drifts, however slowly, moves in the end: a
+    place is only left for a new one that is further away than the tolerance.
     """
-    return (h - past).norm(dim=-1).amin(0) > TOLERANCE * h.norm(dim=-1)
+
+    def __init__(self, h: Tensor) -> None:
+        self.places = h.expand(CYCLE, *h.shape).clone()
+        self.turn = torch.zeros(h.shape[:-1], dtype=torch.int64, device=h.device)
+
+    def moved(self, h: Tensor, row: Tensor | None = None, at: Tensor | None = None) -> Tensor:
+        """Which positions moved, for h (batch, length, width), or for h (n, width) at these rows and positions."""
+        past = self.places if row is None else self.places[:, row, at]
+        moved = (h - past).norm(dim=-1).amin(0) > TOLERANCE * h.norm(dim=-1)
+        which = moved.nonzero(as_tuple=True) if row is None or at is None else (row[moved], at[moved])
+        self.places[self.turn[which] % CYCLE, *which] = h[moved]
+        self.turn[which] += 1
+        return moved
 
 
 class Act:
@@ -86,18 +99,15 @@ class Settled:
     def __init__(self, model: RDT, h: Tensor) -> None:
         self.model = model
         self.h = h.clone()
-        self.past = h.expand(CYCLE, *h.shape).clone()
+        self.trail = Trail(h)
         self.loops = torch.zeros(h.shape[:2], device=h.device)
         self.quiet = torch.zeros_like(self.loops)
-        self.seen = 0
 
     def see(self, h: Tensor) -> None:
         running = self.quiet < PATIENCE
         if not running.any():
             return
-        moving = moved(h, self.past).cummax(dim=1).values
-        self.past[self.seen % CYCLE] = h
-        self.seen += 1
+        moving = self.trail.moved(h).cummax(dim=1).values
         self.h = torch.where(running[..., None], h, self.h)
         self.loops += running
         self.quiet = torch.where(running, (self.quiet + 1) * ~moving, self.quiet)

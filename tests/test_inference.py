@@ -256,10 +256,10 @@ def calm(**changes):
     return model
 
 
-def test_spread_reaches_ahead_and_never_back():
-    active = torch.zeros(1, 6, dtype=torch.bool)
-    active[0, 2] = True
-    assert spread(active, 2).tolist() == [[False, False, True, True, True, False]]
+def test_spread_reaches_both_ways():
+    active = torch.zeros(1, 8, dtype=torch.bool)
+    active[0, 3] = True
+    assert spread(active, 2).tolist() == [[False, True, True, True, True, True, False, False]]
     assert torch.equal(spread(active, 0), active)
     assert spread(torch.ones(2, 1, dtype=torch.bool), 2).all()
 

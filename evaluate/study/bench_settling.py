@@ -35,7 +35,7 @@ def bench_settling(folder: Path, rounds: int = 3) -> list[dict[str, Any]]:
         batch = questions(experiment.task, depth, ROWS, experiment.evaluate.seed)
         tokens, targets = torch.from_numpy(batch.tokens), torch.from_numpy(batch.targets)
         seconds, found = min(
-            (timed(lambda t=tokens, d=depth: settle(model, t, 8 * d)) for _ in range(rounds)), key=first
+            (timed(lambda t=tokens, d=depth: settle(model, t, 4 * d)) for _ in range(rounds)), key=first
         )
         loops = int(found.loops.max())
         full, h = timed(lambda t=tokens[:FULL_ROWS], n=loops: full_loop(model, t, n))

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 import run_benchmarks
-from evaluate.records import NAMES, Cell, Diagnostics, Records, Run, Writer
+from evaluate.records import NAMES, Cell, Diagnostics, Records, Run, Writer, run_id
 from evaluate.run import checkpoint, folder, sweep, version
 from evaluate.run.experiment import Experiment, override
 from evaluate.run.presets import smoke
@@ -409,8 +409,10 @@ def test_nothing_is_ever_unpickled():
 
 def test_a_name_never_leads_out_of_a_runs_folder(tmp_path):
     sweep.sweep([tiny()], tmp_path / "in", HERE)
-    for file in ("runs.jsonl", "cells.jsonl"):
-        text = (tmp_path / "in" / file).read_text()
+    (line,) = Records(tmp_path / "in").runs.values()
+    line["experiment"]["task"]["name"] = "../../mod_chain"
+    for file in NAMES:
+        text = (tmp_path / "in" / file).read_text().replace(tiny().run, run_id(line["experiment"]))
         (tmp_path / "in" / file).write_text(text.replace('"mod_chain"', '"../../mod_chain"'))
     words = [*faults.TINY, "--models", "rdt", "--train.steps", "50", "--out", str(tmp_path / "in")]
     assert run_benchmarks.main(words) == 0

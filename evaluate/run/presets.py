@@ -43,7 +43,7 @@ PROMPT = replace(GENTLE, batch=48, steps=1500)
 RECIPES: dict[str, Train] = {
     "khop_facts": Train(),
     "mod_chain": Train(),
-    "prefix_sum": replace(GENTLE, steps=400),
+    "prefix_sum": replace(GENTLE, steps=400, batch=96, warmup=50),
     "group_word": Train(steps=1300),
     "carry_chain": Train(steps=500, batch=96),
     "n_ary_addition": Train(),
@@ -58,6 +58,9 @@ RECIPES: dict[str, Train] = {
 }
 """How each task is trained, the same for every model, whatever its curriculum."""
 
+SEES_NEAR = ModelConfig(local_heads=4)
+"""A head that sees all bits can count their ones against the mark before them, up to the lengths trained on."""
+
 SEES_ALL = ModelConfig(global_drop=0.0)
 """Global heads are dropped at random where the facts are in the weights. Where they stand in the prompt, they are
 needed to find them."""
@@ -66,7 +69,7 @@ needed to find them."""
 def recipe(task: str, model: str, seed: int = 0) -> Experiment:
     """The experiment of one task, at its default sizes, by its own recipe."""
     sizes = TASKS[task]()  # type: ignore[call-arg]
-    architecture = SEES_ALL if sizes.facts_length else ModelConfig()
+    architecture = SEES_ALL if sizes.facts_length else SEES_NEAR if task == "prefix_sum" else ModelConfig()
     return Experiment(sizes, model, seed, architecture, RECIPES[task])
 
 

@@ -47,10 +47,13 @@ class Curriculum(nn.Module):
         """Take in a step's answers (rows, length). Rows stand in the order of their loops, the most first: the first
         half had loops enough. Rows with a blank do not count."""
         self.spent[self.stage] += 1
+        if len(self.stages) == 1:
+            return
         deepest = (targets != NOT_ASKED) & (depths == self.task.train_depths[-1])
         deepest &= (tokens != blank).all(1, keepdim=True)
         deepest[(len(deepest) + 1) // 2 :] = False
-        self.tally += torch.stack([deepest.sum(), (deepest & (answers == targets)).sum()]).to(self.tally)
+        counted = torch.stack([deepest.sum(), (deepest & (answers == targets)).sum()]).to(self.tally.dtype)
+        self.tally = self.tally.to(counted.device) + counted  # stays there: only a look waits for the device
 
     def look(self) -> None:
         """Go on to the next stage if what was counted since the last look is good enough."""

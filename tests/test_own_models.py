@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 import run_benchmarks
 from evaluate.run.own_models import list_own_models
@@ -91,6 +90,5 @@ def test_a_model_that_breaks_the_contract_is_refused_in_one_line(tmp_path, capsy
 def test_open_mythos_is_a_model_of_the_suite(tmp_path, capsys):
     code = (Path(__file__).parent / "own_mythos.py").read_text()
     assert len(code.splitlines()) <= 30
-    status, shown, out = run_smoke(tmp_path, code, capsys)
+    status, shown, _ = run_smoke(tmp_path, code, capsys)
     assert status == 0 and "mythos" in shown.out
-    torch.manual_seed(0)

@@ -92,6 +92,7 @@ def ranks_of(process: subprocess.Popen[str]) -> dict[int, int]:
     return found
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("dies", [0, 1])
 def test_a_rank_that_dies_ends_the_run_in_a_line_and_it_resumes(tmp_path, dies):
     process = started(tmp_path / "out", 500)
@@ -99,27 +100,27 @@ def test_a_rank_that_dies_ends_the_run_in_a_line_and_it_resumes(tmp_path, dies):
         assert process.poll() is None
         time.sleep(0.1)
     os.kill(ranks_of(process)[dies], signal.SIGKILL)
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate(timeout=400)
     assert process.returncode != 0
     mine = [line for line in told.splitlines() if line.startswith("run_benchmarks.py: ")]
     assert len(mine) == 1 and "the same command goes on from there" in mine[0]
     assert list((tmp_path / "out").glob("checkpoints/*.safetensors")) and not (tmp_path / "out/runs.jsonl").exists()
     again = started(tmp_path / "out", 500)
-    shown, told = again.communicate(timeout=200)
+    shown, told = again.communicate(timeout=400)
     assert again.returncode == 0 and shown.count("plots: ") == 1, told
     assert len((tmp_path / "out/runs.jsonl").read_text().splitlines()) == 2
 
 
 def test_ranks_together_write_the_records_of_one_and_only_the_first_speaks(tmp_path):
     process = started(tmp_path / "together", 30)
-    shown, told = process.communicate(timeout=120)
+    shown, told = process.communicate(timeout=400)
     assert process.returncode == 0, told
     assert shown.count("plots: ") == 1
     faults.whole([*faults.TINY, "--train.steps", "30"], tmp_path / "alone")
     assert records(tmp_path / "together", ROUNDED) == records(tmp_path / "alone", ROUNDED)
     assert len(records(tmp_path / "alone", ROUNDED)[1]) == 30
     again = started(tmp_path / "together", 30)
-    shown, told = again.communicate(timeout=120)
+    shown, told = again.communicate(timeout=400)
     assert again.returncode == 0 and "2 of 2 runs are in" in shown
 
 

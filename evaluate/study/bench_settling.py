@@ -23,8 +23,8 @@ COLUMNS = ("depth", "accuracy", "loops", "share", "seconds", "slope", "full", "f
 LEGEND = (
     f"{TASK}, {ROWS} rows; loops: of the slowest row. share: positions computed, of those in a full loop. seconds: of\n"
     f"this process's own time; slope: of their logarithm over depth's, from the first depth on. full: seconds of as\n"
-    f"many full loops, reckoned from {FULL_POSITIONS} positions; faster: full over seconds; equal: of these, the share\n"
-    f"that answers as it does there."
+    f"many full loops, reckoned from {FULL_POSITIONS} positions; faster: full over seconds; equal: of these, the\n"
+    f"share that answers as it does there."
 )
 
 

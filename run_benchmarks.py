@@ -112,7 +112,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--preset", default="quick", help=f"{', '.join(PRESETS)} (default quick)")
     parser.add_argument("--tasks", help="only these, comma-separated (default the preset's, or those of --plugin)")
     parser.add_argument("--models", help="only these of the preset, comma-separated")
-    parser.add_argument("--seeds", default="0", help="comma-separated (default 0)")
+    parser.add_argument("--seeds", help="comma-separated (default the preset's; 0 for most)")
     parser.add_argument("--out", help="folder for the records (default results/PRESET)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default auto)")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
@@ -152,7 +152,11 @@ def run(arguments: Sequence[str]) -> None:
         rest = ["--train.precision", known.precision, *rest]
     for name, value in overrides(rest, parser):
         experiments = [override(e, name, value) for e in experiments]
-    experiments = [replace(e, seed=seed) for seed in whole_numbers("seeds", known.seeds) for e in experiments]
+    if known.seeds is not None:
+        seeds = whole_numbers("seeds", known.seeds)
+        experiments = [
+            replace(e, seed=seed) for seed in seeds for e in dict.fromkeys(replace(e, seed=0) for e in experiments)
+        ]
     for experiment in experiments:
         experiment.check()
     for task in dict.fromkeys(e.task for e in experiments):
@@ -184,13 +188,15 @@ def run(arguments: Sequence[str]) -> None:
 def chosen(experiments: list, tasks: list[str], models: list[str]) -> list:  # type: ignore[type-arg]
     """The preset's experiments of these tasks and models; a name that the preset lacks takes another's settings."""
     if tasks:
-        have = {e.task.name: e.task for e in experiments}
-        first = next(iter(have.values()))
-        for name in tasks:
-            have.setdefault(name, task_class(name)())  # type: ignore[call-arg]
-        experiments = [replace(e, task=have[name]) for name in tasks for e in experiments if e.task == first]
+        first = [e for e in experiments if e.task == experiments[0].task]
+        have = {name: [e for e in experiments if e.task.name == name] for name in tasks}
+        experiments = [
+            e
+            for name in tasks
+            for e in have[name] or [replace(e, task=task_class(name)()) for e in first]  # type: ignore[call-arg]
+        ]
     if models:
-        base = list({e.task.name: e for e in experiments}.values())
+        base = list({(e.task.name, e.seed): e for e in experiments}.values())
         experiments = [replace(e, model=name) for name in models for e in base]
     return experiments
 

@@ -66,6 +66,9 @@ SEES_ALL = ModelConfig(global_drop=0.0)
 needed to find them."""
 
 
+MODELS_COMPARED = ("rdt", "looped", "transformer", "transformer_deep")
+
+
 def recipe(task: str, model: str, seed: int = 0) -> Experiment:
     """The experiment of one task, at its default sizes, by its own recipe."""
     sizes = TASKS[task]()  # type: ignore[call-arg]
@@ -73,4 +76,15 @@ def recipe(task: str, model: str, seed: int = 0) -> Experiment:
     return Experiment(sizes, model, seed, architecture, RECIPES[task])
 
 
-PRESETS: dict[str, Callable[[], list[Experiment]]] = {"smoke": smoke, "quick": quick}
+def reference() -> list[Experiment]:
+    """Every task by its own recipe, all four models, five seeds of the two headline tasks and three of the others."""
+    return [
+        recipe(task, model, seed)
+        for seed in range(5)
+        for task in RECIPES
+        if seed < 3 or task in ("khop_facts", "mod_chain")
+        for model in MODELS_COMPARED
+    ]
+
+
+PRESETS: dict[str, Callable[[], list[Experiment]]] = {"smoke": smoke, "quick": quick, "reference": reference}

@@ -177,5 +177,6 @@ def test_the_readme_shows_what_the_records_say():
     summary = tables.summary(Results(read(ROOT / "results/reference/quick")), "github")
     assert summary in (ROOT / "README.md").read_text()
     seeds = tables.summary(Results(read(ROOT / "results/reference/seeds")))
-    assert "99.6 at 80" in seeds and "99.2 at 80" in seeds
-    assert "99.6% and 99.2% at depth 80" in (ROOT / "README.md").read_text()
+    deepest = [line.split(" at 80")[0].split()[-1] for line in seeds.splitlines() if " at 80" in line]
+    assert len(deepest) == 2
+    assert "{}% and {}% at depth 80".format(*deepest) in (ROOT / "README.md").read_text()

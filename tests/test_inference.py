@@ -191,7 +191,7 @@ def test_settled_waits_for_everything_before():
     def state(t):
         h = still.clone()
         h[1] = h[1].roll(min(t, 10))
-        h[3] *= 1 if t % 2 else 2
+        h[3] *= (1, 2, 4)[t % 3]  # a cycle of three, all of which must be remembered
         return h[None]
 
     rule = stopped(Settled(model, state(0)), [state(t) for t in range(1, 40)])

@@ -98,7 +98,7 @@ def run(arguments: Sequence[str]) -> None:
     """train, evaluate and show the experiments of a preset"""
     from evaluate import records
     from evaluate.run import board
-    from evaluate.run.experiment import Experiment, override
+    from evaluate.run.experiment import Experiment, as_named, override
     from evaluate.run.own_models import list_own_models
     from evaluate.run.presets import PRESETS
     from evaluate.run.sweep import ENGINES, Machine, sweep
@@ -111,7 +111,7 @@ def run(arguments: Sequence[str]) -> None:
         "--architecture.width 128, --evaluate.count 1000."))  # fmt: skip
     parser.add_argument("--preset", default="quick", help=f"{', '.join(PRESETS)} (default quick)")
     parser.add_argument("--tasks", help="only these, comma-separated (default the preset's, or those of --plugin)")
-    parser.add_argument("--models", help="only these of the preset, comma-separated")
+    parser.add_argument("--models", help="only these of the preset, comma-separated; variants: rdt@halting=none")
     parser.add_argument("--seeds", help="comma-separated (default the preset's; 0 for most)")
     parser.add_argument("--out", help="folder for the records (default results/PRESET)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default auto)")
@@ -145,8 +145,9 @@ def run(arguments: Sequence[str]) -> None:
     experiments: list[Experiment] = PRESETS[known.preset]()
     for kind, wanted, allowed in (("task", known.tasks, TASKS), ("model", known.models, MODELS)):
         for name in names(wanted or ""):
-            if name not in allowed:
-                raise unknown(kind, name, allowed)
+            base = name.partition("@")[0]  # of a model's name the rest is what is changed of it
+            if base not in allowed:
+                raise unknown(kind, base, allowed)
     experiments = chosen(experiments, names(known.tasks or ""), names(known.models or ""))
     if known.precision:
         rest = ["--train.precision", known.precision, *rest]
@@ -157,6 +158,7 @@ def run(arguments: Sequence[str]) -> None:
         experiments = [
             replace(e, seed=seed) for seed in seeds for e in dict.fromkeys(replace(e, seed=0) for e in experiments)
         ]
+    experiments = [as_named(e) for e in experiments]
     for experiment in experiments:
         experiment.check()
     for task in dict.fromkeys(e.task for e in experiments):
@@ -463,7 +465,7 @@ def show_model(arguments: Sequence[str]) -> None:
     add_format(parser)
     add_plugins(parser)
     known, rest = parser.parse_known_args(list(arguments))
-    from evaluate.run.experiment import Experiment, override
+    from evaluate.run.experiment import Experiment, as_named, override
     from evaluate.run.own_models import list_own_models
     from evaluate.show.rows import check_format, formatted
     from evaluate.study.parts import COLUMNS, LEGEND, show_model
@@ -474,9 +476,9 @@ def show_model(arguments: Sequence[str]) -> None:
     experiment = Experiment(task_class(known.task)(), known.model)  # type: ignore[call-arg]
     for name, value in overrides(rest, parser):
         experiment = override(experiment, name, value)
-    experiment.check()
-    e = experiment
-    rows = show_model(e.model, e.architecture, e.vocabulary, e.train.mean_loops)
+    e = as_named(experiment)
+    e.check()
+    rows = show_model(e.base, e.architecture, e.vocabulary, e.train.mean_loops)
     print(formatted(rows, COLUMNS, known.format))
     if known.format != "json":
         print(LEGEND)

@@ -71,6 +71,19 @@ def test_a_run_is_not_done_twice_and_new_seeds_are_added(folder):
     assert (folder / "cells.jsonl").read_text() == before
 
 
+def test_variants_of_a_model_stand_side_by_side_in_one_folder(tmp_path):
+    variants = ["rdt@halting=none", "rdt@train.blank=0@adapters=none"]
+    arguments = ["--tasks", "khop_facts", "--models", ",".join(variants), "--architecture.halting", "act"]
+    assert command("run", "--preset", "smoke", *arguments, "--out", str(tmp_path / "v")).returncode == 0
+    runs = {run["model"]: run["experiment"] for run in map(json.loads, lines(tmp_path / "v", "runs.jsonl"))}
+    assert list(runs) == variants
+    first, second = (runs[name] for name in variants)
+    assert first["architecture"]["halting"] == "none" and second["architecture"]["halting"] == "act"
+    assert (
+        first["train"]["blank"] > 0 and second["train"]["blank"] == 0 and second["architecture"]["adapters"] == "none"
+    )
+
+
 def test_another_experiment_is_refused_and_nothing_is_written(folder):
     before = {path: path.read_bytes() for path in folder.rglob("*.jsonl")}
     shown = command(*TINY, "--out", folder, "--train.batch", "17")
@@ -111,6 +124,13 @@ def test_a_run_that_diverges_is_recorded_and_the_others_go_on(tmp_path):
 WRONG = [
     (["run", "--tasks", "khop_fact"], "unknown task 'khop_fact': did you mean 'khop_facts'?"),
     (["run", "--models", "rtd"], "unknown model 'rtd': did you mean 'rdt'?"),
+    (["run", "--models", "rtd@halting=none"], "unknown model 'rtd': did you mean 'rdt'?"),
+    (
+        ["run", "--models", "rdt@haltin=none"],
+        "unknown field 'architecture.haltin': did you mean 'architecture.halting'?",
+    ),
+    (["run", "--models", "rdt@halting"], "model 'rdt@halting' says 'halting': allowed are halting=none,"),
+    (["run", "--models", "rdt@task.entities=9"], "says 'task.entities=9': allowed are halting=none,"),
     (["run", "--preset", "quikc"], "unknown preset 'quikc': did you mean 'quick'?"),
     (["run", "--device", "gpu"], "unknown device 'gpu'"),
     (["run", "--device", "cuda"], "device 'cuda' is not on this machine"),

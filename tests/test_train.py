@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from evaluate.run import checkpoint
-from evaluate.run.experiment import Experiment, from_json, override
+from evaluate.run.experiment import Experiment, as_named, from_json, override
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.train import horizons, optimizers, rate, train, training_rows
 from model import MODELS, build
-from tasks import NOT_ASKED, UserError
+from tasks import NOT_ASKED, TASKS, UserError
 
 CPU = torch.device("cpu")
 
@@ -140,3 +140,23 @@ def test_a_tuple_field_is_read_from_text():
     assert override(experiment, "evaluate.loops", "1,5,9").evaluate.loops == (1, 5, 9)
     with pytest.raises(UserError, match=r"evaluate\.loops is '1,x'"):
         override(experiment, "evaluate.loops", "1,x")
+
+
+def test_a_variant_is_what_its_name_says_and_nothing_else():
+    named = as_named(replace(tiny(), model="rdt@halting=none@train.blank=0"))
+    assert named.base == "rdt" and named.architecture.halting == "none" and named.train.blank == 0
+    plain = replace(named, model="rdt", architecture=tiny().architecture, train=replace(named.train, blank=0.125))
+    assert plain == tiny()
+    named.check()
+    with pytest.raises(UserError, match="its settings say otherwise"):
+        replace(named, train=replace(named.train, blank=0.5)).check()
+    assert from_json(named.to_json()) == named
+
+
+def test_where_rows_of_all_depths_are_equally_long_one_in_eight_is_shallower():
+    experiment = replace(tiny(batch=64), task=TASKS["khop_context"](nodes=8, names=8, curriculum=(), hops=6))
+    deepest = np.concatenate([training_rows(experiment, step, experiment.task).depths.max(1) for step in range(100)])
+    shares = np.bincount(deepest, minlength=4) / len(deepest)
+    assert shares[3] == pytest.approx(7 / 8, abs=0.02) and shares[1] == pytest.approx(1 / 16, abs=0.02)
+    again = training_rows(experiment, 7, experiment.task)
+    assert all(np.array_equal(a, b) for a, b in zip(again, training_rows(experiment, 7, experiment.task), strict=True))

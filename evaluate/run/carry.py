@@ -77,7 +77,7 @@ def carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone =
 def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone) -> Outcome:
     where = torch.device(place.device)
     torch.manual_seed(experiment.seed)
-    net = models.build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    net = models.build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
     for block in [m for m in net.modules() if isinstance(m, Block)] if place.compile else []:
         block.compile(dynamic=True)
     saved = checkpoint_of(experiment, folder)

@@ -55,7 +55,10 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Task and its sizes, model and its sizes, training, evaluation, seed."""
+    """Task and its sizes, model and its sizes, training, evaluation, seed.
+
+    A model's name may say what is changed of it: `rdt@halting=none@train.blank=0`; see `as_named`.
+    """
 
     task: Task
     model: str
@@ -66,8 +69,10 @@ class Experiment:
 
     def check(self) -> None:
         """Refuse what cannot be carried out, in one line."""
-        if self.model not in MODELS:
-            raise unknown("model", self.model, MODELS)
+        if self.base not in MODELS:
+            raise unknown("model", self.base, MODELS)
+        if as_named(self) != self:
+            raise UserError(f"model is {self.model!r}, but its settings say otherwise")
         if not 0 <= self.seed < 2**31:
             raise UserError(f"seed is {self.seed}: allowed is 0 to {2**31 - 1}")
         self.task.check_bands()
@@ -114,10 +119,15 @@ class Experiment:
         origin = plugin.origin(self.task)
         kept = {"name": self.task.name, "version": self.task.version, **({"plugin": origin} if origin else {})}
         plain["task"] = {**kept, **plain["task"]}
-        model = model_origin(self.model)
+        model = model_origin(self.base)
         if model:
             plain["model_plugin"] = model
         return typing.cast(dict[str, Any], json.loads(json.dumps(plain)))
+
+    @property
+    def base(self) -> str:
+        """The model that is built: the name without the changes that it says."""
+        return self.model.partition("@")[0]
 
     @property
     def vocabulary(self) -> int:
@@ -172,6 +182,19 @@ def override(experiment: Experiment, name: str, text: str) -> Experiment:
         return replace(experiment, **changed)
     except ConfigError as error:
         raise UserError(str(error)) from None
+
+
+def as_named(experiment: Experiment) -> Experiment:
+    """The experiment with what its model's name says: `@` and a field of `architecture`, or `train.` and one of its
+    fields, as often as you like. A variant has a name of its own, and stands beside others in one folder and table.
+    """
+    for change in experiment.model.split("@")[1:]:
+        name, equals, value = change.partition("=")
+        part, dot, _ = name.partition(".")
+        if not equals or (dot and part not in ("architecture", "train")):
+            raise UserError(f"model {experiment.model!r} says {change!r}: allowed are halting=none, train.blank=0, ...")
+        experiment = override(experiment, name if dot else f"architecture.{name}", value)
+    return experiment
 
 
 def _parse(name: str, wanted: Any, text: str) -> Any:

@@ -51,7 +51,7 @@ def check_model(experiment: Experiment) -> None:
     try:
         with torch.device("meta"):
             net = models.build(
-                experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops
+                experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops
             )
     except (RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"this architecture cannot be built: {str(error).splitlines()[0]}") from None

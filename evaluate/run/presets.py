@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from evaluate.run.experiment import Evaluate, Experiment, Train
+from evaluate.run.experiment import Evaluate, Experiment, Train, as_named
 from model import ModelConfig
 from tasks import TASKS
 
@@ -87,4 +87,72 @@ def reference() -> list[Experiment]:
     ]
 
 
-PRESETS: dict[str, Callable[[], list[Experiment]]] = {"smoke": smoke, "quick": quick, "reference": reference}
+ABLATED = (
+    "rdt",
+    "rdt@injection=additive",  # h + e: no A, no B
+    "rdt@injection=none",  # e is seen once
+    "rdt@feed_forward=dense",
+    "rdt@attention=full",
+    "rdt@adapters=none",
+    "rdt@halting=none",
+    "rdt@loop_signal=sinusoidal",
+    "rdt@local_heads=0",
+    "rdt@global_drop=0",
+    "rdt@train.shortest_horizon=12@train.longest_horizon=12",
+    "rdt@train.gradient_loops=18",  # through all of them
+    "rdt@train.blank=0",
+    "rdt@train.average=0",
+    "rdt@train.optimizer=adamw",
+)
+
+
+def ablation() -> list[Experiment]:
+    """The full RDT and each of its parts and habits taken away alone: two tasks, three seeds."""
+    asked = Evaluate(loops=(5, 10, 20, 40, 80, 160, 320))
+    return [
+        as_named(replace(recipe(task, model, seed), evaluate=asked))
+        for seed in range(3)
+        for model in ABLATED
+        for task in ("khop_facts", "mod_chain")
+    ]
+
+
+RATES = (
+    "train.matrix_learning_rate=0.01@train.learning_rate=2e-3",
+    "train.matrix_learning_rate=0.03@train.learning_rate=6e-3",
+    "train.matrix_learning_rate=0.09@train.learning_rate=18e-3",
+)
+
+
+def rates() -> list[Experiment]:
+    """The same three learning rates for every model, to be judged by the selection band: two tasks, one seed."""
+    asked = Evaluate(loops=(20, 80))
+    return [
+        as_named(replace(recipe(task, f"{model}@{rate}"), evaluate=asked))
+        for task in ("khop_facts", "mod_chain")
+        for model in MODELS_COMPARED
+        for rate in RATES
+    ]
+
+
+def ltg() -> list[Experiment]:
+    """200 entities and 10 relations, trained to 12 hops: the sizes of Loop, Think & Generalize (arXiv 2604.07822)."""
+    task = TASKS["khop_facts"](  # type: ignore[call-arg]
+        train_depths=tuple(range(1, 13)), selection_depths=(14, 16), test_depths=(19, 24, 48, 96, 192),
+        entities=200, relations=10,
+    )  # fmt: skip
+    train = Train(steps=2000, batch=64, shortest_horizon=14, longest_horizon=30)
+    asked = Evaluate(loops=(5, 10, 15, 20, 30, 40, 80, 160, 320, 640))
+    return [
+        Experiment(task, model, seed, train=train, evaluate=asked) for seed in range(3) for model in MODELS_COMPARED
+    ]
+
+
+PRESETS: dict[str, Callable[[], list[Experiment]]] = {
+    "smoke": smoke,
+    "quick": quick,
+    "reference": reference,
+    "ablation": ablation,
+    "rates": rates,
+    "ltg": ltg,
+}

@@ -22,7 +22,8 @@ from evaluate.run.ranks import ALONE, Alone
 from model.rdt import Outputs
 from tasks import NOT_ASKED, TRAIN, Batch, Task, draw, stream
 
-HORIZONS, BLANKS = 3, 4  # the second integer of the streams of horizons and of blanks; 0 to 2 are the splits
+HORIZONS, BLANKS, SHALLOWS = 3, 4, 5  # the second integers of streams of their own; 0 to 2 are the splits
+SHALLOW = 1 / 8  # the share of rows that are shallower than the deepest, where a row asks its shallower depths anyhow
 CHECK_EVERY = 25  # steps between looks at the loss: a look waits for the device
 SAVE_SECONDS = 30.0
 AVERAGE = 0.98
@@ -43,14 +44,20 @@ class Trained:
 def training_rows(experiment: Experiment, step: int, task: Task) -> Batch:
     """The rows of one step at one stage, padded on the right, where a causal model sees nothing of it.
 
-    A task whose rows ask all shallower depths too draws its deepest training depth; the others draw all in turn.
+    A task whose rows ask all shallower depths too draws its deepest training depth; the others draw all in turn. Where
+    rows of all depths are equally long, a shallow row may look otherwise: there some rows are shallower all the same.
     In a share of the rows one token, at any place, is a blank. The answers behind it cannot be known, and all that is
     right is to stay unsure, for however many loops. Without such rows nothing that waits in training waits for long,
     and at depths beyond training a model that loops talks itself into an answer before there is one.
     """
     settings, seed, batch = experiment.train, experiment.seed, rows_a_step(experiment, task)
-    depths = task.train_depths[-1:] if task.prefixes else task.train_depths
-    shares = [batch // len(depths) + (i < batch % len(depths)) for i in range(len(depths))]
+    depths = task.train_depths
+    if not task.prefixes:
+        shares = [batch // len(depths) + (i < batch % len(depths)) for i in range(len(depths))]
+    else:
+        lots = stream(seed, SHALLOWS, 0, step).random(batch) if task.fixed_length else np.ones(batch)
+        lots = np.minimum(lots * (len(depths) - 1) / SHALLOW, len(depths) - 1).astype(int)
+        shares = np.bincount(lots, minlength=len(depths)).tolist()
     parts = [draw(task, seed, TRAIN, d, step, n) for d, n in zip(depths, shares, strict=True) if n]
     length = max(part.tokens.shape[1] for part in parts)
 

@@ -67,7 +67,7 @@ def sized(depth: int = 32, loops: int = 8, width: int = 64) -> Experiment:
 
 def built(experiment: Experiment) -> torch.nn.Module:
     torch.manual_seed(0)
-    return build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    return build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
 
 
 def step_seconds(experiment: Experiment, rows: int | None = None) -> float:

@@ -21,7 +21,8 @@ class VariableAssignment(Task):
     level l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants.
     Every level up to the deepest has a variable in every row, the rest have levels at random: systems of one
     distribution serve every depth, and only the asked variable differs. No constant is 0 or 1, so that each step is
-    one; now and then terms cancel, as in any arithmetic.
+    one; now and then terms cancel, as in any arithmetic. Beside a variable a constant is at most `largest_operand`, so
+    that the arithmetic to be learnt by heart stays small: with all of them it took longer to learn than the reasoning.
     A definition stands behind those that it rests on, in an order that is otherwise random, as in a program. With
     `shuffled` it may stand before them too, as in i-GSM: a causal model must then work all out behind the last one.
     Depth is at most `levels`; the default is the most that keeps rows near 120 tokens.
@@ -45,16 +46,18 @@ class VariableAssignment(Task):
     curriculum: tuple[int, ...] = (1, 2, 3, 6, 12)  # numbers of variables, and levels, trained on before
     queries: int = 8
     modulus: int = 11
+    largest_operand: int = 3
     shuffled: bool = False
 
     name: ClassVar[str] = "variable_assignment"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "variables defined by variables, modulo a prime"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_prime(self, "modulus", 5, 97)
+        check_sizes(self, largest_operand=(2, self.modulus - 1))
         check_sizes(self, variables=(1, 1_000), levels=(1, self.variables), queries=(1, 1_000))
         check_sizes(self, names=(self.variables, 10_000), shuffled=(0, 1))
 
@@ -93,7 +96,8 @@ class VariableAssignment(Task):
         constant = (other.max(axis=2) < 0) | (rng.random(shape) < 0.5)  # is the second operand one?
 
         operator = rng.integers(np.where(constant, 3, 2))
-        first, second = rng.integers(2, m, size=(2, *shape))  # the constants, where there is one
+        first = rng.integers(2, m, size=shape)  # the constants, where there is one
+        second = rng.integers(2, self.largest_operand + 1, size=shape)
         swap = rng.random(shape) < 0.5
         values = np.empty(shape, dtype=np.int64)
         for step in range(1, self.levels + 1):  # each level reads the levels below it, the first none

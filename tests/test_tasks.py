@@ -28,7 +28,11 @@ SIZES: dict[str, list[dict[str, object]]] = {
     "p_hop_induction": [{"length": 16, "hops": 8}, {"length": 256, "hops": 32}, {"alphabet": 8, "hops": 6}],
     "mod_chain": [{"modulus": 3, "largest_operand": 2}, {"modulus": 97, "largest_operand": 96}],
     "nested_expression": [{"leaves": 2}, {"leaves": 9, "modulus": 5}, {"leaves": 33, "modulus": 11}],
-    "variable_assignment": [{"variables": 5, "levels": 5}, {"variables": 30, "names": 40}, {"shuffled": True}],
+    "variable_assignment": [
+        {"variables": 5, "levels": 5},
+        {"variables": 30, "names": 40},
+        {"modulus": 23, "largest_operand": 22},
+    ],
     "n_ary_addition": [{"digits": 1}, {"digits": 15}],
     "carry_chain": [{"columns": 2}, {"columns": 9}],
     "prefix_sum": [{}],
@@ -42,7 +46,6 @@ FACT_TOKENS = {
     "relation_composition": 3,
     "reachability": 3,
     "tree_path": 3,
-    "variable_assignment": 4,
 }
 
 

@@ -29,8 +29,8 @@ class PrefixSum(Task):
     """
 
     train_depths: tuple[int, ...] = (8, 10)
-    selection_depths: tuple[int, ...] = (12, 16)
-    test_depths: tuple[int, ...] = (20, 40, 80, 160)
+    selection_depths: tuple[int, ...] = (20, 32)
+    test_depths: tuple[int, ...] = (40, 80, 160)
 
     name: ClassVar[str] = "prefix_sum"
     version: ClassVar[int] = 2

@@ -9,32 +9,32 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.errors import check_prime, check_sizes
-from tasks.graph.prompt import cut, draw_names, query_depths, sort_facts
+from tasks.graph.prompt import cut, draw_names
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
 class VariableAssignment(Task):
-    """Definitions `x a op b`, then some variables: the value of each, modulo a prime?
+    """A program of definitions `x a op b`; each asks, at its last token, for the value of its variable modulo a prime.
 
-    Depth: the longest chain of definitions that the asked variable rests on. A variable of level l combines one of
-    level l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants.
-    Every level up to the deepest has a variable in every row, the rest have levels at random: systems of one
-    distribution serve every depth, and only the asked variable differs. No constant is 0 or 1, so that each step is
-    one; now and then terms cancel, as in any arithmetic. Beside a variable a constant is at most `largest_operand`, so
-    that the arithmetic to be learnt by heart stays small: with all of them it took longer to learn than the reasoning.
-    A definition stands behind those that it rests on, in an order that is otherwise random, as in a program. With
-    `shuffled` it may stand before them too, as in i-GSM: a causal model must then work all out behind the last one.
-    Depth is at most `levels`; the default is the most that keeps rows near 120 tokens.
-    After: i-GSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23.
+    Depth: the longest chain of definitions that the variable rests on. A variable of level l combines one of level
+    l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants. Every
+    level has a variable in every row, the rest have levels at random: programs of one distribution serve every depth,
+    and only what is asked differs: in a row of depth d, all variables of level d or less. No constant is 0 or 1, so
+    that each step is one; now and then terms cancel, as in any arithmetic. Beside a variable a constant is at most
+    `largest_operand`, so that the arithmetic to be learnt by heart stays small.
+    Definitions stand in the order of their levels: nothing is used before it is defined, and most rest on one shortly
+    before them and some on another at any distance.
+    Depth is at most `levels`; the default is the most that keeps rows near 110 tokens.
+    After: i-GSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23, shuffled, and asked once, behind the last one.
 
-    Two examples, with `variables=3`, `levels=2`, `queries=1`, modulo 11:
+    Two examples, with `variables=3`, `levels=2`, modulo 11:
 
-        depth 1    tokens  v2 v0 x  3 v0 4 + 9 v1 5 - 7 v0
-                   answer   .  . .  .  . . . .  . . . .  2
+        depth 1    tokens  v0 4 + 3 v1 5 - 2 v2 v0 x 3
+                   answer   . . . 7  . . . 3  .  . . .
 
-        depth 2    tokens  v2 v0 x  3 v0 4 + 9 v1 5 - 7 v2
-                   answer   .  . .  .  . . . .  . . . .  6
+        depth 2    tokens  v0 4 + 3 v1 5 - 2 v2 v0 x  3
+                   answer   . . . 7  . . . 3  .  . . 10
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -44,22 +44,20 @@ class VariableAssignment(Task):
     levels: int = 24
     names: int = 28
     curriculum: tuple[int, ...] = (1, 2, 3, 6, 12)  # numbers of variables, and levels, trained on before
-    queries: int = 8
     modulus: int = 11
     largest_operand: int = 3
-    shuffled: bool = False
 
     name: ClassVar[str] = "variable_assignment"
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "variables defined by variables, modulo a prime"
     fixed_length: ClassVar[bool] = True
-    prefixes: ClassVar[bool] = False
+    prefixes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_prime(self, "modulus", 5, 97)
         check_sizes(self, largest_operand=(2, self.modulus - 1))
-        check_sizes(self, variables=(1, 1_000), levels=(1, self.variables), queries=(1, 1_000))
-        check_sizes(self, names=(self.variables, 10_000), shuffled=(0, 1))
+        check_sizes(self, variables=(1, 1_000), levels=(1, self.variables))
+        check_sizes(self, names=(self.variables, 10_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -76,10 +74,6 @@ class VariableAssignment(Task):
     @property
     def max_depth(self) -> int:
         return self.levels
-
-    @property
-    def facts_length(self) -> int:
-        return 4 * self.variables
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         m, variables = self.modulus, self.variables
@@ -110,42 +104,29 @@ class VariableAssignment(Task):
         a = np.where(level == 1, first, names[row, near])
         b = np.where(constant, second, names[row, far])
         facts = np.stack([names, np.where(swap, b, a), m + operator, np.where(swap, a, b)], axis=2)
-        order = (level * (not self.shuffled) + rng.random(shape)).argsort(axis=1)
-        facts = np.take_along_axis(facts, order[:, :, None], axis=1).reshape(count, -1)
-        asked = query_depths(rng, count, self.queries, depth)
-        lot = rng.random((count, self.queries, variables))
-        query = np.where(level[:, None, :] == asked[:, :, None], lot, -1).argmax(axis=2)
-        tokens = np.concatenate([facts, names[row, query]], axis=1)
+        order = (level + rng.random(shape)).argsort(axis=1)
+        tokens = np.take_along_axis(facts, order[:, :, None], axis=1).reshape(count, -1)
+        asked = np.take_along_axis(np.where(level <= depth, level, 0), order, axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, self.facts_length :], depths[:, self.facts_length :] = values[row, query], asked
+        depths[:, 3::4] = asked
+        targets[:, 3::4] = np.where(asked > 0, np.take_along_axis(values, order, axis=1), NOT_ASKED)
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:
-        return self._rounds(tokens, self.levels)
-
-    def partial(self, tokens: np.ndarray, steps: int) -> np.ndarray:
-        return self._rounds(tokens, steps).targets
-
-    def _rounds(self, tokens: np.ndarray, most: int) -> Answers:
-        """Round by round, work out all that rests on known values only; one still unknown takes its operand's value."""
+        """Round by round, work out all that rests on known values only."""
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        todo = {x: (a, op, b) for x, a, op, b in cut(words[: self.facts_length], 4)}
+        todo = {x: (a, op, b) for x, a, op, b in cut(words, 4)}
+        defined = list(todo)
         known: dict[str, tuple[int, int]] = {}  # variable: (value, round)
-        for this_round in range(1, most + 1):
+        while todo:
             ready = {}
             for x, (a, op, b) in todo.items():
                 if all(w.isdigit() or w in known for w in (a, b)):
                     u, v = (int(w) if w.isdigit() else known[w][0] for w in (a, b))
-                    ready[x] = ({"+": u + v, "-": u - v, "x": u * v}[op] % self.modulus, this_round)
+                    value = {"+": u + v, "-": u - v, "x": u * v}[op] % self.modulus
+                    ready[x] = (value, 1 + max(known[w][1] if w in known else 0 for w in (a, b)))
             known |= ready
             todo = {x: definition for x, definition in todo.items() if x not in ready}
-        asked = []
-        for x in words[self.facts_length :]:
-            while x not in known:
-                x = max((w for w in todo[x] if w[0] == "v"), key=lambda w: known[w][1] if w in known else most + 1)
-            asked.append(known[x])
-        none = [NOT_ASKED] * self.facts_length
-        return Answers(np.array(none + [v for v, _ in asked]), np.array([0] * len(none) + [r for _, r in asked]))
-
-    def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.variables, 4, key=0)
+        targets, depths = np.full(len(words), NOT_ASKED), np.zeros(len(words), dtype=np.int64)
+        targets[3::4], depths[3::4] = np.array([known[x] for x in defined]).T
+        return Answers(targets, depths)

@@ -33,7 +33,7 @@ class Trail:
     def moved(self, h: Tensor, row: Tensor | None = None, at: Tensor | None = None) -> Tensor:
         """Which positions moved, for h (batch, length, width), or for h (n, width) at these rows and positions."""
         past = self.places if row is None else self.places[:, row, at]
-        moved = (h - past).norm(dim=-1).amin(0) > TOLERANCE * h.norm(dim=-1)
+        moved: Tensor = (h - past).norm(dim=-1).amin(0) > TOLERANCE * h.norm(dim=-1)
         which = moved.nonzero(as_tuple=True) if row is None or at is None else (row[moved], at[moved])
         self.places[self.turn[which] % CYCLE, *which] = h[moved]
         self.turn[which] += 1

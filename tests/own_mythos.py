@@ -1,7 +1,7 @@
 """The published open-mythos 0.5.0 as a model of the suite: what a plugin of your own looks like.
 
-    python -m pip install --no-deps open-mythos==0.5.0
-    python run_benchmarks.py run --plugin tests/own_mythos.py --models mythos --tasks khop_facts --out results/mythos
+python -m pip install --no-deps open-mythos==0.5.0
+python run_benchmarks.py run --plugin tests/own_mythos.py --models mythos --tasks khop_facts --out results/mythos
 """
 
 import torch

@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -117,7 +116,7 @@ MUTANTS = (
     Mutant(
         "the input is not injected again", "model/injection.py",
         "return h + e", "return h",
-        "test_model.py::test_injection_follows_its_closed_form",
+        "test_model.py::test_the_plain_injections_add_the_input_or_leave_it_out",
     ),
     Mutant(
         "the routers' biases are frozen", "model/rdt.py",
@@ -307,10 +306,10 @@ def copied(tree: Path) -> None:
             shutil.copyfile(ROOT / name, tree / name)
 
 
-def tested(test: str, mutant: Mutant | None) -> int:
-    """pytest's status on a copy, with a fault in it or without: 0 where all pass, 1 where one fails.
+def tested(test: str, mutant: Mutant | None) -> None:
+    """Run pytest on a copy, with a fault in it or without, and end this process with pytest's status.
 
-    Runs once in a process of its own, forked from one that has loaded the libraries and nothing of ours.
+    The process was forked from one that has loaded the libraries and nothing of ours.
     """
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
@@ -321,25 +320,31 @@ def tested(test: str, mutant: Mutant | None) -> int:
         os.chdir(tree)
         sys.path[:] = [place for place in sys.path if Path(place).resolve() not in (ROOT, ROOT / "tests")]
         sys.dont_write_bytecode = True
-        signal.signal(signal.SIGALRM, too_long)
-        signal.alarm(SECONDS)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
             import pytest
 
             status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"tests/{test}"]))
-        signal.alarm(0)
         os.chdir(ROOT)
-        return status
+    sys.exit(status)
 
 
-def too_long(*_: object) -> None:
-    raise TimeoutError(f"{SECONDS} seconds")
+def status_of(test: str, mutant: Mutant | None = None) -> int | None:
+    """pytest's status: 0 where all pass, 1 where one fails, also by not ending."""
+    process = get_context("forkserver").Process(target=tested, args=(test, mutant))
+    process.start()
+    process.join(SECONDS)
+    if process.is_alive():
+        process.kill()
+        return 1
+    return process.exitcode
 
 
-def verdict(with_fault: int, without: int) -> str:
+def verdict(mutant: Mutant) -> str:
     """A test that fails without the fault too proves nothing."""
+    without = status_of(mutant.tests)
     if without:
         return f"no verdict: without the fault pytest ends with {without}"
+    with_fault = status_of(mutant.tests, mutant)
     return {0: "survived", 1: "caught"}.get(with_fault, f"no verdict: pytest ends with {with_fault}")
 
 
@@ -347,14 +352,10 @@ def main(wanted: Sequence[str]) -> int:
     """Every mutant, or those that have one of these words in their names, one at a time on each core."""
     chosen = [m for m in MUTANTS if not wanted or any(word in m.name for word in wanted)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    context = get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
+    get_context("forkserver").set_forkserver_preload(LIBRARIES)
     caught = 0
-    with ProcessPoolExecutor(cores, mp_context=context, max_tasks_per_child=1) as pool:
-        whole = {test: pool.submit(tested, test, None) for test in dict.fromkeys(m.tests for m in chosen)}
-        found = [pool.submit(tested, m.tests, m) for m in chosen]
-        for mutant, status in zip(chosen, found, strict=True):
-            said = verdict(status.result(), whole[mutant.tests].result())
+    with ThreadPoolExecutor(cores) as pool:
+        for mutant, said in zip(chosen, pool.map(verdict, chosen), strict=True):
             caught += said == "caught"
             print(f"{said:8}  {mutant.name} ({mutant.file})", flush=True)
     print(f"{caught} of {len(chosen)} caught")

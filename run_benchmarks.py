@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from tasks import SPLITS, TASKS, Task, plugin, task_class
@@ -445,12 +446,13 @@ def bench_of_model(what: str, folder: Path, style: str) -> None:
     from evaluate.study import bench_cache, bench_model, bench_settling
 
     torch.set_num_threads(1)
+    bench: ModuleType
     if what == "settling":
         rows, bench = bench_settling.bench_settling(folder), bench_settling
     elif what == "cache":
-        rows, bench = bench_cache.bench_cache(), bench_cache  # type: ignore[assignment]
+        rows, bench = bench_cache.bench_cache(), bench_cache
     else:
-        rows, bench = bench_model.bench_model(), bench_model  # type: ignore[assignment]
+        rows, bench = bench_model.bench_model(), bench_model
     print(formatted(rows, bench.COLUMNS, style))
     if style != "json":
         print(bench.LEGEND)

@@ -63,8 +63,3 @@ def interquartile_mean(values: Sequence[float]) -> float:
     ordered, quarter = sorted(values), len(values) / 4
     weights = [max(0.0, min(i + 1, len(ordered) - quarter) - max(i, quarter)) for i in range(len(ordered))]
     return sum(w * v for w, v in zip(weights, ordered, strict=True)) / sum(weights)
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """0 where one of them is."""
-    return math.prod(values) ** (1 / len(values)) if values else math.nan

@@ -5,6 +5,8 @@ Every linear map of a Block is called with the loops that its rows are in, so th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -43,6 +45,8 @@ def shared_loop(loops: list[int], config: ModelConfig) -> int | None:
 class Projection(nn.Linear):
     """A linear map without bias, the same in every loop."""
 
+    __call__: Callable[..., Tensor]
+
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
         nn.init.normal_(self.weight, std=inputs**-0.5)
@@ -67,7 +71,7 @@ class Projection(nn.Linear):
     def finish(self, y: Tensor, loop: Loop) -> Tensor:
         return y
 
-    def forward(self, x: Tensor, loop: Loop = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, loop: Loop = None) -> Tensor:
         return F.linear(self.widen(x, loop), self.matrix(loop))
 
 

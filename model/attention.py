@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.adapters import Loop
+from model.adapters import Loop, Projection
 from model.config import ModelConfig
 
-Project = Callable[[int, int], nn.Module]
+Project = Callable[[int, int], Projection]
 
 
 @lru_cache(maxsize=16)
@@ -51,7 +51,8 @@ def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """(batch, length, heads * width) to (batch, heads, length, width)."""
-    return x.unflatten(-1, (heads, x.shape[-1] // heads)).transpose(1, 2)
+    apart: Tensor = x.unflatten(-1, (heads, x.shape[-1] // heads))
+    return apart.transpose(1, 2)
 
 
 def see_window(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
@@ -68,7 +69,7 @@ def see_window(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     back = torch.arange(window - 1, -1, -1, device=q.device)  # how far back each entry of the window lies
     before_start = torch.arange(length, device=q.device)[:, None] < back
     weights = scores.masked_fill(before_start, float("-inf")).softmax(-1)
-    out = weights[..., 0, None] * v[:, :, :length]
+    out: Tensor = weights[..., 0, None] * v[:, :, :length]
     for w in range(1, window):
         out = out + weights[..., w, None] * v[:, :, w : w + length]
     return out
@@ -151,6 +152,8 @@ def see_before(q: Tensor, k: Tensor, v: Tensor, places: Places, scale: float) ->
 class LatentAttention(nn.Module):
     """One projection reads x and gives queries, the latent and the shared rotary key; another expands the latent."""
 
+    __call__: Callable[..., Tensor]
+
     def __init__(self, config: ModelConfig, project: Project) -> None:
         super().__init__()
         c = self.config = config
@@ -212,6 +215,8 @@ class LatentAttention(nn.Module):
 class FullAttention(nn.Module):
     """The same two kinds of heads with keys and values of their own (no latent), for the ablation of MLA."""
 
+    __call__: Callable[..., Tensor]
+
     def __init__(self, config: ModelConfig, project: Project) -> None:
         super().__init__()
         c = self.config = config
@@ -251,4 +256,4 @@ class FullAttention(nn.Module):
         return self.write(torch.cat(seen, dim=1).flatten(1), loop)
 
 
-ATTENTION = {"latent": LatentAttention, "full": FullAttention}
+ATTENTION: dict[str, type[LatentAttention | FullAttention]] = {"latent": LatentAttention, "full": FullAttention}

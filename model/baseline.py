@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from model.block import Block
+from model.block import Block, Blocks
 from model.config import ConfigError, ModelConfig
 from model.moe import Router
 from model.rdt import Outputs, check_tokens
@@ -21,7 +21,7 @@ class Transformer(nn.Module):
         self.config = config
         self.embed = nn.Embedding(vocabulary, config.width)
         nn.init.normal_(self.embed.weight)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(blocks))
+        self.blocks = Blocks(Block(config) for _ in range(blocks))
         self.output_norm = nn.RMSNorm(config.width)
         self.head = nn.Linear(config.width, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=config.width**-0.5)
@@ -33,7 +33,8 @@ class Transformer(nn.Module):
         x = self.embed(tokens)
         for block in self.blocks:
             x = block(x, None, keep)
-        return self.head(self.output_norm(x))
+        logits: Tensor = self.head(self.output_norm(x))
+        return logits
 
     def forward(self, tokens: Tensor, loops: tuple[int, ...] | None = None) -> Tensor:
         """Logits (1, batch, length, vocabulary). There are no loops to count, so that none may be asked for."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -14,6 +16,8 @@ from model.moe import FEED_FORWARD
 
 class Block(nn.Module):
     """x + attention(norm(x)), then + feed_forward(norm(x)). With `looped`, its projections may have adapters."""
+
+    __call__: Callable[..., Tensor]
 
     def __init__(self, config: ModelConfig, looped: bool = False) -> None:
         super().__init__()
@@ -29,9 +33,18 @@ class Block(nn.Module):
     def forward(self, x: Tensor, loop: Loop = None, keep: Tensor | None = None) -> Tensor:
         """x: (batch, length, width), and so is the result. loop, keep: see DepthwiseLoRA and LatentAttention."""
         x = x + self.attention(self.attention_norm(x), loop, keep)
-        return x + self.feed_forward(self.feed_forward_norm(x), loop)
+        y: Tensor = self.feed_forward(self.feed_forward_norm(x), loop)
+        return x + y
 
     def attend(self, x: Tensor, places: Places, cache: Tensor, loop: int | None = None) -> Tensor:
         """As forward, for x (n, width) at `places` of rows whose other positions are in `cache`."""
         x = x + self.attention.attend(self.attention_norm(x), places, cache, loop)
-        return x + self.feed_forward(self.feed_forward_norm(x), loop)
+        y: Tensor = self.feed_forward(self.feed_forward_norm(x), loop)
+        return x + y
+
+
+class Blocks(nn.ModuleList):
+    """Blocks, one after another."""
+
+    def __iter__(self) -> Iterator[Block]:
+        return cast(Iterator[Block], super().__iter__())

@@ -9,9 +9,10 @@ left there.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.attention import Places
+from model.block import Blocks
 from model.config import ConfigError
 from model.halting import Halting
 from model.rdt import RDT, check_loops
@@ -27,7 +28,7 @@ class Decoder:
             raise ConfigError(f"slots is {slots}: allowed is 1 or more, or None for a slot for every loop")
         self.model, self.loops, self.slots = model, loops, max(1, loops if slots is None else min(slots, loops))
 
-        def empty(blocks: nn.ModuleList) -> list[Tensor]:
+        def empty(blocks: Blocks) -> list[Tensor]:
             return [block.attention.cache(batch, length) for block in blocks]
 
         self.prelude, self.coda = empty(model.prelude), empty(model.coda)
@@ -46,7 +47,7 @@ class Decoder:
         """
         model = self.model
 
-        def through(blocks: nn.ModuleList, x: Tensor, caches: list[Tensor], loop: int | None = None) -> Tensor:
+        def through(blocks: Blocks, x: Tensor, caches: list[Tensor], loop: int | None = None) -> Tensor:
             for block, cache in zip(blocks, caches, strict=True):
                 x = block.attend(x, places, cache, loop)
             return x
@@ -61,7 +62,8 @@ class Decoder:
                 assert model.gate is not None
                 halted = halted.step(h, model.gate(h)[0])
         h = through(model.coda, halted.finish(h) if halting else h, self.coda)
-        return model.head(model.output_norm(h))
+        logits: Tensor = model.head(model.output_norm(h))
+        return logits
 
 
 @torch.no_grad()

@@ -111,4 +111,7 @@ class DenseFeedForward(nn.Module):
         return self.leave(F.silu(gate) * value, loop)
 
 
-FEED_FORWARD = {"moe": MixtureOfExperts, "dense": DenseFeedForward}
+FEED_FORWARD: dict[str, type[MixtureOfExperts | DenseFeedForward]] = {
+    "moe": MixtureOfExperts,
+    "dense": DenseFeedForward,
+}

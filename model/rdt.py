@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from model.adapters import own_adapters, shared_loop
-from model.block import Block
+from model.block import Block, Blocks
 from model.config import ConfigError, ModelConfig
 from model.halting import GATE, Halting
 from model.injection import INJECTION
@@ -50,12 +50,12 @@ class RDT(nn.Module):
         self.config = config
         self.embed = nn.Embedding(vocabulary, config.width)
         nn.init.normal_(self.embed.weight)
-        self.prelude = nn.ModuleList(Block(config) for _ in range(config.prelude_blocks))
+        self.prelude = Blocks(Block(config) for _ in range(config.prelude_blocks))
         self.input_norm = nn.RMSNorm(config.width)
         self.inject = INJECTION[config.injection](config)
         self.signal = sinusoidal if config.loop_signal == "sinusoidal" else no_signal
-        self.recurrent = nn.ModuleList(Block(config, looped=True) for _ in range(config.recurrent_blocks))
-        self.coda = nn.ModuleList(Block(config) for _ in range(config.coda_blocks))
+        self.recurrent = Blocks(Block(config, looped=True) for _ in range(config.recurrent_blocks))
+        self.coda = Blocks(Block(config) for _ in range(config.coda_blocks))
         self.output_norm = nn.RMSNorm(config.width)
         self.head = nn.Linear(config.width, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=config.width**-0.5)
@@ -70,7 +70,8 @@ class RDT(nn.Module):
         x = self.embed(tokens)
         for block in self.prelude:
             x = block(x, None, keep)
-        return self.input_norm(x)
+        e: Tensor = self.input_norm(x)
+        return e
 
     def first(self, e: Tensor) -> Tensor:
         """h_0 (batch, length, width): zero, or e itself where e is never injected."""
@@ -79,7 +80,7 @@ class RDT(nn.Module):
     def step(self, h: Tensor, e: Tensor, t: int | Tensor, keep: Tensor | None = None) -> Tensor:
         """One loop: h_{t+1} from h_t and e, all (batch, length, width). t: loops done, a number or (batch,)."""
         loop = own_adapters(t, self.config) if isinstance(t, Tensor) else t
-        x = self.inject(h, e) + self.signal(t, h)
+        x: Tensor = self.inject(h, e) + self.signal(t, h)
         for block in self.recurrent:
             x = block(x, loop, keep)
         return x
@@ -88,7 +89,8 @@ class RDT(nn.Module):
         """Logits (batch, length, vocabulary) for a state h."""
         for block in self.coda:
             h = block(h, None, keep)
-        return self.head(self.output_norm(h))
+        logits: Tensor = self.head(self.output_norm(h))
+        return logits
 
     # inference
 

@@ -6,6 +6,9 @@ it has now if it is still running; `loops` says how many it used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
@@ -16,6 +19,20 @@ TOLERANCE = 0.1  # a position moves if it is further than this share of its norm
 CYCLE = 8  # how many places are remembered
 PATIENCE = 3  # loops without a move, of it and of all before it, after which it is at rest
 MOST_KL, MOST_ENTROPY, IN_A_ROW = 1e-3, 0.1, 2  # nats
+
+
+class Rule(Protocol):
+    """Made of a model and its first state; shown every later one in turn."""
+
+    @property
+    def loops(self) -> Tensor:
+        """The loops that each position has used (batch, length)."""
+
+    def see(self, h: Tensor) -> None:
+        """Take in the state (batch, length, width) after one more loop."""
+
+    def logits(self) -> Tensor:
+        """Answers (batch, length, vocabulary) if the latest loop is the last."""
 
 
 class Trail:
@@ -33,7 +50,7 @@ class Trail:
     def moved(self, h: Tensor, row: Tensor | None = None, at: Tensor | None = None) -> Tensor:
         """Which positions moved, for h (batch, length, width), or for h (n, width) at these rows and positions."""
         past = self.places if row is None else self.places[:, row, at]
-        moved = (h - past).norm(dim=-1).amin(0) > TOLERANCE * h.norm(dim=-1)
+        moved: Tensor = (h - past).norm(dim=-1).amin(0) > TOLERANCE * h.norm(dim=-1)
         which = moved.nonzero(as_tuple=True) if row is None or at is None else (row[moved], at[moved])
         self.places[self.turn[which] % CYCLE, *which] = h[moved]
         self.turn[which] += 1
@@ -52,11 +69,9 @@ class Act:
         return self.halting.loops
 
     def see(self, h: Tensor) -> None:
-        """Take in the state (batch, length, width) after one more loop."""
         self.h, self.halting = h, self.halting.step(h, self.gate(h)[0])
 
     def logits(self) -> Tensor:
-        """Answers (batch, length, vocabulary) if the latest loop is the last."""
         return self.model.read(self.halting.finish(self.h))
 
 
@@ -116,7 +131,11 @@ class Settled:
         return self.model.read(self.h)
 
 
-def rules(model: RDT, h: Tensor) -> dict[str, Act | Converged | Settled]:
-    """The rules that a model can be asked under, by the name that stands in records, from its first state h."""
-    own = {model.config.halting: Act(model, h)} if model.gate is not None else {}
-    return {**own, "converged": Converged(model, h), "settled": Settled(model, h)}
+RULES: dict[str, Callable[[RDT, Tensor], Rule]] = {"converged": Converged, "settled": Settled}
+"""The rules that every model can be asked under, by the name that stands in records."""
+
+
+def rules(model: RDT, h: Tensor) -> dict[str, Rule]:
+    """The rules that a model can be asked under, from its first state h: its own gate's, and the others."""
+    own: dict[str, Rule] = {model.config.halting: Act(model, h)} if model.gate is not None else {}
+    return {**own, **{name: rule(model, h) for name, rule in RULES.items()}}

@@ -16,7 +16,7 @@ from model.adapters import DepthwiseLoRA, own_adapters
 from model.attention import LatentAttention, see_window
 from model.block import Block
 from model.halting import Halting, SureGate
-from model.injection import LTIInjection
+from model.injection import INJECTION, LTIInjection
 from model.moe import MixtureOfExperts, Router
 from model.weights import load_weights
 
@@ -68,6 +68,11 @@ def test_injection_follows_its_closed_form():
         h = injection(h, e)
     a = injection.decay()
     assert torch.allclose(h, (1 - a**9) / (1 - a) * injection.b * e, atol=1e-12)
+
+
+def test_the_plain_injections_add_the_input_or_leave_it_out():
+    h, e = torch.randn(2, 2, 3, SMALL.width)
+    assert torch.equal(INJECTION["additive"](SMALL)(h, e), h + e) and torch.equal(INJECTION["none"](SMALL)(h, e), h)
 
 
 def test_state_stays_bounded():

@@ -171,12 +171,3 @@ def test_headlines_stand_on_the_most_loops(tmp_path):
     assert told == "depth95 20 (4x) at 64 loops\nat depth 20 at 64 loops: 92.9% to 100.0% (95% interval)"
     line = tables.summary(Results(read(written(tmp_path, holds, (replace(RUN, train_max_depth=10),))))).splitlines()[-1]
     assert line.split() == ["t", "m", "0k", "1.0e+09", "100", "at", "10", "100", "at", "20", "20", "(2x)"]
-
-
-def test_the_readme_shows_what_the_records_say():
-    summary = tables.summary(Results(read(ROOT / "results/reference/quick")), "github")
-    assert summary in (ROOT / "README.md").read_text()
-    seeds = tables.summary(Results(read(ROOT / "results/reference/seeds")))
-    deepest = [line.split(" at 80")[0].split()[-1] for line in seeds.splitlines() if " at 80" in line]
-    assert len(deepest) == 2
-    assert "{}% and {}% at depth 80".format(*deepest) in (ROOT / "README.md").read_text()

@@ -104,6 +104,14 @@ def test_a_report_is_one_file_without_network_and_says_what_the_table_says(tmp_p
     assert "No figure of expert use, state norm and change for deep: these runs left no diagnostics." in bare
 
 
+def test_no_name_is_ever_html(tmp_path, capsys):
+    names = {"tasks": (f"t{NASTY}",), "models": (f"deep{NASTY}",)}
+    a = folder(tmp_path / "a", diagnostics=True, rules=(f"act{NASTY}",), **names)
+    b = folder(tmp_path / "b", salt=1, **names)
+    for page in (written(capsys, a).read_text(), written(capsys, a, b, "--out", tmp_path / "c.html").read_text()):
+        assert "<img" not in page and page.count("</script>") == 1 and "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
 def test_every_cell_can_be_read_off(tmp_path, capsys):
     page = written(capsys, folder(tmp_path, seeds=(0,), models=("deep",))).read_text()
     for cell in lines(tmp_path / "cells.jsonl"):

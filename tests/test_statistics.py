@@ -8,7 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint, proportions_ztest
 
 from evaluate import statistics
-from evaluate.metrics import corrected, geometric_mean, halting_cost, interquartile_mean, wilson
+from evaluate.metrics import corrected, halting_cost, interquartile_mean, wilson
 
 TABLES = 1000
 
@@ -104,7 +104,6 @@ def test_the_interquartile_mean_is_scipys_where_quarters_are_whole_and_weighs_th
 
 def test_headline_figures_of_plain_numbers():
     assert corrected(0.6, 0.2) == pytest.approx(0.5) and corrected(0.2, 0.2) == 0.0 and corrected(1.0, 1.0) == 0.0
-    assert geometric_mean([1, 4, 16]) == pytest.approx(4) and geometric_mean([0, 4]) == 0
     assert halting_cost(30.0, 0.97, {5: 0.2, 10: 0.968, 20: 1.0}) == 3.0
     assert halting_cost(30.0, 0.99, {5: 0.2, 10: 0.8}) is None
 

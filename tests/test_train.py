@@ -9,6 +9,7 @@ import torch
 from evaluate.run import checkpoint
 from evaluate.run.experiment import Experiment, as_named, from_json, override
 from evaluate.run.presets import PRESETS, smoke
+from evaluate.run.ranks import Alone
 from evaluate.run.train import horizons, optimizers, rate, train, training_rows
 from model import MODELS, build
 from tasks import NOT_ASKED, TASKS, UserError
@@ -34,6 +35,13 @@ def test_every_parameter_is_in_exactly_one_group(name, optimizer):
     grouped = [id(p) for o in made for group in o.param_groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters())
     assert len(made) == (2 if optimizer == "muon" else 1)
+
+
+def test_matrices_decay_and_vectors_do_not():
+    for model in (built(replace(tiny(), model=name)) for name in MODELS):
+        groups = [group for made in optimizers(model, tiny(weight_decay=0.5).train) for group in made.param_groups]
+        assert {p.dim() > 1 for group in groups if group["weight_decay"] == 0.5 for p in group["params"]} == {True}
+        assert {p.dim() > 1 for group in groups if group["weight_decay"] == 0.0 for p in group["params"]} == {False}
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
@@ -106,6 +114,24 @@ def test_rows_and_horizons_repeat_and_differ():
     loops, order = horizons(experiment.train, 0, 7, 64)
     assert loops == sorted(loops, reverse=True) and {2, 9} <= set(loops) <= set(range(2, 10))
     assert sorted(order) == list(range(64)) and horizons(experiment.train, 0, 8, 64)[0] != loops
+
+
+def test_rows_of_every_depth_get_few_loops_and_many():
+    task = TASKS["chain_end"](chains=2, length=8, names=16, queries=1, curriculum=(), test_depths=(6, 7))
+    experiment = replace(tiny(steps=1, batch=60, shortest_horizon=2, longest_horizon=4), task=task)
+    seen = []
+
+    class Watched(Alone):
+        def gradients(self, loss_of, model, tokens, targets, loops, train):
+            seen.append((tokens, loops))
+            return super().gradients(loss_of, model, tokens, targets, loops, train)
+
+    train(built(experiment), experiment, CPU, ranks=Watched())
+    ((tokens, loops),) = seen
+    blank = len(task.vocabulary)
+    depths = [0 if (row == blank).any() else int(task.solve(row).depths[-1]) for row in tokens.numpy()]
+    for depth in task.train_depths:
+        assert {2, 3, 4} == {loop for loop, of in zip(loops, depths, strict=True) if of == depth}
 
 
 def test_a_blank_stands_in_a_share_of_the_rows_and_nothing_else_changes():

@@ -37,7 +37,7 @@ def carry_out_on_ray(todo: list[Experiment], folder: Path, place: Place) -> Iter
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UserError(f"no Ray cluster: {str(error).splitlines()[0]}") from None
     needs = {"CPU": place.threads, "GPU": 1 if place.device == "cuda" else 0}
-    nodes: list[dict[str, float]] = [n["Resources"] for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
+    nodes: list[dict[str, float]] = [n["Resources"] for n in ray.nodes() if n["Alive"]]
     for kind, wanted in needs.items():
         most = max((node.get(kind, 0) for node in nodes), default=0)
         if most < wanted:

@@ -39,7 +39,7 @@ class Alone:
     ) -> tuple[Tensor, Tensor]:
         """Set the gradients of a step; returns its loss and the model's answers (batch, length)."""
         loss, answers = loss_of(model, tokens, targets, loops, train)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss.detach(), answers
 
 

@@ -162,7 +162,7 @@ def step_flops(model: nn.Module, experiment: Experiment, device: torch.device, t
     shortest, longest = horizon_range(train, task.train_depths[-1] / experiment.task.train_depths[-1])
     spread = np.linspace(longest, shortest, len(tokens)).round().astype(int).tolist()
     with FlopCounterMode(display=False) as counter:
-        loss_of(model, tokens, targets, spread, train)[0].backward()  # type: ignore[no-untyped-call]
+        loss_of(model, tokens, targets, spread, train)[0].backward()
     model.zero_grad(set_to_none=True)
     model.train()
     return int(counter.get_total_flops())
@@ -185,7 +185,7 @@ def train(
     model.to(device).train()
     made = optimizers(model, settings)
     torch.manual_seed(experiment.seed)
-    average_of = get_ema_multi_avg_fn(AVERAGE)  # type: ignore[no-untyped-call]
+    average_of = get_ema_multi_avg_fn(AVERAGE)
     average = AveragedModel(model, multi_avg_fn=average_of, use_buffers=True)
     curriculum = Curriculum(experiment.task)
 

@@ -6,12 +6,11 @@ import json
 import textwrap
 from collections.abc import Sequence
 from statistics import median_low
-from typing import Any
 
 import numpy as np
 
 from evaluate.show.differences import LEVEL, Difference, Side, adjusted, difference, mismatches, rows
-from evaluate.show.grid import Results
+from evaluate.show.grid import Column, Results
 from evaluate.show.rows import as_csv, check_format
 from evaluate.show.tables import MARKS, MISSING, lined, points
 from tasks.errors import UserError, unknown
@@ -110,15 +109,17 @@ def show(compared: Sequence[Side], style: str = "simple", force: bool = False, r
 
 def _heading(one: Difference) -> str:
     wrong = f"\nNOT COMPARABLE, forced: {'; '.join(one.mismatch)}" if one.mismatch else ""
-    return f"{_what(one)}: {one.names[1]} against {one.names[0]}{wrong}"
+    return f"{subject(one)}: {one.names[1]} against {one.names[0]}{wrong}"
 
 
-def _what(one: Difference) -> str:
+def subject(one: Difference) -> str:
+    """The task, and the model where both sides have the same one."""
     return one.task if one.first.model != one.second.model else f"{one.task}, {one.first.model}"
 
 
-def told(column: Any, other: Any) -> str:
-    return str(column.name) if column == other else f"{other.name}/{column.name}"
+def asked_as(first: Column, second: Column) -> str:
+    """How the two sides of a column were asked: once where they were asked alike."""
+    return first.name if first == second else f"{second.name}/{first.name}"
 
 
 def points_signed(value: float) -> str:
@@ -136,7 +137,7 @@ def rate_told(rate: float) -> str:
 def headline_table(one: Difference, rate: np.ndarray, style: str) -> str:
     """A row a depth, at the loops that headlines stand on."""
     c = one.headline
-    column = told(*one.columns[c])
+    column = asked_as(*one.columns[c])
     headers = ["depth", *one.names, "difference", "over questions", "over seeds", "FDR", f"at {column}"]
     lines = []
     for d, depth in enumerate(one.depths):
@@ -157,7 +158,7 @@ def headline_table(one: Difference, rate: np.ndarray, style: str) -> str:
 
 def cell_table(one: Difference, rate: np.ndarray, style: str) -> str:
     """Every cell: a row a depth, a column a loop count, the difference in points."""
-    headers = ["points", *(told(*pair) for pair in one.columns)]
+    headers = ["points", *(asked_as(*pair) for pair in one.columns)]
     lines = [
         [
             f"{depth}{MARKS.get(one.bands[d], ' ')}",
@@ -187,7 +188,7 @@ def sentence(one: Difference, rate: np.ndarray) -> str:
     else:
         verdict = f"no cell of {cells} tells {second} from {first}"
     ends = f"depth95 {reached[1]} against {reached[0]}"
-    return f"{_what(one)}: {verdict}{_most(one, rate)}; {ends}{_sure(one)}."
+    return f"{subject(one)}: {verdict}{_most(one, rate)}; {ends}{_sure(one)}."
 
 
 def _most(one: Difference, rate: np.ndarray) -> str:

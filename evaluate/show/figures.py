@@ -11,7 +11,7 @@ import numpy as np
 from evaluate.records import Diagnostics
 from evaluate.show import svg
 from evaluate.show.colours import heat, ink
-from evaluate.show.compare import points_signed, signed_span
+from evaluate.show.compare import asked_as, points_signed, signed_span, subject
 from evaluate.show.differences import LEVEL, Difference
 from evaluate.show.grid import Grid
 from evaluate.show.measures import depth_range, used_loops
@@ -238,14 +238,13 @@ def changes(one: Difference, rate: np.ndarray) -> Drawn:
             )
         cells.append(row)
     trained = int((one.depths <= one.first.train_max_depth).sum())
-    names = [a.name if a == b else f"{b.name}/{a.name}" for a, b in one.columns]
+    names = [asked_as(*pair) for pair in one.columns]
     label = f"{one.names[1]} less {one.names[0]}, in points"
     body = svg.heatmap(cells, [str(d) for d in one.depths], names, ("loops at test", "depth"), trained, label)
     wrong = f" Not comparable: {'; '.join(one.mismatch)}." if one.mismatch else ""
     star = "* false discovery rate below 5% among all cells."
     text = f"Blue: {one.names[1]} is better; brown: {one.names[0]} is. {star}{wrong}"
-    what = one.task if one.first.model != one.second.model else f"{one.task}, {one.first.model}"
-    return Drawn(f"{what}: {one.names[1]} less {one.names[0]}", body, text, [one.first, one.second])
+    return Drawn(f"{subject(one)}: {one.names[1]} less {one.names[0]}", body, text, [one.first, one.second])
 
 
 def _whole(value: float) -> str:

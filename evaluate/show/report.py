@@ -10,7 +10,7 @@ from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, interval, measure_rows, suite_rows
 from evaluate.show.svg import tag
-from evaluate.show.tables import MISSING, points, span, times
+from evaluate.show.tables import MISSING, of_seeds, points, reached, span, times
 
 
 def report(results: Results) -> str:
@@ -105,20 +105,18 @@ def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
         if column is not None and count[-1, column]:
             low, high = _ends(grid, column)
             deepest, exact = f"{points(correct[-1, column] / count[-1, column])}% at {grid.depths[-1]}", span(low, high)
-        more = "+" if row["depth95"] == row["deepest"] else ""
-        failed = f", {row['failed']} failed" if row["failed"] else ""
         rules = "; ".join(f"{rule['rule']} {rule['depth95']}" for rule in row["rules"])
         flops = MISSING if row["eval_flops"] is None else f"{row['eval_flops']:.1e}"
         lines.append(
             (
                 grid.model,
-                f"{row['depth95']}{more} ({row['ratio']:g}x)",
+                reached(row),
                 f"{row['depth95_low']} to {row['depth95_high']}",
                 deepest,
                 exact,
                 points(row["overthinking"]),
                 rules or MISSING,
-                f"{row['seeds']}{failed}",
+                of_seeds(row),
                 f"{row['parameters']:,}",
                 f"{row['train_flops']:.1e}",
                 flops,

@@ -165,11 +165,12 @@ def _named(*names: str) -> dict[str, Callable[[Row], str]]:
     return {name: lambda row, name=name: str(row[name]) for name in names}  # type: ignore[misc]
 
 
-def _of_seeds(row: Row) -> str:
+def of_seeds(row: Row) -> str:
     return f"{row['seeds']}" + (f", {row['failed']} failed" if row["failed"] else "")
 
 
-def _depth95(row: Row) -> str:
+def reached(row: Row) -> str:
+    """depth95, with a + at the deepest asked, and how many times the training depth that is."""
     more = "+" if row["depth95"] == row["deepest"] else ""
     return f"{row['depth95']}{more} ({row['ratio']:g}x)"
 
@@ -181,7 +182,7 @@ BANDS = Section(
         "accuracy": lambda row: points(row["accuracy"]),
         "95% interval": lambda row: span(row["low"], row["high"]),
         "corrected": lambda row: f"{100 * row['corrected']:.1f}",
-        "seeds": _of_seeds,
+        "seeds": of_seeds,
         "median": lambda row: points(row["median"]),
         "IQM": lambda row: points(row["iqm"]),
         "worst to best": lambda row: span(row["worst"], row["best"]) if row["seeds"] > 1 else MISSING,
@@ -197,8 +198,8 @@ MEASURES = Section(
         "size": lambda row: f"{row['parameters'] / 1000:,.0f}k",
         "train FLOPs": lambda row: f"{row['train_flops']:.1e}",
         "a question": lambda row: MISSING if row["eval_flops"] is None else f"{row['eval_flops']:.1e}",
-        "seeds": _of_seeds,
-        "depth95": _depth95,
+        "seeds": of_seeds,
+        "depth95": reached,
         "range": lambda row: f"{row['depth95_low']} to {row['depth95_high']}",
         "overthinking": lambda row: points(row["overthinking"]),
         "stops by itself": lambda row: (
@@ -220,7 +221,7 @@ SUITE = Section(
     _named("model", "tasks")
     | {
         "beyond training": lambda row: f"{row['beyond']} of {row['tasks']}",
-        "seeds": _of_seeds,
+        "seeds": of_seeds,
         "score": lambda row: times(row["score"]),
         "95% interval": lambda row: f"{row['low']:.3g} to {row['high']:.3g} over {row['over']}",
         "lacks": lambda row: ", ".join(row["missing"]) or MISSING,

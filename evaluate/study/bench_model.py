@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -42,7 +42,7 @@ def bench_model(rounds: int = 7) -> list[dict[str, Any]]:
     return rows
 
 
-def by_turns(calls: list[Callable[[], object]], rounds: int) -> list[list[float]]:
+def by_turns(calls: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
     """Seconds of this process's own time of each call, one after another, `rounds` times after a first one unseen."""
     taken: list[list[float]] = [[] for _ in calls]
     for turn in range(rounds + 1):

@@ -80,7 +80,7 @@ def step_seconds(experiment: Experiment, rows: int | None = None) -> float:
     loops = np.linspace(train.longest_horizon, train.shortest_horizon, rows).round().astype(int).tolist()
 
     def step() -> None:
-        loss_of(model, tokens, targets, loops, train)[0].backward()  # type: ignore[no-untyped-call]
+        loss_of(model, tokens, targets, loops, train)[0].backward()
 
     return least(step) * batch / rows
 

@@ -66,7 +66,7 @@ def step_share(task: Task, length: int, seconds: float) -> float:
     rows = len(loops)
 
     def step(block: int) -> None:
-        loss_of(model, tokens[:rows], targets[:rows], loops, settings)[0].backward()  # type: ignore[no-untyped-call]
+        loss_of(model, tokens[:rows], targets[:rows], loops, settings)[0].backward()
 
     step_seconds = batch / rows / _rate(step, seconds)
     make_seconds = 1 / _rate(lambda block: training_rows(experiment, block, task) and None, seconds)

@@ -1,0 +1,366 @@
+"""Fifty faults put into the code on purpose, each with the tests that should catch it: `make mutants`.
+
+A fault goes into a copy of the tree, never into the tree itself, and the named tests are run there. A fault that no
+test notices is a promise that nobody holds: a test is missing. That each still applies is a fast test of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+LEAST = 48
+SECONDS = 300  # a fault after which the tests do not end is caught
+LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
+"""Loaded once for all: two thirds of a short test's time."""
+
+
+class Mutant(NamedTuple):
+    """A fault: `old`, which stands once in `file`, becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str  # a file, a test or one case of it, below tests/
+
+
+MUTANTS = (
+    # what is asked
+    Mutant(
+        "rows of other splits are kept", "tasks/task.py",
+        "content_split(task.canonical(drawn.tokens)) == split", "content_split(task.canonical(drawn.tokens)) >= 0",
+        "test_tasks.py::test_splits_are_disjoint_by_content[khop_facts]",
+    ),
+    Mutant(
+        "a shuffled row is another row", "tasks/task.py",
+        "content_split(task.canonical(drawn.tokens))", "content_split(drawn.tokens)",
+        "test_tasks.py::test_splits_are_disjoint_by_content[chain_end]",
+    ),
+    Mutant(
+        "every block draws the same rows", "tasks/task.py",
+        "default_rng([seed, split, depth, block])", "default_rng([seed, split, depth, 0])",
+        "test_tasks.py::test_draw_is_reproducible_and_streams_share_nothing[khop_facts]",
+    ),
+    Mutant(
+        "a seed's rows are the next one's too", "tasks/task.py",
+        "default_rng([seed, split, depth, block])", "default_rng([seed + block, split, depth, 0])",
+        "test_tasks.py::test_draw_is_reproducible_and_streams_share_nothing[khop_facts]",
+    ),
+    Mutant(
+        "the deepest training depth is of the next band", "tasks/task.py",
+        "if depth <= self.train_depths[-1]", "if depth < self.train_depths[-1]",
+        "test_evaluate.py::test_bands_follow_depth_alone",
+    ),
+    Mutant(
+        "a depth more than a task can have", "tasks/task.py",
+        "depth > top)", "depth > top + 1)",
+        "test_tasks.py::test_a_depth_that_cannot_be_had_is_refused_with_the_range[chain_end]",
+    ),
+    Mutant(
+        "bands that meet", "tasks/task.py",
+        "bands[earlier][-1] >= bands[later][0]", "bands[earlier][-1] > bands[later][0]",
+        "test_plugin.py::test_a_breach_of_the_contract_is_told_in_one_line[bands overlap]",
+    ),
+    Mutant(
+        "a curriculum that ends before the task", "tasks/task.py",
+        "return (*made, task)", "return tuple(made)",
+        "test_curriculum.py::test_the_last_stage_is_the_task_and_all_share_its_words[chain_end]",
+    ),
+    Mutant(
+        "a chain that is one edge shorter than its depth", "tasks/graph/chain_end.py",
+        "self.length - 1 - asked]", "self.length - asked]",
+        "test_tasks.py::test_oracle_agrees_at_every_depth_of_the_bands[chain_end]",
+    ),
+    Mutant(
+        "every hop follows the first relation", "tasks/graph/khop_facts.py",
+        "self.facts[path[:, hop], here]", "self.facts[path[:, 0], here]",
+        "test_tasks.py::test_oracle_agrees_at_every_depth_of_the_bands[khop_facts]",
+    ),
+    Mutant(
+        "a plugin's oracle may take other steps", "tasks/plugin.py",
+        "if answers.depths[place] != depths[place]:", "if answers.depths[place] < 0:",
+        "test_plugin.py::test_a_breach_of_the_contract_is_told_in_one_line[oracle counts otherwise]",
+    ),
+    # what answers
+    Mutant(
+        "the causal mask is off", "model/attention.py",
+        "is_causal=True", "is_causal=False",
+        "test_model.py::test_the_whole_model_is_causal",
+    ),
+    Mutant(
+        "a window one position too wide", "model/attention.py",
+        "window = min(window, length)", "window = min(window + 1, length)",
+        "test_model.py::test_local_heads_see_exactly_their_window",
+    ),
+    Mutant(
+        "a rotation that turns one half back", "model/attention.py",
+        "a * sin + b * cos", "a * sin - b * cos",
+        "test_model.py::test_local_heads_know_only_relative_positions",
+    ),
+    Mutant(
+        "A above 1", "model/injection.py",
+        "torch.exp(-(SLOWEST", "torch.exp((SLOWEST",
+        "test_model.py::test_spectral_radius_is_below_one_for_every_parameter",
+    ),
+    Mutant(
+        "the input is not injected again", "model/injection.py",
+        "return h + e", "return h",
+        "test_model.py::test_the_plain_injections_add_the_input_or_leave_it_out",
+    ),
+    Mutant(
+        "the routers' biases are frozen", "model/rdt.py",
+        "            router.balance()", "            pass",
+        "test_train.py::test_training_learns_and_moves_router_biases",
+    ),
+    Mutant(
+        "a router's bias moves with the load", "model/moe.py",
+        "(self.load.mean() - self.load).sign()", "(self.load - self.load.mean()).sign()",
+        "test_model.py::test_router_bias_moves_against_the_load_in_training_only",
+    ),
+    Mutant(
+        "experts are weighed by their bias too", "model/moe.py",
+        "weights = scores.gather(-1, chosen)", "weights = (scores + self.bias).gather(-1, chosen)",
+        "test_model.py::test_mixture_equals_a_loop_over_positions_and_experts",
+    ),
+    Mutant(
+        "the weights of experts do not sum to one", "model/moe.py",
+        "weights / weights.sum(-1, keepdim=True)", "weights",
+        "test_model.py::test_mixture_equals_a_loop_over_positions_and_experts",
+    ),
+    Mutant(
+        "ACT: the halting loop takes no remainder", "model/halting.py",
+        "torch.where(halts, left, probability) * running", "probability * running",
+        "test_model.py::test_act_is_graves_at_every_loop_count",
+    ),
+    Mutant(
+        "ACT: the last loop takes no remainder", "model/halting.py",
+        "return self.mixed + (1.0 - self.total)[..., None] * h", "return self.mixed",
+        "test_model.py::test_act_is_graves_at_every_loop_count",
+    ),
+    Mutant(
+        "the sure gate leaks", "model/halting.py",
+        ".clamp(0.0, 1.0), logits", ".clamp(0.01, 1.0), logits",
+        "test_model.py::test_the_sure_gate_never_leaks_while_unsure_and_learns",
+    ),
+    Mutant(
+        "past the trained loops no adapter is held", "model/adapters.py",
+        'config.adapter_loops - (config.adapter_past == "hold"))', "config.adapter_loops)",
+        "test_model.py::test_adapters_past_the_trained_loops",
+    ),
+    Mutant(
+        "adapters do not start tied", "model/adapters.py",
+        "torch.zeros(outputs, ranks)", "torch.ones(outputs, ranks)",
+        "test_model.py::test_adapters_start_tied_and_add_what_the_formula_says",
+    ),
+    Mutant(
+        "every loop believes that it is the first", "model/rdt.py",
+        "            loop += 1", "            loop += 0",
+        "test_inference.py::test_cached_logits_are_the_full_ones_and_shared_slots_are_not",
+    ),
+    Mutant(
+        "the gradient flows through all loops", "model/rdt.py",
+        "cut = max(0, last - gradient_loops)", "cut = 0",
+        "test_model.py::test_gradient_is_cut_before_the_last_loops",
+    ),
+    Mutant(
+        "a deep baseline of one loop's FLOPs", "model/__init__.py",
+        "round(config.recurrent_blocks * mean_loops)", "config.recurrent_blocks",
+        "test_model.py::test_baselines_match_their_targets",
+    ),
+    Mutant(
+        "a sure answer is not asked for", "model/stopping.py",
+        "(kl < MOST_KL) & (entropy < MOST_ENTROPY)", "kl < MOST_KL",
+        "test_inference.py::test_converged_is_still_and_sure_twice_in_a_row",
+    ),
+    Mutant(
+        "settled does not wait for what comes before", "model/stopping.py",
+        "self.trail.moved(h).cummax(dim=1).values", "self.trail.moved(h)",
+        "test_inference.py::test_settled_waits_for_everything_before",
+    ),
+    # how it is trained
+    Mutant(
+        "the weights are not averaged", "evaluate/run/train.py",
+        "average.update_parameters(model)", "pass",
+        "test_train.py::test_the_weights_of_the_last_steps_are_averaged",
+    ),
+    Mutant(
+        "blanks in all rows but a share", "evaluate/run/train.py",
+        "rng.random(len(tokens)) < settings.blank", "rng.random(len(tokens)) > settings.blank",
+        "test_train.py::test_a_blank_stands_in_a_share_of_the_rows_and_nothing_else_changes",
+    ),
+    Mutant(
+        "horizons rise", "evaluate/run/train.py",
+        "sorted(drawn.tolist(), reverse=True)", "sorted(drawn.tolist())",
+        "test_train.py::test_rows_and_horizons_repeat_and_differ",
+    ),
+    Mutant(
+        "shallow rows always get the most loops", "evaluate/run/train.py",
+        "torch.from_numpy(array[order])", "torch.from_numpy(array)",
+        "test_train.py::test_rows_of_every_depth_get_few_loops_and_many",
+    ),
+    Mutant(
+        "vectors decay too", "evaluate/run/train.py",
+        '{"params": plain, "weight_decay": 0.0}', '{"params": plain, "weight_decay": train.weight_decay}',
+        "test_train.py::test_matrices_decay_and_vectors_do_not",
+    ),
+    Mutant(
+        "a checkpoint without the optimisers' state", "evaluate/run/checkpoint.py",
+        'optimizer.state_dict()["state"].items()', "{}.items()",
+        "test_train.py::test_a_cut_run_goes_on_as_if_it_had_not_been_cut",
+    ),
+    Mutant(
+        "a checksum that is not looked at", "evaluate/run/checkpoint.py",
+        "if hashlib.sha256(blank).hexdigest() != found[1].decode():", "if not blank:",
+        "test_faults.py::test_one_altered_byte_anywhere_is_noticed",
+    ),
+    Mutant(
+        "a curriculum that advances by any row", "evaluate/run/curriculum.py",
+        "deepest[(len(deepest) + 1) // 2 :] = False", "pass",
+        "test_curriculum.py::test_only_the_deepest_questions_of_rows_without_a_blank_count",
+    ),
+    # how it is asked
+    Mutant(
+        "tested on rows of the training split", "evaluate/run/extrapolation.py",
+        'if task.band(depth) == "selection" else "test"', 'if task.band(depth) == "selection" else "train"',
+        "test_evaluate.py::test_bands_follow_depth_alone",
+    ),
+    Mutant(
+        "a run's id without its seed", "evaluate/run/experiment.py",
+        "return run_id(self.to_json())", 'return run_id({**self.to_json(), "seed": 0})',
+        "test_train.py::test_experiments_survive_their_record",
+    ),
+    Mutant(
+        "cells of a run that was cut off are kept", "evaluate/records.py",
+        '["run"] in ended]', '["run"] != ""]',
+        "test_records.py::test_lines_of_a_run_that_was_cut_off_are_passed_over_and_then_removed",
+    ),
+    # what the counts mean
+    Mutant(
+        "an interval of 90%", "evaluate/metrics.py",
+        "Z95 = 1.959963984540054", "Z95 = 1.6448536269514722",
+        "test_evaluate.py::test_wilson_agrees_with_scipy",
+    ),
+    Mutant(
+        "depth95 skips a depth that failed", "evaluate/metrics.py",
+        "            break", "            continue",
+        "test_evaluate.py::test_headline_figures",
+    ),
+    Mutant(
+        "overthinking with the other sign", "evaluate/metrics.py",
+        "max(accuracy.values()) - accuracy[min(later)]", "accuracy[min(later)] - max(accuracy.values())",
+        "test_evaluate.py::test_headline_figures",
+    ),
+    Mutant(
+        "chance is added, not taken out", "evaluate/metrics.py",
+        "(share - floor) / (1 - floor)", "(share + floor) / (1 + floor)",
+        "test_statistics.py::test_headline_figures_of_plain_numbers",
+    ),
+    Mutant(
+        "false discoveries among one test alone", "evaluate/statistics.py",
+        "p.flat[order] * len(order) / np.arange(1, len(order) + 1)", "p.flat[order]",
+        "test_statistics.py::test_benjamini_hochberg_is_that_of_statsmodels_and_passes_over_what_was_not_tested",
+    ),
+    # what is shown
+    Mutant(
+        "failed runs keep their depth", "evaluate/show/grid.py",
+        "np.where(self.failed, 0, np.array(reached, int))", "np.array(reached, int)",
+        "test_show.py::test_a_run_that_ran_out_of_time_keeps_its_cells_and_counts_as_nothing",
+    ),
+    Mutant(
+        "headlines stand on the fewest loops", "evaluate/show/grid.py",
+        "return fixed[-1] if fixed", "return fixed[0] if fixed",
+        "test_records.py::test_headlines_stand_on_the_most_loops",
+    ),
+    Mutant(
+        "accuracy is rounded up to all", "evaluate/show/tables.py",
+        "tenths = 1000 * int(correct) // int(count)", "tenths = round(1000 * int(correct) / int(count))",
+        "test_records.py::test_seeds_are_pooled_and_accuracy_is_never_rounded_up_to_all",
+    ),
+    Mutant(
+        "names are HTML", "evaluate/show/page.py",
+        'tag("td", escape(cell))', 'tag("td", cell)',
+        "test_report.py::test_no_name_is_ever_html",
+    ),
+)  # fmt: skip
+
+
+def copied(tree: Path) -> None:
+    """A copy of all that git tracks or would: the tree as it stands, what is not committed too."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, tree / name)
+
+
+def tested(test: str, mutant: Mutant | None) -> None:
+    """Run pytest on a copy, with a fault in it or without, and end this process with pytest's status.
+
+    The process was forked from one that has loaded the libraries and nothing of ours.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        copied(tree)
+        if mutant:
+            path = tree / mutant.file
+            path.write_text(path.read_text(encoding="utf-8").replace(mutant.old, mutant.new), encoding="utf-8")
+        os.chdir(tree)
+        sys.path[:] = [place for place in sys.path if Path(place).resolve() not in (ROOT, ROOT / "tests")]
+        sys.dont_write_bytecode = True
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            import pytest
+
+            status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"tests/{test}"]))
+        os.chdir(ROOT)
+    sys.exit(status)
+
+
+def status_of(test: str, mutant: Mutant | None = None) -> int | None:
+    """pytest's status: 0 where all pass, 1 where one fails, also by not ending."""
+    process = get_context("forkserver").Process(target=tested, args=(test, mutant))
+    process.start()
+    process.join(SECONDS)
+    if process.is_alive():
+        process.kill()
+        return 1
+    return process.exitcode
+
+
+def verdict(mutant: Mutant) -> str:
+    """A test that fails without the fault too proves nothing."""
+    without = status_of(mutant.tests)
+    if without:
+        return f"no verdict: without the fault pytest ends with {without}"
+    with_fault = status_of(mutant.tests, mutant)
+    return {0: "survived", 1: "caught"}.get(with_fault, f"no verdict: pytest ends with {with_fault}")
+
+
+def main(wanted: Sequence[str]) -> int:
+    """Every mutant, or those that have one of these words in their names, one at a time on each core."""
+    chosen = [m for m in MUTANTS if not wanted or any(word in m.name for word in wanted)]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    get_context("forkserver").set_forkserver_preload(LIBRARIES)
+    caught = 0
+    with ThreadPoolExecutor(cores) as pool:
+        for mutant, said in zip(chosen, pool.map(verdict, chosen), strict=True):
+            caught += said == "caught"
+            print(f"{said:8}  {mutant.name} ({mutant.file})", flush=True)
+    print(f"{caught} of {len(chosen)} caught")
+    return int(caught < min(LEAST, len(chosen)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,204 @@
+"""The READMEs: every command is carried out, or at least taken by the real front door, and every figure recomputed."""
+
+import json
+import re
+import shlex
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import run_benchmarks
+from evaluate.metrics import wilson
+from evaluate.records import read
+from evaluate.run import board, experiment
+from evaluate.run import sweep as sweeping
+from evaluate.show import plots, tables
+from evaluate.show.grid import Results
+from evaluate.study import audit, bench_tasks
+from evaluate.study.bench_model import open_mythos
+from model import MODELS, SUMMARIES
+from tasks import TASKS, plugin
+
+ROOT = Path(__file__).parent.parent
+PAGES = {name: (ROOT / name).read_text() for name in ("README.md", "results/README.md")}
+README = PAGES["README.md"]
+
+NOT_RUN = {
+    "make bench": "minutes; what it calls is run by tests/test_command_line.py",
+    "make test": "is what runs this",
+    "python3 -m venv .venv": "the Makefile's first step",
+    ".venv/bin/python -m pytest -q tests": "is what runs this",
+    "ray start --head": "needs a cluster; tests/test_cluster.py has one",
+    "ray start --address HEAD:6379": "needs a cluster; tests/test_cluster.py has one",
+    "python -m pip install --no-deps open-mythos==0.5.0": "needs the network",
+}
+"""Lines that no test carries out, and why."""
+
+
+def lines() -> list[str]:
+    """Every line of every command block, without comments."""
+    blocks = [block for page in PAGES.values() for block in re.findall(r"```bash\n(.*?)```", page, re.S)]
+    return [line for block in blocks for text in block.splitlines() if (line := text.split("  #")[0].strip())]
+
+
+def mentioned() -> list[str]:
+    """Every command in the prose, with names and numbers in the place of what stands for them."""
+    given = {"TASK": "mod_chain", "DIR": "results/quick", "OTHER": "results/mine", "FILE": "found.jsonl", "D": "3"}
+    found = [text for page in PAGES.values() for text in re.findall(r"`(python run_benchmarks\.py[^`]*)`", page)]
+    return [" ".join(given.get(word, word) for word in text.split()) for text in found]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder in which the commands find what they name; nothing is trained, audited or measured there."""
+    held = (MODELS, SUMMARIES, TASKS)
+    before = [dict(one) for one in held]
+    monkeypatch.chdir(tmp_path)
+    for name, of in (("quick", "quick"), ("mine", "quick"), ("reference/quick", "quick")):
+        shutil.copytree(ROOT / "results/reference" / of, tmp_path / "results" / name)
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    swept = []
+    monkeypatch.setattr(sweeping, "sweep", lambda experiments, out, machine: swept.append((experiments, out, machine)))
+    monkeypatch.setattr(audit, "audit", lambda *_: [])
+    monkeypatch.setattr(bench_tasks, "bench_tasks", lambda tasks: [])
+    monkeypatch.setattr(plots, "draw_all", lambda *_: [])
+    monkeypatch.setattr(board, "check_installed", lambda: None)
+    yield swept
+    for source in plugin.sources():
+        plugin.forget(source.module)
+    for one, was in zip(held, before, strict=True):
+        one.clear()
+        one.update(was)
+
+
+def test_every_command_is_one_that_the_front_door_takes(place, capsys):
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+    runs = 0
+    for line in [*lines(), *mentioned()]:
+        words = [word for word in shlex.split(line) if not re.fullmatch(r"[A-Z_]+=\S+", word)]
+        if words[0] == "make":
+            assert words[1] in targets, line
+        if line in NOT_RUN:
+            continue
+        if "pip" in words:
+            for option, name in pairwise(words):
+                assert option not in ("-r", "-c") or (ROOT / name).is_file(), line
+            continue
+        words = words[words.index("run_benchmarks.py") + 1 :]
+        if "tests/own_mythos.py" in words and open_mythos() is None:
+            continue  # the package is an extra
+        runs += not words or words[0] == "run"
+        assert run_benchmarks.main(words) == 0, (line, capsys.readouterr().err)
+    assert len(place) == runs > 8
+    for experiments, _, _ in place:
+        assert experiments and all(isinstance(e, experiment.Experiment) for e in experiments)
+
+
+def test_what_is_not_run_is_still_there():
+    assert set(NOT_RUN) <= set(lines())
+
+
+# figures
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table whose first line begins so."""
+    table = README[README.index(f"\n|{heading}") + 1 :].split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+def test_the_summary_is_what_the_records_say():
+    summary = tables.summary(Results(read(ROOT / "results/reference/quick")), "github")
+    assert summary in README
+    seeds = tables.summary(Results(read(ROOT / "results/reference/seeds")))
+    deepest = [line.split(" at 80")[0].split()[-1] for line in seeds.splitlines() if " at 80" in line]
+    assert len(deepest) == 2 and "{}% and {}% at depth 80".format(*deepest) in README
+
+
+def lines_of(folder: str, name: str) -> list[dict]:
+    return [json.loads(text) for text in (ROOT / "results/reference" / folder / name).read_text().splitlines()]
+
+
+def test_the_summary_is_what_a_few_lines_of_json_say():
+    """The same table, by nothing of ours."""
+    runs, cells = lines_of("quick", "runs.jsonl"), lines_of("quick", "cells.jsonl")
+    made = []
+    for run in sorted(runs, key=lambda run: (run["task"], run["model"])):
+        own = [cell for cell in cells if cell["run"] == run["run"] and cell["halting"] in ("fixed", "none")]
+        most = max(cell["loops"] or 0 for cell in own)
+        share = {cell["depth"]: cell["correct"] / cell["count"] for cell in own if (cell["loops"] or 0) == most}
+        good = [all(share[before] >= 0.95 for before in share if before <= depth) for depth in sorted(share)]
+        depth95 = max([depth for depth, held in zip(sorted(share), good, strict=True) if held], default=0)
+        trained, deepest = (int(1000 * share[depth] + 1e-9) / 10 for depth in (run["train_max_depth"], max(share)))
+        made.append(
+            [
+                run["task"], run["model"], f"{round(run['parameters'] / 1000):,}k", f"{run['train_flops']:.1e}",
+                f"{trained:g} at {run['train_max_depth']}", f"{deepest:g} at {max(share)}",
+                f"{depth95} ({depth95 / run['train_max_depth']:g}x)",
+            ]
+        )  # fmt: skip
+    assert made == [[cell.replace(".0 at", " at") for cell in row] for row in rows("       task")]
+    assert {cell["count"] for cell in cells} == {128} and "Each cell holds 128 questions" in README
+    assert f"100 means a 95% interval from {100 * wilson(128, 128)[0]:.1f}%" in README
+    assert max(cell["loops"] or 0 for cell in cells) == 640 and "the most loops asked for (640)" in README
+    for run in lines_of("seeds", "runs.jsonl"):
+        assert run["seed"] in (1, 2) and run["status"] == "ok"
+
+
+def test_the_tasks_are_what_the_code_says():
+    def percent(share: float) -> str:
+        return f"{100 * share:.1f}".removesuffix(".0") + "%"
+
+    told = [[name.strip("`"), *rest] for name, _, *rest in rows(" task | depth")]
+    assert told == [
+        [
+            name, f"{task.train_depths[0]}-{task.train_depths[-1]}" + " *" * (len(task.stages) > 1),
+            str(task.test_depths[-1]), percent(task.chance), "fixed" if task.fixed_length else "grows",
+        ]
+        for name, task in ((name, TASKS[name]()) for name in TASKS)
+    ]  # fmt: skip
+
+
+def test_what_is_said_of_shortcuts_is_what_the_audit_says():
+    best: dict[tuple[str, int], dict] = {}
+    for row in map(json.loads, (ROOT / "results/reference/audit.jsonl").read_text().splitlines()):
+        key = row["task"], row["depth"]
+        best[key] = max(best.get(key, row), row, key=lambda one: one["score"])
+    over = {task for (task, _), row in best.items() if row["score"] - row["chance"] > 0.05}
+    assert over == {"prefix_sum", "p_hop_induction"} and all(TASKS[task].known_shortcut for task in over)
+    assert set(task for task, _ in best) == set(TASKS) and {row["count"] for row in best.values()} == {2000}
+    near, far, one = (best[key]["score"] for key in (("prefix_sum", 20), ("prefix_sum", 160), ("p_hop_induction", 6)))
+    text = " ".join(README.split())
+    assert f"({near:.0%} at 20 bits, {far:.0%} at 160)" in text
+    assert f"the commonest character ({one:.0%} at depth 6, chance being 25%)" in text
+
+
+def test_every_link_leads_somewhere():
+    for name, page in PAGES.items():
+        for link in re.findall(r"\]\(([^)#:]+)\)", page):
+            assert ((ROOT / name).parent / link.replace("\\", "")).exists(), f"{name}: {link}"
+
+
+# a citation and a licence
+
+
+def test_the_citation_holds_every_paper_that_the_code_names():
+    text = (ROOT / "CITATION.cff").read_text()
+    assert text.startswith("cff-version: 1.2.0\n") and "license: MIT\n" in text
+    files = [path for room in ("tasks", "model", "evaluate") for path in (ROOT / room).rglob("*.py")]
+    named = {paper for path in files for paper in re.findall(r"\b\d{4}\.\d{5}\b", path.read_text())}
+    cited = set(re.findall(r'url: "https://arxiv\.org/abs/(\d{4}\.\d{5})"', text))
+    assert named and named <= cited, named - cited
+    assert "the loopbench authors" in (ROOT / "LICENSE").read_text()
+
+
+def test_the_citation_is_yaml_of_the_right_form():
+    held = pytest.importorskip("yaml").safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "references"} <= set(held)
+    assert held["cff-version"] == "1.2.0" and held["authors"] == [{"name": "the loopbench authors"}]
+    for paper in held["references"]:
+        assert {"type", "title", "authors"} <= set(paper) <= {"type", "title", "authors", "year", "url"}
+        assert paper["type"] in ("article", "book") and paper["title"] and isinstance(paper["year"], int)
+        assert all(set(who) in ({"name"}, {"family-names", "given-names"}) for who in paper["authors"])

@@ -31,6 +31,10 @@ class Block(nn.Module):
         x = x + self.attention(self.attention_norm(x), loop, keep)
         return x + self.feed_forward(self.feed_forward_norm(x), loop)
 
+    def forward_at(self, x: Tensor, places: Places) -> Tensor:
+        """As forward outside the loop, for the positions at `places` alone: (n, width)."""
+        return self.attend(places.of(x), places, self.attention.cached(self.attention_norm(x)))
+
     def attend(self, x: Tensor, places: Places, cache: Tensor, loop: int | None = None) -> Tensor:
         """As forward, for x (n, width) at `places` of rows whose other positions are in `cache`."""
         x = x + self.attention.attend(self.attention_norm(x), places, cache, loop)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from model.adapters import own_adapters, shared_loop
+from model.attention import Places
 from model.block import Block
 from model.config import ConfigError, ModelConfig
 from model.halting import GATE, Halting
@@ -27,9 +28,6 @@ from model.moe import Router
 
 PONDER = 0.01
 """The weight of the ponder cost."""
-
-READ_TOGETHER = 4
-"""States that the Coda reads at once."""
 
 
 class Outputs(NamedTuple):
@@ -84,10 +82,19 @@ class RDT(nn.Module):
             x = block(x, loop, keep)
         return x
 
-    def read(self, h: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Logits (batch, length, vocabulary) for a state h."""
+    def read(self, h: Tensor, keep: Tensor | None = None, places: Places | None = None) -> Tensor:
+        """Logits (batch, length, vocabulary) for a state h, or (n, vocabulary) at these places alone."""
+        if places is not None:
+            return self.read_at(h, places)
         for block in self.coda:
             h = block(h, None, keep)
+        return self.head(self.output_norm(h))
+
+    def read_at(self, h: Tensor, places: Places) -> Tensor:
+        """As `read`, at these places alone: of the others the last Block takes keys and values, and no more."""
+        for block in self.coda[:-1]:
+            h = block(h)
+        h = self.coda[-1].forward_at(h, places) if self.coda else places.of(h)
         return self.head(self.output_norm(h))
 
     # inference
@@ -102,22 +109,14 @@ class RDT(nn.Module):
             h = self.step(h, e, loop)
             loop += 1
 
-    def forward(self, tokens: Tensor, loops: tuple[int, ...]) -> Tensor:
+    def forward(self, tokens: Tensor, loops: tuple[int, ...], places: Places | None = None) -> Tensor:
         """Logits (len(loops), batch, length, vocabulary) from one pass: 1..64 cost 64 loops, not 2,080.
 
-        The states asked for are read READ_TOGETHER at a time: larger products, and few states held at once.
+        With places, (len(loops), n, vocabulary): the answers there, without the work for any others.
         """
         check_loops(loops)
-        wanted = set(loops)
-        logits: list[Tensor] = []
-        states: list[Tensor] = []
-        for done, h in enumerate(islice(self.trajectory(tokens), loops[-1] + 1)):
-            if done in wanted:
-                states.append(h)
-            if len(states) == READ_TOGETHER or done == loops[-1]:
-                logits += self.read(torch.cat(states)).chunk(len(states)) if states else []
-                states = []
-        return torch.stack(logits)
+        states = enumerate(islice(self.trajectory(tokens), loops[-1] + 1))
+        return torch.stack([self.read(h, places=places) for done, h in states if done in loops])
 
     # training
 

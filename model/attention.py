@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from model.adapters import Loop
 from model.config import ModelConfig
+from model.norm import RMSNorm
 
 Project = Callable[[int, int], nn.Module]
 
@@ -159,7 +160,7 @@ class LatentAttention(nn.Module):
         super().__init__()
         c = self.config = config
         self.read = project(c.width, c.heads * c.head_width + c.local_heads * c.rope_width + c.latent + c.rope_width)
-        self.normalise = nn.RMSNorm(c.latent)
+        self.normalise = RMSNorm(c.latent)
         self.expand = project(c.latent, 2 * c.heads * c.head_width)
         self.write = project(c.heads * c.head_width, c.width)
 

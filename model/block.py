@@ -10,6 +10,7 @@ from model.adapters import DepthwiseLoRA, Loop, Projection
 from model.attention import ATTENTION, Places
 from model.config import ModelConfig
 from model.moe import FEED_FORWARD
+from model.norm import RMSNorm
 
 
 class Block(nn.Module):
@@ -19,9 +20,9 @@ class Block(nn.Module):
         super().__init__()
         adapted = looped and config.adapters == "lora"
         project = partial(DepthwiseLoRA, config=config) if adapted else Projection
-        self.attention_norm = nn.RMSNorm(config.width)
+        self.attention_norm = RMSNorm(config.width)
         self.attention = ATTENTION[config.attention](config, project)
-        self.feed_forward_norm = nn.RMSNorm(config.width)
+        self.feed_forward_norm = RMSNorm(config.width)
         self.feed_forward = FEED_FORWARD[config.feed_forward](config, project)
         nn.init.zeros_(self.attention.write.weight)  # a new Block changes nothing: a loop of them starts calm
         nn.init.zeros_(self.feed_forward.leave.weight)

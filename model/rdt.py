@@ -25,6 +25,7 @@ from model.config import ConfigError, ModelConfig
 from model.halting import GATE, Halting
 from model.injection import INJECTION
 from model.moe import Router
+from model.norm import RMSNorm
 
 PONDER = 0.01
 """The weight of the ponder cost."""
@@ -49,12 +50,12 @@ class RDT(nn.Module):
         self.embed = nn.Embedding(vocabulary, config.width)
         nn.init.normal_(self.embed.weight)
         self.prelude = nn.ModuleList(Block(config) for _ in range(config.prelude_blocks))
-        self.input_norm = nn.RMSNorm(config.width)
+        self.input_norm = RMSNorm(config.width)
         self.inject = INJECTION[config.injection](config)
         self.signal = sinusoidal if config.loop_signal == "sinusoidal" else no_signal
         self.recurrent = nn.ModuleList(Block(config, looped=True) for _ in range(config.recurrent_blocks))
         self.coda = nn.ModuleList(Block(config) for _ in range(config.coda_blocks))
-        self.output_norm = nn.RMSNorm(config.width)
+        self.output_norm = RMSNorm(config.width)
         self.head = nn.Linear(config.width, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=config.width**-0.5)
         self.gate = GATE[config.halting](config, vocabulary) if config.halting in GATE else None

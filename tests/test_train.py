@@ -1,12 +1,17 @@
 """The training loop: every parameter in one group, and a cut run goes on as if it had been whole."""
 
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
+from torch.profiler import profile
 
-from evaluate.run import checkpoint
+from evaluate.run import carry, checkpoint
+from evaluate.run.carry import Place, carry_out
 from evaluate.run.experiment import Experiment, from_json, override
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.train import horizons, optimizers, rate, train, training_rows
@@ -140,3 +145,27 @@ def test_a_tuple_field_is_read_from_text():
     assert override(experiment, "evaluate.loops", "1,5,9").evaluate.loops == (1, 5, 9)
     with pytest.raises(UserError, match=r"evaluate\.loops is '1,x'"):
         override(experiment, "evaluate.loops", "1,x")
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_blocks_train_as_plain_ones(tmp_path, monkeypatch):
+    """What --compile does to a step: every Block's forward and backward is compiled code, and learns the same."""
+    monkeypatch.setattr(carry, "asked_together", lambda task: [])
+    monkeypatch.setattr(carry, "diagnostics", lambda *of: None)
+    loops = {"shortest_horizon": 2, "longest_horizon": 2, "gradient_loops": 2}  # few kinds of loops: few to compile
+    experiment = tiny(optimizer="adamw", steps=1, average=0.0, warmup=0, **loops)
+    experiment = override(experiment, "architecture.adapters", "none")
+    weights, ran = [], []
+    for compiled in (False, True):
+        with profile() as told:
+            made = carry_out(
+                experiment, tmp_path / str(compiled), Place("cpu", 1, 64, 1e9, (None, None), compile=compiled)
+            )
+        weights.append(load(made.weights))
+        ran.append({event.key: event.count for event in told.key_averages() if "CompiledFunction" in event.key})
+    plain, ours = ran
+    assert not plain and {"CompiledFunction", "CompiledFunctionBackward"} <= set(ours)
+    assert ours["CompiledFunctionBackward"] == 4  # the Prelude's Block, two loops of the recurrent one, the Coda's
+    for name, weight in weights[0].items():
+        assert (weight - weights[1][name]).abs().mean() < 1e-5, name

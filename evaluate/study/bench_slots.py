@@ -31,7 +31,7 @@ def bench_slots(folder: Path) -> list[dict[str, Any]]:
         loops, asked, column = max(32, 3 * depth), targets >= 0, torch.arange(tokens.shape[1]).expand_as(tokens)
         exact = None
         for slots in SLOTS:
-            decoder = Decoder(model, *tokens.shape, loops, slots)
+            decoder = Decoder(model, len(tokens), tokens.shape[1], loops, slots)
             told = [decoder.feed(tokens[:, i], Places.where(column == i)).argmax(-1) for i in range(tokens.shape[1])]
             answers = torch.stack(told, dim=1)[asked]
             exact = answers if exact is None else exact

@@ -412,7 +412,7 @@ def bench(arguments: Sequence[str]) -> None:
     parser = Parser(prog="run_benchmarks.py bench", allow_abbrev=False)
     parser.add_argument("--what", default="tasks", help=f"{', '.join(BENCHES)} (default tasks)")
     parser.add_argument("--folder", type=Path, default=Path("results/quick"), metavar="DIR",
-                        help="results whose weights `--what settling` takes (default results/quick)")  # fmt: skip
+                        help="whose weights `--what settling` and `slots` take (default results/quick)")  # fmt: skip
     parser.add_argument("--preset", default="quick", help="whose cost `--what scaling` reckons (default quick)")
     parser.add_argument("--tasks", help="only these, comma-separated")
     add_format(parser)
@@ -422,7 +422,7 @@ def bench(arguments: Sequence[str]) -> None:
         raise unknown("bench", known.what, BENCHES)
     from evaluate.show.rows import check_format, formatted
 
-    if known.what in ("model", "cache", "settling"):
+    if known.what in ("model", "cache", "slots", "settling"):
         check_format(known.format)
         return bench_of_model(known.what, known.folder, known.format)
     if known.what == "scaling":
@@ -443,12 +443,14 @@ def bench_of_model(what: str, folder: Path, style: str) -> None:
     import torch
 
     from evaluate.show.rows import formatted
-    from evaluate.study import bench_cache, bench_model, bench_settling
+    from evaluate.study import bench_cache, bench_model, bench_settling, bench_slots
 
     torch.set_num_threads(1)
     bench: ModuleType
     if what == "settling":
         rows, bench = bench_settling.bench_settling(folder), bench_settling
+    elif what == "slots":
+        rows, bench = bench_slots.bench_slots(folder), bench_slots
     elif what == "cache":
         rows, bench = bench_cache.bench_cache(), bench_cache
     else:
@@ -486,7 +488,7 @@ def show_model(arguments: Sequence[str]) -> None:
         print(LEGEND)
 
 
-BENCHES = ("tasks", "model", "cache", "settling", "scaling")
+BENCHES = ("tasks", "model", "cache", "slots", "settling", "scaling")
 
 
 def bench_scaling(preset: str, style: str) -> None:

@@ -6,7 +6,7 @@ Local heads see the last `window` positions, with rotary positions. Global heads
 position and have no position signal, so that an input longer than any trained is nothing new to either kind.
 
 Each kind of attention works in two ways that agree: `forward` on whole rows, and `attend` on a few positions of each
-row against a cache of all the others (generation, and loops over the positions that still move).
+row against a cache of all the others (generation, loops over the positions that still move, reading what is asked).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from model.adapters import Loop, Projection
 from model.config import ModelConfig
+from model.norm import RMSNorm
 
 Project = Callable[[int, int], Projection]
 
@@ -105,6 +106,10 @@ class Places(NamedTuple):
             tables.append(Table(members, slice(None) if whole else rows, line, seat, future(last)))
         return Places(row, at, wanted.shape[1], tables)
 
+    def of(self, x: Tensor) -> Tensor:
+        """What x (batch, length, ...) has at these places: (n, ...)."""
+        return x[self.row, self.at]
+
 
 class Table(NamedTuple):
     """Places of the list laid out as a table with a line for each row, for products of whole matrices.
@@ -158,7 +163,7 @@ class LatentAttention(nn.Module):
         super().__init__()
         c = self.config = config
         self.read = project(c.width, c.heads * c.head_width + c.local_heads * c.rope_width + c.latent + c.rope_width)
-        self.normalise = nn.RMSNorm(c.latent)
+        self.normalise = RMSNorm(c.latent)
         self.expand = project(c.latent, 2 * c.heads * c.head_width)
         self.write = project(c.heads * c.head_width, c.width)
 
@@ -185,6 +190,13 @@ class LatentAttention(nn.Module):
     def cache(self, batch: int, length: int) -> Tensor:
         """An empty cache (batch, length, 1, latent + rope_width): each position's latent and its shared rotary key."""
         return self.write.weight.new_zeros(batch, length, 1, self.config.latent + self.config.rope_width)
+
+    def cached(self, x: Tensor) -> Tensor:
+        """A cache of x (batch, length, width), outside the loop."""
+        c = self.config
+        of_cache = self.read.weight[-(c.latent + c.rope_width) :]
+        latent, k_rope = F.linear(x, of_cache).split([c.latent, c.rope_width], dim=-1)
+        return torch.cat([self.normalise(latent), rotate(k_rope)], dim=-1)[:, :, None]
 
     def attend(self, x: Tensor, places: Places, cache: Tensor, loop: int | None = None) -> Tensor:
         """What `forward` gives for x (n, width), the positions at `places` of rows whose others are in `cache`.
@@ -239,6 +251,12 @@ class FullAttention(nn.Module):
     def cache(self, batch: int, length: int) -> Tensor:
         """An empty cache (batch, length, heads, 2 * head_width): each position's keys and values."""
         return self.write.weight.new_zeros(batch, length, self.config.heads, 2 * self.config.head_width)
+
+    def cached(self, x: Tensor) -> Tensor:
+        """As LatentAttention's."""
+        local = self.config.local_heads
+        _, k, v = split_heads(self.read(x), self.config.heads).chunk(3, -1)
+        return torch.cat([torch.cat([rotate(k[:, :local]), k[:, local:]], dim=1), v], dim=-1).transpose(1, 2)
 
     def attend(self, x: Tensor, places: Places, cache: Tensor, loop: int | None = None) -> Tensor:
         """As LatentAttention's."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from model.block import Block, Blocks
 from model.config import ConfigError, ModelConfig
 from model.moe import Router
+from model.norm import RMSNorm
 from model.rdt import Outputs, check_tokens
 
 
@@ -22,7 +23,7 @@ class Transformer(nn.Module):
         self.embed = nn.Embedding(vocabulary, config.width)
         nn.init.normal_(self.embed.weight)
         self.blocks = Blocks(Block(config) for _ in range(blocks))
-        self.output_norm = nn.RMSNorm(config.width)
+        self.output_norm = RMSNorm(config.width)
         self.head = nn.Linear(config.width, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=config.width**-0.5)
         self.routers = [m for m in self.modules() if isinstance(m, Router)]

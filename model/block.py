@@ -12,6 +12,7 @@ from model.adapters import DepthwiseLoRA, Loop, Projection
 from model.attention import ATTENTION, Places
 from model.config import ModelConfig
 from model.moe import FEED_FORWARD
+from model.norm import RMSNorm
 
 
 class Block(nn.Module):
@@ -23,9 +24,9 @@ class Block(nn.Module):
         super().__init__()
         adapted = looped and config.adapters == "lora"
         project = partial(DepthwiseLoRA, config=config) if adapted else Projection
-        self.attention_norm = nn.RMSNorm(config.width)
+        self.attention_norm = RMSNorm(config.width)
         self.attention = ATTENTION[config.attention](config, project)
-        self.feed_forward_norm = nn.RMSNorm(config.width)
+        self.feed_forward_norm = RMSNorm(config.width)
         self.feed_forward = FEED_FORWARD[config.feed_forward](config, project)
         nn.init.zeros_(self.attention.write.weight)  # a new Block changes nothing: a loop of them starts calm
         nn.init.zeros_(self.feed_forward.leave.weight)
@@ -35,6 +36,10 @@ class Block(nn.Module):
         x = x + self.attention(self.attention_norm(x), loop, keep)
         y: Tensor = self.feed_forward(self.feed_forward_norm(x), loop)
         return x + y
+
+    def forward_at(self, x: Tensor, places: Places) -> Tensor:
+        """As forward outside the loop, for the positions at `places` alone: (n, width)."""
+        return self.attend(places.of(x), places, self.attention.cached(self.attention_norm(x)))
 
     def attend(self, x: Tensor, places: Places, cache: Tensor, loop: int | None = None) -> Tensor:
         """As forward, for x (n, width) at `places` of rows whose other positions are in `cache`."""

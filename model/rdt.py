@@ -19,17 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from model.adapters import own_adapters, shared_loop
+from model.attention import Places
 from model.block import Block, Blocks
 from model.config import ConfigError, ModelConfig
 from model.halting import GATE, Halting
 from model.injection import INJECTION
 from model.moe import Router
+from model.norm import RMSNorm
 
 PONDER = 0.01
 """The weight of the ponder cost."""
-
-READ_TOGETHER = 4
-"""States that the Coda reads at once."""
 
 
 class Outputs(NamedTuple):
@@ -51,12 +50,12 @@ class RDT(nn.Module):
         self.embed = nn.Embedding(vocabulary, config.width)
         nn.init.normal_(self.embed.weight)
         self.prelude = Blocks(Block(config) for _ in range(config.prelude_blocks))
-        self.input_norm = nn.RMSNorm(config.width)
+        self.input_norm = RMSNorm(config.width)
         self.inject = INJECTION[config.injection](config)
         self.signal = sinusoidal if config.loop_signal == "sinusoidal" else no_signal
         self.recurrent = Blocks(Block(config, looped=True) for _ in range(config.recurrent_blocks))
         self.coda = Blocks(Block(config) for _ in range(config.coda_blocks))
-        self.output_norm = nn.RMSNorm(config.width)
+        self.output_norm = RMSNorm(config.width)
         self.head = nn.Linear(config.width, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=config.width**-0.5)
         self.gate = GATE[config.halting](config, vocabulary) if config.halting in GATE else None
@@ -85,10 +84,21 @@ class RDT(nn.Module):
             x = block(x, loop, keep)
         return x
 
-    def read(self, h: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Logits (batch, length, vocabulary) for a state h."""
+    def read(self, h: Tensor, keep: Tensor | None = None, places: Places | None = None) -> Tensor:
+        """Logits (batch, length, vocabulary) for a state h, or (n, vocabulary) at these places alone."""
+        if places is not None:
+            return self.read_at(h, places)
         for block in self.coda:
             h = block(h, None, keep)
+        logits: Tensor = self.head(self.output_norm(h))
+        return logits
+
+    def read_at(self, h: Tensor, places: Places) -> Tensor:
+        """As `read`, at these places alone: of the others the last Block takes keys and values, and no more."""
+        *early, last = self.coda or (None,)
+        for block in early:
+            h = block(h)
+        h = last.forward_at(h, places) if last else places.of(h)
         logits: Tensor = self.head(self.output_norm(h))
         return logits
 
@@ -104,22 +114,14 @@ class RDT(nn.Module):
             h = self.step(h, e, loop)
             loop += 1
 
-    def forward(self, tokens: Tensor, loops: tuple[int, ...]) -> Tensor:
+    def forward(self, tokens: Tensor, loops: tuple[int, ...], places: Places | None = None) -> Tensor:
         """Logits (len(loops), batch, length, vocabulary) from one pass: 1..64 cost 64 loops, not 2,080.
 
-        The states asked for are read READ_TOGETHER at a time: larger products, and few states held at once.
+        With places, (len(loops), n, vocabulary): the answers there, without the work for any others.
         """
         check_loops(loops)
-        wanted = set(loops)
-        logits: list[Tensor] = []
-        states: list[Tensor] = []
-        for done, h in enumerate(islice(self.trajectory(tokens), loops[-1] + 1)):
-            if done in wanted:
-                states.append(h)
-            if len(states) == READ_TOGETHER or done == loops[-1]:
-                logits += self.read(torch.cat(states)).chunk(len(states)) if states else []
-                states = []
-        return torch.stack(logits)
+        states = enumerate(islice(self.trajectory(tokens), loops[-1] + 1))
+        return torch.stack([self.read(h, places=places) for done, h in states if done in loops])
 
     # training
 

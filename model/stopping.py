@@ -1,7 +1,8 @@
-"""The rules that stop a loop at inference, each position (batch, length) by itself.
+"""The rules that stop a loop at inference, each position by itself.
 
-Every rule is shown the state after each loop in turn. What a position answers is what it had when it stopped, or what
-it has now if it is still running; `loops` says how many it used.
+Every rule is shown the state (batch, length, width) after each loop in turn. Asked at some places, it says what each of
+them answers, (n, vocabulary): what it had when it stopped, or what it has now if it is still running; and `used`, how
+many loops that took it, (n,).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from model.attention import Places
 from model.halting import Halting
 from model.rdt import RDT
 
@@ -22,17 +24,16 @@ MOST_KL, MOST_ENTROPY, IN_A_ROW = 1e-3, 0.1, 2  # nats
 
 
 class Rule(Protocol):
-    """Made of a model and its first state; shown every later one in turn."""
-
-    @property
-    def loops(self) -> Tensor:
-        """The loops that each position has used (batch, length)."""
+    """Made of a model, its first state and the places asked; shown every later state in turn."""
 
     def see(self, h: Tensor) -> None:
         """Take in the state (batch, length, width) after one more loop."""
 
+    def used(self) -> Tensor:
+        """The loops that each place has used (n,)."""
+
     def logits(self) -> Tensor:
-        """Answers (batch, length, vocabulary) if the latest loop is the last."""
+        """Answers (n, vocabulary) if the latest loop is the last."""
 
 
 class Trail:
@@ -60,44 +61,48 @@ class Trail:
 class Act:
     """Adaptive Computation Time: the model's own gate, see model/halting.py."""
 
-    def __init__(self, model: RDT, h: Tensor) -> None:
+    def __init__(self, model: RDT, h: Tensor, places: Places) -> None:
         assert model.gate is not None
-        self.model, self.gate, self.h, self.halting = model, model.gate, h, Halting.start(h)
-
-    @property
-    def loops(self) -> Tensor:
-        return self.halting.loops
+        self.model, self.gate, self.places = model, model.gate, places
+        self.h, self.halting = h, Halting.start(h)
 
     def see(self, h: Tensor) -> None:
         self.h, self.halting = h, self.halting.step(h, self.gate(h)[0])
 
+    def used(self) -> Tensor:
+        return self.places.of(self.halting.loops)
+
     def logits(self) -> Tensor:
-        return self.model.read(self.halting.finish(self.h))
+        return self.model.read(self.halting.finish(self.h), places=self.places)
 
 
 class Converged:
     """Stops where the answer neither changes nor doubts: after Geiping et al. (2502.05171), who ask for a small KL of
     successive answers, and 2604.07822, who ask for a small entropy too: not yet knowing is a fixed point as well."""
 
-    def __init__(self, model: RDT, h: Tensor) -> None:
-        self.model = model
-        self.answers = model.read(h).float().log_softmax(-1)
-        self.loops = torch.zeros(h.shape[:2], device=h.device)
+    def __init__(self, model: RDT, h: Tensor, places: Places) -> None:
+        self.model, self.places = model, places
+        self.answers = model.read(h, places=places).float().log_softmax(-1)
+        self.loops = torch.zeros(len(places.row), device=h.device)
         self.streak = torch.zeros_like(self.loops)
 
     def see(self, h: Tensor) -> None:
         running = self.streak < IN_A_ROW
-        (rows,) = running.any(1).nonzero(as_tuple=True)
+        wanted = torch.zeros(h.shape[:2], dtype=torch.bool, device=h.device)
+        wanted[self.places.row, self.places.at] = running
+        (rows,) = wanted.any(1).nonzero(as_tuple=True)
         if len(rows) == 0:
             return
-        before, now = self.answers[rows], self.model.read(h[rows]).float().log_softmax(-1)
-        kl = (now.exp() * (now - before)).sum(-1)
+        now = self.model.read(h[rows], places=Places.where(wanted[rows])).float().log_softmax(-1)
+        kl = (now.exp() * (now - self.answers[running])).sum(-1)
         entropy = -(now.exp() * now).sum(-1)
         at_rest = (kl < MOST_KL) & (entropy < MOST_ENTROPY)
-        running = running[rows]
-        self.answers[rows] = torch.where(running[..., None], now, before)
-        self.loops[rows] += running
-        self.streak[rows] = torch.where(running, (self.streak[rows] + 1) * at_rest, self.streak[rows])
+        self.answers[running] = now
+        self.loops += running
+        self.streak[running] = (self.streak[running] + 1) * at_rest
+
+    def used(self) -> Tensor:
+        return self.loops
 
     def logits(self) -> Tensor:
         return self.answers
@@ -111,8 +116,8 @@ class Settled:
     whatever it has not reached. The rule reads nothing that a causal model could not have read.
     """
 
-    def __init__(self, model: RDT, h: Tensor) -> None:
-        self.model = model
+    def __init__(self, model: RDT, h: Tensor, places: Places) -> None:
+        self.model, self.places = model, places
         self.h = h.clone()
         self.trail = Trail(h)
         self.loops = torch.zeros(h.shape[:2], device=h.device)
@@ -127,15 +132,18 @@ class Settled:
         self.loops += running
         self.quiet = torch.where(running, (self.quiet + 1) * ~moving, self.quiet)
 
+    def used(self) -> Tensor:
+        return self.places.of(self.loops)
+
     def logits(self) -> Tensor:
-        return self.model.read(self.h)
+        return self.model.read(self.h, places=self.places)
 
 
-RULES: dict[str, Callable[[RDT, Tensor], Rule]] = {"converged": Converged, "settled": Settled}
+RULES: dict[str, Callable[[RDT, Tensor, Places], Rule]] = {"converged": Converged, "settled": Settled}
 """The rules that every model can be asked under, by the name that stands in records."""
 
 
-def rules(model: RDT, h: Tensor) -> dict[str, Rule]:
+def rules(model: RDT, h: Tensor, places: Places) -> dict[str, Rule]:
     """The rules that a model can be asked under, from its first state h: its own gate's, and the others."""
-    own: dict[str, Rule] = {model.config.halting: Act(model, h)} if model.gate is not None else {}
-    return {**own, **{name: rule(model, h) for name, rule in RULES.items()}}
+    own: dict[str, Rule] = {model.config.halting: Act(model, h, places)} if model.gate is not None else {}
+    return {**own, **{name: rule(model, h, places) for name, rule in RULES.items()}}

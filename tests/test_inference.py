@@ -84,6 +84,18 @@ def test_attention_from_a_cache_is_the_full_one(kind, local, loop):
         assert torch.allclose(block.attend(x[:, i], Places.where(column == i), cache, loop), full[:, i], atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "change", [{}, {"attention": "full"}, {"coda_blocks": 2}, {"coda_blocks": 0}, {"local_heads": 4}]
+)
+def test_reading_asked_places_is_reading_all(change):
+    model, tokens = rdt(**change).double(), some_tokens(4, 11)
+    asked = torch.zeros(4, 11, dtype=torch.bool)
+    asked[0, 10] = asked[1] = asked[3, [0, 5]] = True
+    full = model(tokens, (0, 1, 5))
+    assert full[1, asked].std(0).min() > 0.1
+    assert torch.allclose(model(tokens, (0, 1, 5), Places.where(asked)), full[:, asked], atol=1e-12)
+
+
 def test_rows_with_many_places_and_with_none():
     block = rdt().double().recurrent[0]
     x = torch.randn(4, 40, SMALL.width, dtype=torch.double)
@@ -113,10 +125,10 @@ def slow(model, row, loops, halting):
         return model(row[None], (loops,))[0, 0, -1].argmax()
     with torch.no_grad():
         states = itertools.islice(model.trajectory(row[None]), loops + 1)
-        rule = Act(model, next(states))
+        rule = Act(model, next(states), all_of(1, len(row)))
         for h in states:
             rule.see(h)
-        return rule.logits()[0, -1].argmax()
+        return rule.logits()[-1].argmax()
 
 
 @pytest.mark.parametrize(
@@ -194,13 +206,13 @@ def test_settled_waits_for_everything_before():
         h[3] *= (1, 2, 4)[t % 3]  # a cycle of three, all of which must be remembered
         return h[None]
 
-    rule = stopped(Settled(model, state(0)), [state(t) for t in range(1, 40)])
-    assert rule.loops[0].tolist() == [PATIENCE, 10 + PATIENCE, 10 + PATIENCE, 10 + PATIENCE]
+    rule = stopped(Settled(model, state(0), all_of(1, 4)), [state(t) for t in range(1, 40)])
+    assert rule.used().tolist() == [PATIENCE, 10 + PATIENCE, 10 + PATIENCE, 10 + PATIENCE]
     assert torch.equal(rule.h[0, 1], state(39)[0, 1])
     assert torch.equal(rule.h[0, 0], still[0])
     # a cycle longer than it looks back is movement for ever
-    long = stopped(Settled(model, state(0)), [state(0) * (1 + t % (CYCLE + 2)) for t in range(1, 60)])
-    assert (long.loops == 59).all()
+    long = stopped(Settled(model, state(0), all_of(1, 4)), [state(0) * (1 + t % (CYCLE + 2)) for t in range(1, 60)])
+    assert (long.used() == 59).all()
 
 
 def test_settled_reads_nothing_behind():
@@ -211,37 +223,55 @@ def test_settled_reads_nothing_behind():
         used = []
         for tokens in (later, changed):
             states = itertools.islice(model.trajectory(tokens), 31)
-            used.append(stopped(Settled(model, next(states)), states).loops)
-    assert torch.equal(used[0][:, :6], used[1][:, :6])
+            used.append(stopped(Settled(model, next(states), all_of(1, 9)), states).used())
+    assert torch.equal(used[0][:6], used[1][:6])
 
 
 def test_converged_is_still_and_sure_twice_in_a_row():
     """Read through a model whose state is its logits: unsure and still, sure and moving, sure and still."""
 
     class Mirror:
-        def read(self, h):
-            return h
+        def read(self, h, places):
+            return places.of(h)
 
     unsure, a, b = torch.zeros(5), F.one_hot(torch.tensor(1), 5) * 20.0, F.one_hot(torch.tensor(2), 5) * 20.0
     plans = [[unsure] * 12, [a, b] * 6, [unsure] * 4 + [a] * 8]
     states = [torch.stack(now)[None] for now in zip(*plans, strict=True)]
     with torch.no_grad():
-        rule = stopped(Converged(Mirror(), states[0]), states[1:])
-    assert rule.loops[0].tolist() == [11, 11, 6]  # the third: sure from loop 4 on, still at 5 and 6
-    assert rule.logits()[0, 2].argmax() == 1
+        rule = stopped(Converged(Mirror(), states[0], all_of(1, 3)), states[1:])
+    assert rule.used().tolist() == [11, 11, 6]  # the third: sure from loop 4 on, still at 5 and 6
+    assert rule.logits()[2].argmax() == 1
 
 
 def test_a_position_that_stopped_stays_what_it_was():
     model = rdt()
     with torch.no_grad():
         states = list(itertools.islice(model.trajectory(some_tokens(2, 6)), 61))
-        early = {name: stopped(rule, states[1:41]) for name, rule in rules(model, states[0]).items()}
-        late = {name: stopped(rule, states[1:]) for name, rule in rules(model, states[0]).items()}
+        places = all_of(2, 6)
+        early = {name: stopped(rule, states[1:41]) for name, rule in rules(model, states[0], places).items()}
+        late = {name: stopped(rule, states[1:]) for name, rule in rules(model, states[0], places).items()}
     assert set(early) == {"act", "converged", "settled"}
     for name in early:
-        done = early[name].loops < 40
-        assert torch.equal(early[name].loops[done], late[name].loops[done]), name
-        assert (late[name].loops >= early[name].loops).all()
+        done = early[name].used() < 40
+        assert torch.equal(early[name].used()[done], late[name].used()[done]), name
+        assert (late[name].used() >= early[name].used()).all()
+
+
+def test_a_rule_asked_at_some_places_says_what_it_says_there_when_asked_everywhere():
+    model = calm().double()
+    model.head.weight.data *= 4  # sure, here and there
+    asked = torch.zeros(5, 8, dtype=torch.bool)
+    asked[0, 7] = asked[1, ::3] = asked[4] = True
+    places = Places.where(asked)
+    with torch.no_grad():
+        states = list(itertools.islice(model.trajectory(some_tokens(5, 8)), 31))
+        some = {name: stopped(rule, states[1:]) for name, rule in rules(model, states[0], places).items()}
+        every = {name: stopped(rule, states[1:]) for name, rule in rules(model, states[0], all_of(5, 8)).items()}
+        for name in some:
+            assert torch.equal(some[name].used(), every[name].used()[asked.flatten()]), name
+            assert torch.allclose(some[name].logits(), every[name].logits()[asked.flatten()], atol=1e-12), name
+        early = every["converged"].used() < 30
+        assert early.any() and not early.all()
 
 
 # loops over what still moves

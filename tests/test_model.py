@@ -18,6 +18,7 @@ from model.block import Block
 from model.halting import Halting, SureGate
 from model.injection import INJECTION, LTIInjection
 from model.moe import MixtureOfExperts, Router
+from model.norm import InFewPasses, RMSNorm
 from model.weights import load_weights
 
 SMALL = ModelConfig(width=32, head_width=8, latent=16, rope_width=4, expert_width=16)
@@ -79,6 +80,22 @@ def test_state_stays_bounded():
     model = rdt()
     h = next(islice(model.trajectory(some_tokens()), 200, None))
     assert h.isfinite().all() and h.abs().max() < 1e3
+
+
+# norm
+
+
+@pytest.mark.parametrize("shape", [(6,), (5, 6), (3, 4, 6)])
+def test_the_norm_and_its_derivative_are_torchs(shape):
+    ours, theirs = RMSNorm(6).double(), nn.RMSNorm(6).double()
+    ours.weight.data.normal_()
+    theirs.weight.data.copy_(ours.weight)
+    x = torch.randn(shape, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, w: InFewPasses.apply(x, w), (x, ours.weight))
+    g = torch.randn(shape, dtype=torch.double)
+    found, right = ((y := norm(x), *torch.autograd.grad(y, (x, norm.weight), g)) for norm in (ours, theirs))
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(found, right, strict=True))
+    assert not ours(torch.zeros(2, 6, dtype=torch.double)).any()
 
 
 # attention

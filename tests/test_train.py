@@ -1,12 +1,17 @@
 """The training loop: every parameter in one group, and a cut run goes on as if it had been whole."""
 
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
+from torch.profiler import profile
 
-from evaluate.run import checkpoint
+from evaluate.run import carry, checkpoint
+from evaluate.run.carry import Place, carry_out
 from evaluate.run.experiment import Experiment, as_named, from_json, override
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.ranks import Alone
@@ -186,3 +191,27 @@ def test_where_rows_of_all_depths_are_equally_long_one_in_eight_is_shallower():
     assert shares[3] == pytest.approx(7 / 8, abs=0.02) and shares[1] == pytest.approx(1 / 16, abs=0.02)
     again = training_rows(experiment, 7, experiment.task)
     assert all(np.array_equal(a, b) for a, b in zip(again, training_rows(experiment, 7, experiment.task), strict=True))
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_blocks_train_as_plain_ones(tmp_path, monkeypatch):
+    """What --compile does to a step: every Block's forward and backward is compiled code, and learns the same."""
+    monkeypatch.setattr(carry, "asked_together", lambda task: [])
+    monkeypatch.setattr(carry, "diagnostics", lambda *of: None)
+    loops = {"shortest_horizon": 2, "longest_horizon": 2, "gradient_loops": 2}  # few kinds of loops: few to compile
+    experiment = tiny(optimizer="adamw", steps=1, average=0.0, warmup=0, **loops)
+    experiment = override(experiment, "architecture.adapters", "none")
+    weights, ran = [], []
+    for compiled in (False, True):
+        with profile() as told:
+            made = carry_out(
+                experiment, tmp_path / str(compiled), Place("cpu", 1, 64, 1e9, (None, None), compile=compiled)
+            )
+        weights.append(load(made.weights))
+        ran.append({event.key: event.count for event in told.key_averages() if "CompiledFunction" in event.key})
+    plain, ours = ran
+    assert not plain and {"CompiledFunction", "CompiledFunctionBackward"} <= set(ours)
+    assert ours["CompiledFunctionBackward"] == 4  # the Prelude's Block, two loops of the recurrent one, the Coda's
+    for name, weight in weights[0].items():
+        assert (weight - weights[1][name]).abs().mean() < 1e-5, name

@@ -17,45 +17,46 @@ from torch.utils.flop_counter import FlopCounterMode
 from evaluate.records import Cell, audited_as, pack, shortcuts
 from evaluate.run.experiment import Experiment
 from model import RDT
+from model.attention import Places
 from model.stopping import rules
 from tasks import SPLITS, Batch, Task, draw
 
 
 class Answer(NamedTuple):
-    """A model's logits (batch, length, vocabulary) with so many loops, or under a rule that stops by itself."""
+    """A model's logits (asked, vocabulary) with so many loops, or under a rule that stops by itself."""
 
     halting: str
     loops: int | None
     logits: Tensor
-    used: Tensor | None = None  # loops used (batch, length), where the rule decides them
+    used: Tensor | None = None  # loops used (asked,), where the rule decides them
 
 
-def answers(model: nn.Module, tokens: Tensor, loops: tuple[int, ...]) -> Iterator[Answer]:
-    """Everything a model has to say of some rows (batch, length), one answer at a time."""
+def answers(model: nn.Module, tokens: Tensor, asked: Tensor, loops: tuple[int, ...]) -> Iterator[Answer]:
+    """Everything a model has to say of some rows where `asked` is true, both (batch, length), one answer at a time."""
     if not getattr(model, "looped", True):
-        yield Answer("none", None, model(tokens, None)[0])
+        yield Answer("none", None, model(tokens, None)[0][asked])
     elif isinstance(model, RDT):
-        yield from rdt_answers(model, tokens, loops)
+        yield from rdt_answers(model, tokens, Places.where(asked), loops)
     else:
         for count, logits in zip(loops, model(tokens, loops), strict=True):
-            yield Answer("fixed", count, logits)
+            yield Answer("fixed", count, logits[asked])
 
 
-def rdt_answers(model: RDT, tokens: Tensor, loops: tuple[int, ...]) -> Iterator[Answer]:
+def rdt_answers(model: RDT, tokens: Tensor, places: Places, loops: tuple[int, ...]) -> Iterator[Answer]:
     """Fixed loop counts read off the trajectory as it passes, and at its end the rules that stop by themselves."""
     stopping = None
     for done, h in enumerate(model.trajectory(tokens)):
         if stopping is None:
-            stopping = rules(model, h)
+            stopping = rules(model, h, places)
         else:
             for rule in stopping.values():
                 rule.see(h)
         if done in loops:
-            yield Answer("fixed", done, model.read(h))
+            yield Answer("fixed", done, model.read(h, places=places))
         if done == loops[-1]:
             break
     for name, rule in (stopping or {}).items():
-        yield Answer(name, None, rule.logits(), rule.loops)
+        yield Answer(name, None, rule.logits(), rule.used())
 
 
 def depths_of(task: Task) -> list[int]:
@@ -89,22 +90,24 @@ def evaluate(
     task, settings = experiment.task, experiment.evaluate
     rows = questions(task, group[-1], settings.count, settings.seed)
     tokens, targets, depths = (torch.from_numpy(array).to(device) for array in rows)
-    places = {depth: depths == depth for depth in group}
+    asked = torch.isin(depths, torch.tensor(group, device=device))
     audited = shortcuts()
     answered: dict[tuple[int, str, int | None], list[Tensor]] = defaultdict(list)
     ties: dict[tuple[int, str, int | None], int] = defaultdict(int)
     used: dict[tuple[int, str, int | None], float] = defaultdict(float)
     for start in range(0, len(tokens), batch):
         part = slice(start, start + batch)
-        for answer in answers(model, tokens[part], settings.loops):
-            right = answer.logits.argmax(-1) == targets[part]
-            near = undecided(answer.logits, targets[part])
-            for depth, place in places.items():
+        wanted, deep = targets[part][asked[part]], depths[part][asked[part]]
+        for answer in answers(model, tokens[part], asked[part], settings.loops):
+            right = answer.logits.argmax(-1) == wanted
+            near = undecided(answer.logits, wanted)
+            for depth in group:
                 key = (depth, answer.halting, answer.loops)
-                answered[key].append(right[place[part]])  # row by row, so that other batches give the same order
-                ties[key] += int(near[place[part]].sum())
-                used[key] += float(answer.used[place[part]].sum()) if answer.used is not None else 0.0
-    for depth, place in places.items():
+                answered[key].append(right[deep == depth])  # row by row, so that other batches give the same order
+                ties[key] += int(near[deep == depth].sum())
+                used[key] += float(answer.used[deep == depth].sum()) if answer.used is not None else 0.0
+    for depth in group:
+        place = depths == depth
         count = int(place.sum())
         length = tokens.shape[1] if len(group) == 1 else int(place.any(0).nonzero().max()) + 1
         flops = Flops(model, tokens[:1, :length])  # of a row that ends with its question
@@ -137,7 +140,7 @@ TIE = 1e-4
 
 
 def undecided(logits: Tensor, targets: Tensor) -> Tensor:
-    """Where (batch, length) rounding could make a right answer wrong, or a wrong one right."""
+    """Where (asked,) rounding could make a right answer wrong, or a wrong one right."""
     best = logits.topk(2, dim=-1)
     near = best.values[..., 0] - best.values[..., 1] < TIE
     return near & (best.indices == targets[..., None]).any(-1)

@@ -19,17 +19,17 @@ from tasks import UserError
 
 TASK, DEPTHS = "khop_facts", (80, 160, 320, 640)
 ROWS, FULL_POSITIONS = 32, 2560
-COLUMNS = ("depth", "accuracy", "loops", "share", "seconds", "slope", "full", "faster", "equal")
+COLUMNS = ("depth", "accuracy", "loops", "share", "seconds", "slope", "full", "faster", "compared", "equal")
 LEGEND = (
     f"{TASK}, {ROWS} rows; loops: of the slowest row. share: positions computed, of those in a full loop. seconds: of\n"
     f"this process's own time; slope: of their logarithm over depth's, from the first depth on. full: seconds of as\n"
-    f"many full loops, reckoned from {FULL_POSITIONS} positions; faster: full over seconds; equal: of these, the\n"
-    f"share that answers as it does there."
+    f"many full loops, reckoned from {FULL_POSITIONS} positions; faster: full over seconds; compared: the asked\n"
+    f"ones of these, and equal: the share of them that answers as it does there; last, of all depths pooled."
 )
 
 
 def bench_settling(folder: Path, rounds: int = 3) -> list[dict[str, Any]]:
-    """A row for each depth."""
+    """A row for each depth, and one for all of them pooled."""
     model, experiment = trained(folder)
     rows: list[dict[str, Any]] = []
     for depth in DEPTHS:
@@ -43,6 +43,7 @@ def bench_settling(folder: Path, rounds: int = 3) -> list[dict[str, Any]]:
         with torch.no_grad():
             mine, other = model.read(found.h).argmax(-1), model.read(h).argmax(-1)
         asked = targets >= 0
+        same = (mine[:some] == other)[asked[:some]].float()
         start = rows[0] if rows else None
         rows.append(
             {
@@ -54,10 +55,13 @@ def bench_settling(folder: Path, rounds: int = 3) -> list[dict[str, Any]]:
                 "slope": math.log(seconds / start["seconds"]) / math.log(depth / start["depth"]) if start else None,
                 "full": full * ROWS / some,
                 "faster": full * ROWS / some / seconds,
-                "equal": float((mine[:some] == other)[asked[:some]].float().mean()),
+                "compared": len(same),
+                "equal": float(same.mean()),
             }
         )
-    return rows
+    compared = sum(row["compared"] for row in rows)
+    pooled = sum(row["compared"] * row["equal"] for row in rows) / compared
+    return [*rows, {**dict.fromkeys(COLUMNS), "depth": "all", "compared": compared, "equal": pooled}]
 
 
 def trained(folder: Path) -> tuple[RDT, Any]:

@@ -16,7 +16,7 @@ from model.adapters import DepthwiseLoRA, own_adapters
 from model.attention import LatentAttention, see_window
 from model.block import Block
 from model.halting import Halting, SureGate
-from model.injection import LTIInjection
+from model.injection import LTIInjection, UnconstrainedInjection
 from model.moe import MixtureOfExperts, Router
 from model.weights import load_weights
 
@@ -68,6 +68,16 @@ def test_injection_follows_its_closed_form():
         h = injection(h, e)
     a = injection.decay()
     assert torch.allclose(h, (1 - a**9) / (1 - a) * injection.b * e, atol=1e-12)
+
+
+def test_the_unconstrained_injection_starts_as_the_lti_does_and_may_pass_one():
+    free, bound = UnconstrainedInjection(SMALL), LTIInjection(SMALL)
+    assert not torch.equal(free.a, bound.a) and torch.allclose(free.decay(), bound.decay())
+    h, e = torch.randn(2, 2, 3, SMALL.width)
+    assert torch.allclose(free(h, e), bound(h, e), atol=1e-6)
+    free.a = nn.Parameter(torch.full_like(free.a, -1.5))
+    assert torch.allclose(free(h, e), -1.5 * h + e)
+    assert torch.equal(rdt(injection="unconstrained").inject.decay(), UnconstrainedInjection(SMALL).decay())
 
 
 def test_state_stays_bounded():

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluate.metrics import wilson
-from evaluate.statistics import newcombe
+from evaluate.statistics import newcombe, paired_interval
 
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
 VERDICTS = (SUPPORTED, REFUTED, INCONCLUSIVE)
@@ -144,8 +144,15 @@ def share(correct: Sequence[int], count: int) -> Measured:
 
 
 def difference(first: Sequence[int], second: Sequence[int], count: int) -> Measured:
-    """Accuracy of the first less that of the second, seed by seed, on the same `count` questions (Newcombe's method,
-    as if the two had answered other questions: wider than a paired interval)."""
+    """Accuracy of the first less that of the second, seed by seed, each on `count` questions of its own (Newcombe)."""
     values = tuple((a - b) / count for a, b in zip(first, second, strict=True))
     low, high = newcombe(*(np.array(float(x)) for x in (np.mean(first), count, np.mean(second), count)))
     return Measured(values, (float(low), float(high)))
+
+
+def paired(first: np.ndarray, second: np.ndarray) -> Measured:
+    """The same of right answers (seeds, questions) to the same questions, compared question by question."""
+    change = first.astype(float) - second
+    by_question = change.mean(0)
+    low, high = paired_interval(by_question.sum(), (by_question**2).sum(), np.array(float(len(by_question))))
+    return Measured(tuple(change.mean(1).tolist()), (float(low), float(high)))

@@ -16,7 +16,8 @@ from evaluate.metrics import loops_enough, wilson
 from evaluate.statistics import newcombe
 from evaluate.study.claims.designs import BUDGETS, FAR, MOST, RATES, RECURRENCES, TOP, TWICE
 from evaluate.study.claims.evidence import Evidence, Found, Lacking
-from evaluate.verdicts import Measured, Part, difference, share
+from evaluate.study.scaling import iso_flop, saturating
+from evaluate.verdicts import Measured, Part, difference, paired, share
 
 
 @dataclass(frozen=True)
@@ -209,15 +210,14 @@ def halting(found: Evidence) -> list[Measured]:
 def overthinking(found: Evidence) -> list[Measured]:
     def lost(design: str) -> Measured:
         """From the loops that were enough to 16 times as many, or the most asked for."""
-        best, later, count = [], [], 1
+        best, later = [], []
         for run in found.whole(design):
             by_loops = run.by_loops(TOP)
             enough = loops_enough(by_loops)
             most = min([loops for loops in by_loops if loops >= 16 * enough], default=MOST)
-            count = run.at(TOP, MOST).questions
-            best.append(run.at(TOP, enough).correct)
-            later.append(run.at(TOP, most).correct)
-        return difference(best, later, count)
+            best.append(run.at(TOP, enough).right)
+            later.append(run.at(TOP, most).right)
+        return paired(np.stack(best), np.stack(later))
 
     peak = [max(run.by_loops(TOP).values()) for run in found.whole("narrow")]
     return [ratio(peak), lost("narrow"), lost("rdt")]
@@ -263,8 +263,6 @@ def half_the_parameters(found: Evidence) -> list[Measured]:
 
 
 def training_laws(found: Evidence) -> list[Measured]:
-    from evaluate.study.scaling import iso_flop
-
     budgets, loops, tokens, losses = [], [], [], []
     for budget in BUDGETS:
         for recurrence in RECURRENCES:
@@ -286,8 +284,6 @@ def training_laws(found: Evidence) -> list[Measured]:
 
 
 def saturation(found: Evidence) -> list[Measured]:
-    from evaluate.study.scaling import saturating
-
     ratios, rates = [], []
     for told in found.measure("rdt", "loss"):
         kept = [(loops, loss) for loops, loss in zip(told["loops"], told["loss"], strict=True) if loops <= 64]
@@ -383,7 +379,7 @@ CLAIMS: dict[int, Claim] = {
         "parameters",
         (
             Part("bits by which an expert tells the loop, above shuffled loops", least=0.05, unit=""),
-            Part(f"accuracy at depth {FAR}, mixture less dense", least=0.02, unit="points"),
+            Part(f"accuracy at depth {FAR}, mixture less dense", least=0.05, unit="points"),
             Part("training FLOPs by torch's counter, mixture over dense", unit="x"),
         ),
         ("rdt", "dense"),
@@ -453,7 +449,7 @@ CLAIMS: dict[int, Claim] = {
         "RDT with adapters of rank 2 in 4 loops, without, and a stack of 10 untied Blocks",
         (
             Part("parameters that the adapters add", most=0.25),
-            Part(f"accuracy at depth {FAR}, with adapters less without", least=0.02, unit="points"),
+            Part(f"accuracy at depth {FAR}, with adapters less without", least=0.05, unit="points"),
             Part(f"accuracy at depth {TOP}, with adapters less untied", least=-0.05, unit="points"),
             Part("parameters, untied over with adapters", unit="x"),
         ),

@@ -17,7 +17,7 @@ TASK = KhopFacts(entities=10, relations=2, selection_depths=(6, 8), test_depths=
 TOP, TWICE, FAR = 5, 10, 20  # the deepest trained depth, two and four times it
 LOOPS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 24, 32, 64, 128)
 MOST = LOOPS[-1]
-COUNT = 64
+COUNT = 96
 
 ARCHITECTURE = ModelConfig(width=64, head_width=16, latent=24, rope_width=8, expert_width=48)
 TRAIN = Train(steps=480, batch=64, warmup=40, shortest_horizon=3, longest_horizon=12, gradient_loops=4)

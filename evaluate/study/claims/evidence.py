@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from evaluate.metrics import depth95
 from evaluate.records import Diagnostics, Records
-from evaluate.verdicts import Measured, difference, share
+from evaluate.verdicts import Measured, paired, share
+from tasks.errors import UserError
 
 Key = tuple[int, str, int | None]
 """Depth, halting rule, loops: `fixed` with a number of loops, a rule that stops by itself, or `none` without loops."""
@@ -19,12 +22,13 @@ class Lacking(Exception):
 
 
 class Asked(NamedTuple):
-    """A cell: right answers of `questions`, loops used on average, FLOPs of a question."""
+    """A cell: right answers of `questions`, loops used on average, FLOPs of a question, and which were right."""
 
     correct: int
     questions: int
     used: float
     flops: int
+    right: np.ndarray  # (questions,) of bool
 
 
 @dataclass(frozen=True)
@@ -102,13 +106,19 @@ class Evidence:
         return share(*self.counts(design, depth, how))
 
     def difference(self, first: tuple[str, int, int | str], second: tuple[str, int, int | str]) -> Measured:
-        """Accuracy of (design, depth, loops or rule) less that of another."""
-        (a, count), (b, _) = self.counts(*first), self.counts(*second)
-        return difference(a, b, count)
+        """Accuracy of (design, depth, loops or rule) less that of another, question by question."""
+        return paired(*(np.stack([run.at(*asked).right for run in self.whole(of)]) for of, *asked in (first, second)))
 
     def each(self, design: str, value: Callable[[Found], float]) -> Measured:
         """A figure of every run."""
         return Measured(tuple(value(run) for run in self.whole(design)))
+
+
+def unpacked(right: bytes | None, count: int) -> np.ndarray:
+    """Which questions were right, from what `records.pack` wrote."""
+    if right is None:
+        raise UserError("a cell does not say which questions were right: these records are of no `claims`")
+    return np.unpackbits(np.frombuffer(right, np.uint8), count=count).astype(bool)
 
 
 def evidence(
@@ -121,7 +131,11 @@ def evidence(
         loops = int(columns.loops[i])
         key = (int(columns.depth[i]), columns.rules[columns.halting[i]], None if loops < 0 else loops)
         cells[ids[columns.run[i]]][key] = Asked(
-            int(columns.correct[i]), int(columns.count[i]), float(columns.mean_loops[i]), int(columns.eval_flops[i])
+            int(columns.correct[i]),
+            int(columns.count[i]),
+            float(columns.mean_loops[i]),
+            int(columns.eval_flops[i]),
+            unpacked(columns.right[i], int(columns.count[i])),
         )
     found = {}
     for place, run in runs.items():

@@ -83,9 +83,10 @@ def about(entry: Entry) -> str:
         f"  experiment: {entry.experiment}",
         f"  supported by: {entry.rule}",
         *([f"  intervals over: {over}"] if over else []),
-        f"  {len(entry.runs)} runs, {entry.seconds:.0f} s of training: {entry.command}",
+        f"  {len(entry.runs)} runs, {entry.seconds:.0f} s of training; again:",
     ]
-    return "\n".join(textwrap.fill(line, 116, subsequent_indent="    ") for line in lines)
+    folded = [textwrap.fill(line, 116, subsequent_indent="    ") for line in lines]
+    return "\n".join([*folded, f"  {entry.command}"])
 
 
 def section(folder: Path) -> str:

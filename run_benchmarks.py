@@ -547,6 +547,43 @@ def audit(arguments: Sequence[str]) -> None:
         print(shown.verdict(rows))
 
 
+def claims(arguments: Sequence[str]) -> None:
+    """test the field's claims, and print a ledger of verdicts"""
+    parser = Parser(prog="run_benchmarks.py claims", allow_abbrev=False)
+    parser.add_argument("claims", metavar="CLAIM", nargs="*", help="numbers or names (default all)")
+    parser.add_argument("--quick", action="store_true", help="three training seeds, not ten: half an hour on two cores")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the records (default results/claims)")
+    parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
+    parser.add_argument("--show", type=Path, metavar="DIR", help="print that folder's ledger again, and run nothing")
+    add_format(parser)
+    known = parser.parse_args(list(arguments))
+    at_least(known, workers=0)
+    from evaluate.show import ledger, rows
+
+    rows.check_format(known.format)
+    wanted = [name for words in known.claims for name in names(words)]
+    if known.show:
+        print(ledger.show(ledger.chosen(known.show, wanted), known.format))
+        return
+    from evaluate.run.sweep import Machine
+    from evaluate.study.claims import carry
+
+    numbers = carry.chosen(wanted)
+    seeds, out = carry.QUICK if known.quick else carry.FULL, known.out or Path("results/claims")
+    told = sys.stderr if known.format in ("csv", "json") else sys.stdout
+    missing, seconds = carry.reckon(numbers, seeds, out)
+    if missing:
+        machine_minutes = seconds / 60 / min(missing, known.workers or os.cpu_count() or 1)
+        print(f"{missing} runs to do, about {seconds / 60:.0f} core minutes: {machine_minutes:.0f} minutes here",
+              file=told, flush=True)  # fmt: skip
+    options = [*(["--quick"] if known.quick else []), *(["--out", str(out)] if known.out else [])]
+    try:
+        found = carry.carry(numbers, seeds, out, Machine("cpu", known.workers, 1, 64), options)
+    except KeyboardInterrupt:
+        raise UserError(f"stopped; what is whole is in {out}: the same command goes on from there") from None
+    print(ledger.show(found, known.format))
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "run": run,
     "list": list_,
@@ -559,6 +596,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "export": export,
     "bench": bench,
     "audit": audit,
+    "claims": claims,
 }
 
 

@@ -36,6 +36,26 @@ class LTIInjection(nn.Module):
         return self.decay() * h + self.b * e
 
 
+class UnconstrainedInjection(nn.Module):
+    """Diagonal A and B without any bound: A starts where the LTI's does, at sqrt(1/5), and may grow past 1.
+
+    The unconstrained twin that Parcae (2604.12946) holds its own against, for the same ablation here.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.full((config.width,), math.sqrt(0.2)))
+        self.b = nn.Parameter(torch.ones(config.width))
+
+    def decay(self) -> Tensor:
+        """The diagonal of A (width,), any real numbers."""
+        return self.a
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        """A h + B e; all (batch, length, width)."""
+        return self.a * h + self.b * e
+
+
 class AdditiveInjection(nn.Module):
     """h + e, the plain looped transformer's (Saunshi et al., 2502.17416; recall in 2202.05826)."""
 
@@ -56,4 +76,9 @@ class NoInjection(nn.Module):
         return h
 
 
-INJECTION = {"lti": LTIInjection, "additive": AdditiveInjection, "none": NoInjection}
+INJECTION = {
+    "lti": LTIInjection,
+    "unconstrained": UnconstrainedInjection,
+    "additive": AdditiveInjection,
+    "none": NoInjection,
+}

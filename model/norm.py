@@ -26,7 +26,8 @@ class InFewPasses(torch.autograd.Function):
         size = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         scale = (size.square() / x.shape[-1] + torch.finfo(x.dtype).eps).rsqrt()
         ctx.save_for_backward(x, scale, weight)
-        return (x * scale).mul_(weight)
+        y: Tensor = (x * scale).mul_(weight)
+        return y
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:

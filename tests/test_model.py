@@ -16,7 +16,7 @@ from model.adapters import DepthwiseLoRA, own_adapters
 from model.attention import LatentAttention, see_window
 from model.block import Block
 from model.halting import Halting, SureGate
-from model.injection import INJECTION, LTIInjection
+from model.injection import INJECTION, LTIInjection, UnconstrainedInjection
 from model.moe import MixtureOfExperts, Router
 from model.norm import InFewPasses, RMSNorm
 from model.weights import load_weights
@@ -74,6 +74,16 @@ def test_injection_follows_its_closed_form():
 def test_the_plain_injections_add_the_input_or_leave_it_out():
     h, e = torch.randn(2, 2, 3, SMALL.width)
     assert torch.equal(INJECTION["additive"](SMALL)(h, e), h + e) and torch.equal(INJECTION["none"](SMALL)(h, e), h)
+
+
+def test_the_unconstrained_injection_starts_as_the_lti_does_and_may_pass_one():
+    free, bound = UnconstrainedInjection(SMALL), LTIInjection(SMALL)
+    assert not torch.equal(free.a, bound.a) and torch.allclose(free.decay(), bound.decay())
+    h, e = torch.randn(2, 2, 3, SMALL.width)
+    assert torch.allclose(free(h, e), bound(h, e), atol=1e-6)
+    free.a = nn.Parameter(torch.full_like(free.a, -1.5))
+    assert torch.allclose(free(h, e), -1.5 * h + e)
+    assert torch.equal(rdt(injection="unconstrained").inject.decay(), UnconstrainedInjection(SMALL).decay())
 
 
 def test_state_stays_bounded():

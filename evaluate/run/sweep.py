@@ -63,8 +63,11 @@ class Machine:
         return workers, self.threads or max(1, cores // workers)
 
 
-def sweep(experiments: list[Experiment], folder: Path, machine: Machine) -> bool:
-    """Carry out every experiment that `folder` does not hold yet. Is this the process that shows what came of it?"""
+def sweep(experiments: list[Experiment], folder: Path, machine: Machine, mixed: bool = False) -> bool:
+    """Carry out every experiment that `folder` does not hold yet. Is this the process that shows what came of it?
+
+    mixed: the folder may hold runs of one task and model under several settings, to be told apart by their ids.
+    """
     # on a cluster the driver may have no GPU: then each node is asked for one by name
     device = "cuda" if machine.engine == "ray" and machine.device == "cuda" else machine.resolve()
     experiments = list({e.run: e for e in experiments}.values())
@@ -75,9 +78,10 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine) -> bool
     with stoppable():
         if by_torchrun():
             return sweep_together(experiments, folder, machine, device)
-        refuse_mixture(experiments, folder)
+        if not mixed:
+            refuse_mixture(experiments, folder)
         with claimed(folder):
-            todo = to_do(experiments, folder)
+            todo = to_do(experiments, folder, mixed)
             if todo:
                 workers, threads = machine.shared_out(len(todo), device)
                 place = Place(
@@ -92,9 +96,10 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine) -> bool
     return True
 
 
-def to_do(experiments: list[Experiment], folder: Path) -> list[Experiment]:
+def to_do(experiments: list[Experiment], folder: Path, mixed: bool = False) -> list[Experiment]:
     """The experiments that a claimed folder lacks, once it is sure that it may be added to."""
-    refuse_mixture(experiments, folder)
+    if not mixed:
+        refuse_mixture(experiments, folder)
     held = Records(folder).runs
     todo = [e for e in experiments if e.run not in held]
     if len(todo) < len(experiments):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from evaluate.show import figures, page
+from evaluate.show import figures, ledger, page
 from evaluate.show.claim import Claim, claim
 from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
@@ -18,7 +18,7 @@ def report(results: Results) -> str:
     said = claim(results)
     looks = {model: place for place, model in enumerate(_order(results))}
     by_task = {task: [(g, looks[g.model]) for g in _grids(results, task, looks)] for task in results.tasks}
-    body = [_head(said, [str(results.folder)]), page.notes(results.notes)]
+    body = [_head(said, [str(results.folder)]), page.notes(results.notes), ledger.section(results.folder)]
     body += [
         page.figure(figures.reach(by_task), wide=True),
         _suite(suite_rows(results)),

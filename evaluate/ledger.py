@@ -1,0 +1,71 @@
+"""The ledger of claims on disk: `ledger.jsonl` in a folder of results, a line a claim. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from evaluate.checked import fault, shown
+from evaluate.verdicts import VERDICTS
+from tasks.errors import UserError
+from tasks.files import write_over
+
+LEDGER_VERSION = 1
+NAME = "ledger.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One claim, how it was tested, and what came of it."""
+
+    number: int
+    name: str
+    statement: str
+    source: str
+    experiment: str
+    rule: str  # what would support it, written before it was measured
+    figures: list[dict[str, Any]]  # of each part: what, value, low, high, over, told, verdict
+    verdict: str
+    reason: str
+    seeds: list[int]
+    runs: list[str]  # that it rests on
+    seconds: float  # of training, all its runs together
+    command: str
+    ledger_version: int = LEDGER_VERSION
+
+
+def write(folder: Path, entries: list[Entry]) -> None:
+    """Put these claims into a folder's ledger, in the place of what it said of them before; the others stay."""
+    held = {entry.number: entry for entry in (read(folder) if (folder / NAME).exists() else [])}
+    held |= {entry.number: entry for entry in entries}
+    text = "".join(json.dumps(asdict(held[number])) + "\n" for number in sorted(held))
+    write_over(folder / NAME, text.encode())
+
+
+def read(folder: Path) -> list[Entry]:
+    """The claims of a folder, by number; an error that names what is missing, cut or of another version."""
+    path = folder / NAME
+    if not folder.is_dir():
+        raise UserError(f"no folder {str(folder)!r}: give a folder that `claims` has written")
+    if not path.exists():
+        raise UserError(f"{str(folder)!r} holds no {NAME}: give a folder that `claims` has written")
+    entries = {}
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            line = None
+        if not isinstance(line, dict):
+            raise UserError(f"{path}: line {number} is not whole: the same `claims` command writes it again")
+        if line.get("ledger_version") != LEDGER_VERSION:
+            held = shown(line.get("ledger_version"))
+            raise UserError(f"{path}: line {number} has ledger version {held}: allowed is {LEDGER_VERSION}")
+        wrong = fault(Entry, line)
+        if not wrong and line["verdict"] not in VERDICTS:
+            wrong = f"verdict is {shown(line['verdict'])}: allowed are {', '.join(VERDICTS)}"
+        if wrong:
+            raise UserError(f"{path}: line {number}: {wrong}")
+        entries[line["number"]] = Entry(**{field.name: line[field.name] for field in fields(Entry)})
+    return [entries[number] for number in sorted(entries)]

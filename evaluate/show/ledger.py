@@ -1,0 +1,107 @@
+"""The ledger of claims for people: a table, and a section of the report. Reads records, never torch."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+
+from tabulate import tabulate
+
+from evaluate.ledger import NAME, Entry, read
+from evaluate.show import page
+from evaluate.show.rows import as_csv, check_format
+from evaluate.show.svg import tag
+from evaluate.verdicts import VERDICTS
+from tasks.errors import unknown
+
+COLUMNS = ("claim", "verdict", "measured", "seeds")
+LEGEND = (
+    "measured: each figure with its 95% interval, and the range that the claim puts it in, which was set before.\n"
+    "An interval wholly inside supports, one wholly outside refutes. (given): a premise; without it nothing is learnt."
+)
+WIDE = {"claim": 34, "verdict": 13, "measured": 56, "seeds": 6}
+
+
+def chosen(folder: Path, words: Sequence[str]) -> list[Entry]:
+    """The claims of a folder's ledger by number or name; all for none."""
+    entries = read(folder)
+    by_word = {word: entry for entry in entries for word in (entry.name, str(entry.number))}
+    for word in words:
+        if word not in by_word:
+            raise unknown("claim", word, by_word)
+    return [entry for entry in entries if not words or {entry.name, str(entry.number)} & {*words}]
+
+
+def show(entries: Sequence[Entry], style: str = "simple") -> str:
+    """The ledger as one text: a table, then each claim with its source, experiment, rule, reason and command."""
+    check_format(style)
+    if style == "json":
+        return json.dumps([asdict(entry) for entry in entries], indent=1)
+    if style == "csv":
+        return as_csv([asdict(entry) for entry in entries])
+    rows = [cells(entry, style) for entry in entries]
+    table = str(
+        tabulate(rows, COLUMNS, tablefmt="latex_booktabs" if style == "latex" else style, disable_numparse=True)
+    )
+    told = [f"{tally(entries)}", LEGEND, *(about(entry) for entry in entries)]
+    if style == "latex":
+        return "\n".join([table, *(f"% {line}" for text in told for line in text.split("\n"))])
+    return "\n\n".join([table, *told])
+
+
+def cells(entry: Entry, style: str) -> list[str]:
+    """A row of the table; lines are folded where the style has room for folded cells."""
+    figures = [f"{figure['told']} {ruled(figure)}" for figure in entry.figures] or [entry.reason]
+    row = [f"{entry.number} {entry.statement}", entry.verdict, "; ".join(figures), str(len(entry.seeds))]
+    if style != "simple":
+        return [cell.replace("|", "\\|") if style == "github" else cell for cell in row]
+    row[2] = "\n".join(textwrap.fill(figure, WIDE["measured"], subsequent_indent="  ") for figure in figures)
+    row[0] = textwrap.fill(row[0], WIDE["claim"])
+    return row
+
+
+def ruled(figure: dict[str, object]) -> str:
+    return ("(given) " if figure["premise"] else "") + str(figure["rule"] or figure["what"])
+
+
+def tally(entries: Sequence[Entry]) -> str:
+    counts = Counter(entry.verdict for entry in entries)
+    return f"{len(entries)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
+
+
+def about(entry: Entry) -> str:
+    """A claim in full."""
+    over = "; ".join(dict.fromkeys(str(figure["over"]) for figure in entry.figures))
+    lines = [
+        f"{entry.number} {entry.name}: {entry.verdict}, {entry.reason}",
+        f"  source: {entry.source}",
+        f"  experiment: {entry.experiment}",
+        f"  supported by: {entry.rule}",
+        *([f"  intervals over: {over}"] if over else []),
+        f"  {len(entry.runs)} runs, {entry.seconds:.0f} s of training; again:",
+    ]
+    folded = [textwrap.fill(line, 116, subsequent_indent="    ") for line in lines]
+    return "\n".join([*folded, f"  {entry.command}"])
+
+
+def section(folder: Path) -> str:
+    """The ledger of a folder as a part of its report; empty where there is none."""
+    if not (folder / NAME).exists():
+        return ""
+    entries = read(folder)
+    headers = ("claim", "source", "verdict", "figure", "range", "why", "command")
+    rows = []
+    for entry in entries:
+        figures = entry.figures or [{"told": "", "rule": "", "what": "", "premise": False}]
+        for place, figure in enumerate(figures):
+            first = (f"{entry.number} {entry.statement}", entry.source, entry.verdict) if not place else ("", "", "")
+            last = (entry.reason, entry.command) if not place else ("", "")
+            rows.append((*first, str(figure["told"]), ruled(figure), *last))
+    text = LEGEND.replace("\n", " ")
+    shown = page.table(headers, rows) + tag("figcaption", escape(text))
+    return tag("section", tag("h2", "Claims of the field") + tag("p", escape(tally(entries))) + shown, id="claims")

@@ -289,7 +289,7 @@ def saturation(found: Evidence) -> list[Measured]:
         kept = [(loops, loss) for loops, loss in zip(told["loops"], told["loss"], strict=True) if loops <= 64]
         if not all(math.isfinite(loss) and loss > 0 for _, loss in kept):
             raise Lacking("a loss is not a positive number")
-        laws = {law.name: law for law in saturating(*zip(*kept, strict=True)).laws}
+        laws = {law.name: law for law in saturating([loops for loops, _ in kept], [loss for _, loss in kept]).laws}
         rival = min(laws["power"].held_out, laws["step"].held_out)
         ratios.append(laws["exponential"].held_out / max(rival, 1e-12))
         rates.append(laws["exponential"].rate.value)

@@ -107,7 +107,8 @@ class Evidence:
 
     def difference(self, first: tuple[str, int, int | str], second: tuple[str, int, int | str]) -> Measured:
         """Accuracy of (design, depth, loops or rule) less that of another, question by question."""
-        return paired(*(np.stack([run.at(*asked).right for run in self.whole(of)]) for of, *asked in (first, second)))
+        a, b = (np.stack([run.at(depth, how).right for run in self.whole(of)]) for of, depth, how in (first, second))
+        return paired(a, b)
 
     def each(self, design: str, value: Callable[[Found], float]) -> Measured:
         """A figure of every run."""

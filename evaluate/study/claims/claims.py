@@ -286,7 +286,7 @@ def training_laws(found: Evidence) -> list[Measured]:
 def saturation(found: Evidence) -> list[Measured]:
     ratios, rates = [], []
     for told in found.measure("rdt", "loss"):
-        kept = [(loops, loss) for loops, loss in zip(told["loops"], told["loss"], strict=True) if loops <= 64]
+        kept = [(count, loss) for count, loss in zip(told["loops"], told["loss"], strict=True) if count <= 64]
         if not all(math.isfinite(loss) and loss > 0 for _, loss in kept):
             raise Lacking("a loss is not a positive number")
         laws = {law.name: law for law in saturating([loops for loops, _ in kept], [loss for _, loss in kept]).laws}

@@ -18,6 +18,7 @@ from evaluate.show import plots, tables
 from evaluate.show.grid import Results
 from evaluate.study import audit, bench_tasks
 from evaluate.study.bench_model import open_mythos
+from evaluate.study.claims import carry as claims
 from model import MODELS, SUMMARIES
 from tasks import TASKS, plugin
 
@@ -56,13 +57,15 @@ def place(tmp_path, monkeypatch):
     held = (MODELS, SUMMARIES, TASKS)
     before = [dict(one) for one in held]
     monkeypatch.chdir(tmp_path)
-    for name, of in (("quick", "quick"), ("mine", "quick"), ("reference/quick", "quick")):
+    for name, of in (("quick", "quick"), ("mine", "quick"), ("reference/quick", "quick"), ("claims", "claims")):
         shutil.copytree(ROOT / "results/reference" / of, tmp_path / "results" / name)
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     swept = []
     monkeypatch.setattr(sweeping, "sweep", lambda experiments, out, machine: swept.append((experiments, out, machine)))
     monkeypatch.setattr(audit, "audit", lambda *_: [])
     monkeypatch.setattr(bench_tasks, "bench_tasks", lambda tasks: [])
+    monkeypatch.setattr(claims, "reckon", lambda *_: (0, 0.0))
+    monkeypatch.setattr(claims, "carry", lambda *_: [])
     monkeypatch.setattr(plots, "draw_all", lambda *_: [])
     monkeypatch.setattr(board, "check_installed", lambda: None)
     yield swept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import matplotlib
@@ -10,7 +11,9 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from evaluate.show.colours import DASHES, LINES, MARKS
 from evaluate.show.grid import Grid, Results
@@ -20,13 +23,31 @@ from tasks.files import file_name
 matplotlib.rcParams["svg.hashsalt"] = "loopbench"  # the same records give the same file
 
 
-def heatmap(grid: Grid) -> Figure:
-    """Accuracy by depth (up) and loops (right); a line marks the deepest training depth; a missing cell stays empty."""
+def heatmap(grids: list[Grid]) -> Figure:
+    """Accuracy by depth (up) and loops (right) of one task's models, side by side.
+
+    A dashed line marks the deepest training depth; a missing cell stays empty.
+    """
+    columns = [len(grid.columns) for grid in grids]
+    size = (1.6 + 0.55 * sum(columns) + 0.75 * (len(grids) - 1), 1.2 + 0.32 * max(len(grid.depths) for grid in grids))
+    figure, panels = plt.subplots(
+        1, len(grids), figsize=size, layout="constrained", squeeze=False, width_ratios=columns
+    )
+    for grid, axes in zip(grids, panels[0], strict=True):
+        image = heat(grid, axes)
+    figure.supxlabel("loops at test", fontsize=9)
+    panels[0, 0].set_ylabel("depth")
+    title = f"{grids[0].task}: trained on the depths below the dashed line"
+    figure.suptitle(title, fontsize=9, parse_math=False)
+    figure.colorbar(image, ax=panels[0].tolist(), label="accuracy, %")
+    return figure
+
+
+def heat(grid: Grid, axes: Axes) -> AxesImage:
+    """One model's panel."""
     correct, count = grid.pooled
     with np.errstate(invalid="ignore"):
         values = np.where(count > 0, 100 * correct / count, np.nan)
-    size = (1.6 + 0.55 * len(grid.columns), 1.2 + 0.32 * len(grid.depths))
-    figure, axes = plt.subplots(figsize=size, layout="constrained")
     image = axes.imshow(values, origin="lower", aspect="auto", vmin=0, vmax=100, cmap="cividis")
     for (row, col), value in np.ndenumerate(values):
         if not np.isnan(value):
@@ -36,15 +57,12 @@ def heatmap(grid: Grid) -> Figure:
     trained = int((grid.depths <= grid.train_max_depth).sum())
     axes.axhline(trained - 0.5, color="white", linewidth=2.5)
     axes.axhline(trained - 0.5, color="crimson", linewidth=1.2, linestyle="--")
-    names = ["no loops" if column.halting == "none" else column.name for column in grid.columns]
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(grid.depths)), [str(depth) for depth in grid.depths])
-    axes.set_xlabel("loops at test")
-    axes.set_ylabel("depth")
-    title = f"{grid.task}, {grid.model}\ntrained on the depths below the dashed line"
-    axes.set_title(title, fontsize=9, parse_math=False)
-    figure.colorbar(image, label="accuracy, %")
-    return figure
+    names = ["none" if column.halting == "none" else column.name for column in grid.columns]
+    axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set_yticks(range(len(grid.depths)), [str(depth) for depth in grid.depths], fontsize=8)
+    name = grid.model if len(grid.columns) > 2 else re.sub(r"[_@]", r"\n\g<0>", grid.model)  # a narrow panel
+    axes.set_title(name, fontsize=9, parse_math=False)
+    return image
 
 
 def by_depth(task: str, grids: list[Grid]) -> Figure:
@@ -82,14 +100,16 @@ def by_depth(task: str, grids: list[Grid]) -> Figure:
 
 
 def draw_all(results: Results, folder: Path) -> list[Path]:
-    """A heatmap for each task and model and a line plot for each task, both as PNG and SVG; returns their paths."""
+    """For each task a heatmap of each model, one of all, and a line plot: PNG and SVG; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for (task, model), grid in results.grids.items():
         if grid.count.any():
-            paths += saved(heatmap(grid), folder, f"{task}-{model}")
+            paths += saved(heatmap([grid]), folder, f"{task}-{model}")
     for task in results.tasks:
         grids = [grid for (of, _), grid in results.grids.items() if of == task and grid.count.any()]
+        if len(grids) > 1:
+            paths += saved(heatmap(grids), folder, f"{task}-by-loops")
         if grids:
             paths += saved(by_depth(task, grids), folder, task)
     return paths

@@ -78,6 +78,9 @@ def shown(value: float, unit: str) -> str:
 
 
 def span(low: float, high: float, unit: str) -> str:
+    """An interval for people."""
+    if math.isinf(low) and math.isinf(high):
+        return "no interval"
     if unit in ("%", "points"):
         return f"{100 * low:.1f} to {100 * high:.1f}"
     return f"{low:.3g} to {high:.3g}"
@@ -109,7 +112,7 @@ def judge(part: Part, measured: Measured) -> Judged:
     elif len(values) < 2 and measured.questions:
         (low, high), over = measured.questions, "questions, of one seed"
     else:
-        (low, high), over = over_seeds(values, part.unit), f"{len(values)} seeds"
+        (low, high), over = over_seeds(values, part.unit), f"{len(values)} seed{'s' * (len(values) > 1)}"
         if measured.questions:
             low, high = min(low, measured.questions[0]), max(high, measured.questions[1])
             over += " and questions"

@@ -41,6 +41,10 @@ def trained(**changes: object) -> Experiment:
     return replace(BASE, train=replace(TRAIN, **changes))  # type: ignore[arg-type]
 
 
+ALL_GRADIENT = trained(gradient_loops=TRAIN.longest_horizon)
+"""Without injection the gradient reaches the Prelude through all loops or not at all."""
+
+
 def stack(blocks: int) -> Experiment:
     """So many of the same Blocks, each with weights of its own."""
     beside = blocks - round(TRAIN.mean_loops) - ARCHITECTURE.coda_blocks  # transformer_deep is prelude + loops + coda
@@ -67,7 +71,7 @@ def at_rate(injection: str, scale: float) -> Experiment:
 BUDGETS = (1.0, 2.0, 4.0, 8.0)
 """Compute of the iso-FLOP runs, as multiples of SMALLEST steps of a mean recurrence of 1."""
 
-SMALLEST, RECURRENCES = 180, (1, 2, 4, 8, 16)
+SMALLEST, RECURRENCES = 140, (1, 2, 4, 8, 16)
 
 STEP_COST = {1: 1.0, 2: 1.05, 4: 1.47, 8: 2.3, 16: 3.96}
 """FLOPs of a training step by its mean recurrence, that of 1 being 1: gradient through the last half of the loops."""
@@ -86,7 +90,8 @@ DESIGNS: dict[str, Experiment] = {
     "rdt": BASE,
     "transformer": replace(BASE, model="transformer"),
     **{f"stack of {blocks}": stack(blocks) for blocks in STACKS},
-    "no injection": parts(injection="none"),
+    "all gradient": ALL_GRADIENT,
+    "no injection": replace(ALL_GRADIENT, architecture=replace(ARCHITECTURE, injection="none")),
     "dense": parts(feed_forward="dense"),
     "full attention": parts(attention="full"),
     "small cache": parts(latent=8, rope_width=4),

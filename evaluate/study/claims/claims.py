@@ -302,7 +302,7 @@ def saturation(found: Evidence) -> list[Measured]:
 def more_loops(found: Evidence) -> list[Measured]:
     name = "few loops"
     return [
-        found.share(name, TOP, 16),
+        found.share(name, TOP, 6),
         found.difference((name, TWICE, 16), (name, TWICE, 6)),
         found.difference((name, TWICE, 64), (name, TWICE, 16)),
     ]
@@ -504,7 +504,7 @@ CLAIMS: dict[int, Claim] = {
         "OpenMythos #28; Loop, Think & Generalize (2604.07822)",
         f"RDT trained at 2 to 6 loops: accuracy at depth {TWICE} at 6, 16 and 64 loops",
         (
-            Part(f"accuracy at depth {TOP} and 16 loops", least=0.9, premise=True),
+            Part(f"accuracy at depth {TOP} and 6 loops", least=0.9, premise=True),
             Part("points gained from 6 to 16 loops", least=0.2, unit="points"),
             Part("points gained from 16 to 64 loops", least=-0.05, unit="points"),
         ),

@@ -69,7 +69,9 @@ def ran(design, right, **known):
     ways = [("none", None)] if design in UNLOOPED else [("fixed", n) for n in LOOPS] + [("act", None)]
     used = known.pop("used", lambda depth: depth + 2.0)
     right = by_loops(right)
-    inside = Diagnostics("r", 5, None, [known.pop("norm", 10.0)] * 64, [known.pop("change", 0.001)] * 64)
+    norm = known.pop("norm", 10.0)
+    norms = [norm] * 16 + [norm * known.pop("grows", 1.0)] * 48
+    inside = Diagnostics("r", 5, None, norms, [0.001] * 64)
     asked = {}
     for depth in DEPTHS:
         for halting, n in ways:
@@ -151,9 +153,9 @@ WORLDS = {
         {**stacks, "rdt": [slowly(1.25), to(5), slowly(1.25)]},
     ),
     3: (
-        {"no injection": (forgets(32), {"change": 0.5})},
+        {"no injection": (forgets(32), {"grows": 4.0})},
         {"no injection": always},
-        {"no injection": [(forgets(32), {"change": 0.5}), (always, {}), (forgets(32), {"change": 0.5})]},
+        {"no injection": [(forgets(32), {"grows": 4.0}), (always, {}), (forgets(32), {"grows": 4.0})]},
     ),
     4: (
         {"rdt": (always, {"probe": same}), "written": (always, wrote(96))},
@@ -177,9 +179,9 @@ WORLDS = {
         {"rdt": [(always, {}), (lambda depth, how: never() if how == "act" else 1.0, {}), (always, {})]},
     ),
     9: (
-        {"narrow": forgets(16)},
-        {"narrow": forgets(16), "rdt": forgets(16)},
-        {"narrow": [forgets(16), always, forgets(16)]},
+        {"few loops": forgets(16)},
+        {"few loops": forgets(16), "rdt": forgets(16)},
+        {"few loops": [forgets(16), always, forgets(16)]},
     ),
     10: (
         {"no adapters": never, "stack of 10": to(5)},

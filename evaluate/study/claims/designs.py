@@ -96,7 +96,6 @@ DESIGNS: dict[str, Experiment] = {
     "full attention": parts(attention="full"),
     "small cache": parts(latent=8, rope_width=4),
     "no adapters": parts(adapters="none"),
-    "narrow": trained(shortest_horizon=8, longest_horizon=8, gradient_loops=8, blank=0.0),
     "few loops": trained(shortest_horizon=2, longest_horizon=6),
     "written": replace(BASE, model="transformer", task=KhopWritten(
         entities=TASK.entities, relations=TASK.relations,

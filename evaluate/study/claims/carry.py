@@ -28,8 +28,9 @@ from evaluate.verdicts import INCONCLUSIVE, Judged, combine, judge
 from model import build
 from tasks import unknown
 
-QUICK, FULL = (0, 1, 2), tuple(range(10))
-"""Training seeds. The full ledger goes on from the quick one's runs."""
+QUICK, FULL = (1, 2, 3), tuple(range(1, 11))
+"""Training seeds. The full ledger goes on from the quick one's runs. Seed 0 judges nothing: it was looked at while the
+designs were sized and the rules written."""
 
 
 def chosen(words: Sequence[str]) -> list[int]:

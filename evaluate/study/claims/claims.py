@@ -1,7 +1,8 @@
 """The claims of the field, as data: a statement, who makes it, the rule that decides, and the figures it needs.
 
-The rules were set before the runs that are judged by them, on single runs of seed 0, which judges nothing. A new claim is one entry of CLAIMS, a function that
-measures its figures, and, where it needs runs that no other claim has, a line in DESIGNS.
+The rules were set before the runs that are judged by them, on single runs of seed 0, which judges nothing. A new claim
+is one entry of CLAIMS, a function that measures its figures, and, where it needs runs that no other has, a line in
+DESIGNS.
 """
 
 from __future__ import annotations

@@ -57,7 +57,13 @@ def place(tmp_path, monkeypatch):
     held = (MODELS, SUMMARIES, TASKS)
     before = [dict(one) for one in held]
     monkeypatch.chdir(tmp_path)
-    for name, of in (("quick", "quick"), ("mine", "quick"), ("reference/quick", "quick"), ("claims", "claims")):
+    for name, of in (
+        ("quick", "quick"),
+        ("mine", "quick"),
+        ("reference/quick", "quick"),
+        ("claims", "claims"),
+        ("reference/claims", "claims"),
+    ):
         shutil.copytree(ROOT / "results/reference" / of, tmp_path / "results" / name)
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     swept = []
@@ -118,6 +124,13 @@ def test_the_summary_is_what_the_records_say():
     seeds = tables.summary(Results(read(ROOT / "results/reference/seeds")))
     deepest = [line.split(" at 80")[0].split()[-1] for line in seeds.splitlines() if " at 80" in line]
     assert len(deepest) == 2 and "{}% and {}% at depth 80".format(*deepest) in README
+
+
+def test_the_verdicts_are_those_of_the_committed_ledger():
+    ledger = {str(line["number"]): line["verdict"] for line in lines_of("claims", "ledger.jsonl")}
+    assert {row[0]: row[3] for row in rows(" | claim | tested by | verdict |")} == ledger and len(ledger) == 14
+    told = [f"{list(ledger.values()).count(verdict)} {verdict}" for verdict in ("supported", "refuted", "inconclusive")]
+    assert ", ".join(told) in " ".join(README.split())
 
 
 def lines_of(folder: str, name: str) -> list[dict]:

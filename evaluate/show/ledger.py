@@ -65,6 +65,12 @@ def cells(entry: Entry, style: str) -> list[str]:
     return row
 
 
+def limits(figure: dict[str, object]) -> str:
+    """The range alone, for where the figure's name stands beside it."""
+    rule = str(figure["rule"] or "decides nothing").removeprefix(f"{figure['what']}: ")
+    return ("(given) " if figure["premise"] else "") + rule
+
+
 def ruled(figure: dict[str, object]) -> str:
     return ("(given) " if figure["premise"] else "") + str(figure["rule"] or figure["what"])
 
@@ -94,14 +100,15 @@ def section(folder: Path) -> str:
     if not (folder / NAME).exists():
         return ""
     entries = read(folder)
-    headers = ("claim", "source", "verdict", "figure", "range", "why", "command")
-    rows = []
+    parts = [tag("p", escape(tally(entries))), tag("p", escape(LEGEND.replace("\n", " ")))]
     for entry in entries:
-        figures = entry.figures or [{"told": "", "rule": "", "what": "", "premise": False}]
-        for place, figure in enumerate(figures):
-            first = (f"{entry.number} {entry.statement}", entry.source, entry.verdict) if not place else ("", "", "")
-            last = (entry.reason, entry.command) if not place else ("", "")
-            rows.append((*first, str(figure["told"]), ruled(figure), *last))
-    text = LEGEND.replace("\n", " ")
-    shown = page.table(headers, rows) + tag("figcaption", escape(text))
-    return tag("section", tag("h2", "Claims of the field") + tag("p", escape(tally(entries))) + shown, id="claims")
+        said = tag("b", escape(entry.verdict)) + escape(f": {entry.reason}")
+        made = tag("code", escape(entry.command))
+        figures = [(str(figure["what"]), str(figure["told"]), limits(figure)) for figure in entry.figures]
+        parts += [
+            tag("h2", escape(f"{entry.number} {entry.statement}")),
+            tag("p", said),
+            page.table(("figure", "measured", "range"), figures) if figures else "",
+            tag("figcaption", escape(f"{entry.source}. {entry.experiment}. {len(entry.seeds)} seeds. Again: ") + made),
+        ]
+    return tag("section", "".join(parts), id="claims")

@@ -14,11 +14,16 @@ from evaluate.show.tables import MISSING, of_seeds, points, reached, span, times
 
 
 def report(results: Results) -> str:
-    """The report of one folder."""
+    """The report of one folder. One of claims is its ledger: models there differ by what each claim is about, and a
+    ranking of them says nothing."""
+    tested = ledger.section(results.folder)
+    if tested:
+        title = tag("h1", escape(f"Claims of the field, tested: {results.folder}"))
+        return page.whole(f"loopbench: {results.folder}", [title, tested])
     said = claim(results)
     looks = {model: place for place, model in enumerate(_order(results))}
     by_task = {task: [(g, looks[g.model]) for g in _grids(results, task, looks)] for task in results.tasks}
-    body = [_head(said, [str(results.folder)]), page.notes(results.notes), ledger.section(results.folder)]
+    body = [_head(said, [str(results.folder)]), page.notes(results.notes)]
     body += [
         page.figure(figures.reach(by_task), wide=True),
         _suite(suite_rows(results)),

@@ -199,8 +199,14 @@ def chosen(experiments: list, tasks: list[str], models: list[str]) -> list:  # t
             for e in have[name] or [replace(e, task=task_class(name)()) for e in first]  # type: ignore[call-arg]
         ]
     if models:
-        base = list({(e.task.name, e.seed): e for e in experiments}.values())
-        experiments = [replace(e, model=name) for name in models for e in base]
+        plain = list({(e.task.name, e.seed): e for e in experiments if e.model == e.base}.values())
+        wanted = []
+        for name in models:  # the preset's own of that name, or its variants of that model; else one by its settings
+            own = [e for e in experiments if e.model == name] or [e for e in experiments if e.base == name]
+            if not (own or plain):
+                raise UserError(f"the preset has no settings for model {name!r}: it has variants of others alone")
+            wanted += own or [replace(e, model=name) for e in plain]
+        experiments = wanted
     return experiments
 
 
@@ -562,6 +568,8 @@ def claims(arguments: Sequence[str]) -> None:
 
     rows.check_format(known.format)
     wanted = [name for words in known.claims for name in names(words)]
+    if known.claims and not wanted:
+        raise UserError("no claim is named: allowed are numbers and names, or none for all")
     if known.show:
         print(ledger.show(ledger.chosen(known.show, wanted), known.format))
         return

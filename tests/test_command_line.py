@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import run_benchmarks
+from evaluate.run.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
 TINY = ["run", "--preset", "smoke", "--tasks", "mod_chain", "--train.steps", "6", "--evaluate.count", "8"]
@@ -45,7 +46,7 @@ def test_run_trains_records_and_shows(folder):
     runs = [json.loads(text) for text in lines(folder, "runs.jsonl")]
     assert {run["status"] for run in runs} == {"ok"} and all(run["train_flops"] > 1e6 for run in runs)
     assert all(path.stat().st_size > 10_000 for path in (folder / "plots").glob("*.png"))
-    assert len(list((folder / "plots").glob("*.png"))) == len(list((folder / "plots").glob("*.svg"))) == 4
+    assert len(list((folder / "plots").glob("*.png"))) == len(list((folder / "plots").glob("*.svg"))) == 5
     assert not list(folder.glob("checkpoints/*"))
 
 
@@ -82,6 +83,18 @@ def test_variants_of_a_model_stand_side_by_side_in_one_folder(tmp_path):
     assert (
         first["train"]["blank"] > 0 and second["train"]["blank"] == 0 and second["architecture"]["adapters"] == "none"
     )
+
+
+def test_a_model_of_a_preset_of_variants_keeps_its_own_settings():
+    ablation, rates = PRESETS["ablation"](), PRESETS["rates"]()
+    plain = run_benchmarks.chosen(ablation, [], ["rdt"])
+    assert {e.model for e in plain} == {"rdt"} and {e.train.optimizer for e in plain} == {"muon"}
+    sides = run_benchmarks.chosen(ablation, [], ["rdt", "rdt@halting=none", "rdt@train.blank=0.5"])
+    assert {e.model for e in sides} == {"rdt", "rdt@halting=none", "rdt@train.blank=0.5"}
+    assert {e.train.optimizer for e in sides} == {"muon"} and all(
+        e in ablation for e in sides if "blank" not in e.model
+    )
+    assert run_benchmarks.chosen(rates, [], ["looped"]) == [e for e in rates if e.base == "looped"]
 
 
 def test_another_experiment_is_refused_and_nothing_is_written(folder):

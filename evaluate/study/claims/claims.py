@@ -194,8 +194,9 @@ def halting(found: Evidence) -> list[Measured]:
         return ranked(np.array(depths), np.array([run.at(depth, "act").used for depth in depths]))
 
     def surplus(run: Found) -> float:
-        target = run.accuracy(TWICE, "act") - 0.005
-        enough = [loops for loops, right in run.by_loops(TWICE).items() if right >= target]
+        by_loops = run.by_loops(TWICE)
+        target = min(run.accuracy(TWICE, "act") - 0.005, max(by_loops.values()))
+        enough = [loops for loops, right in by_loops.items() if right >= target]
         return run.at(TWICE, "act").used / max(1, min(enough))
 
     return [
@@ -273,6 +274,8 @@ def training_laws(found: Evidence) -> list[Measured]:
                 loops.append(float(recurrence))
                 tokens.append(float(run.steps))  # every step is of as many tokens
                 losses.append(told["loss"][told["loops"].index(recurrence)])
+    if not all(math.isfinite(loss) and loss > 0 for loss in losses):
+        raise Lacking("a loss is not a positive number")
     laws = [iso_flop(budgets, choice, losses) for choice in (loops, tokens)]
     for what, law in zip(("recurrence", "token count"), laws, strict=True):
         if law.law is None:

@@ -253,7 +253,7 @@ def test_the_command_names_a_plugin():
 def test_plots_are_png_and_svg_with_every_name_as_it_is(tmp_path):
     path = folder(tmp_path / "a", tasks=("t$x_1$",), models=("deep", "sha/llow"))
     made = plots.draw_all(Results(read(path)), tmp_path / "plots")
-    assert {file.suffix for file in made} == {".png", ".svg"} and len(made) == 6
+    assert {file.suffix for file in made} == {".png", ".svg"} and len(made) == 8  # of each model, of both, by depth
     assert all(file.exists() and file.parent == tmp_path / "plots" for file in made)
     for file in made:
         if file.suffix == ".png":

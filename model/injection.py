@@ -33,7 +33,7 @@ class LTIInjection(nn.Module):
 
     def forward(self, h: Tensor, e: Tensor) -> Tensor:
         """A h + B e; all (batch, length, width)."""
-        return self.decay() * h + self.b * e
+        return torch.addcmul(self.b * e, self.decay(), h)
 
 
 class UnconstrainedInjection(nn.Module):

@@ -87,9 +87,9 @@ class MixtureOfExperts(nn.Module):
         flat = chosen.flatten()
         order = flat.argsort(stable=True)  # choices, expert by expert
         position = order // chosen.shape[-1]
-        parts = inputs[position].split(torch.bincount(flat, minlength=self.experts).tolist())
+        parts = inputs.index_select(0, position).split(torch.bincount(flat, minlength=self.experts).tolist())
         routed = torch.cat([run(self.shared + i, part) for i, part in enumerate(parts)])
-        routed = routed * weights.flatten()[order, None]
+        routed = routed * weights.flatten().index_select(0, order)[:, None]
         y = routed.new_zeros(len(inputs), routed.shape[1]).index_add(0, position, routed)
         for expert in range(self.shared):
             y = y + run(expert, inputs)

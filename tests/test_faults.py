@@ -196,7 +196,7 @@ def saved(tmp_path):
     model = build(experiment.model, experiment.architecture, experiment.vocabulary, 2)
     made = optimizers(model, experiment.train)
     path = tmp_path / "checkpoints" / "c.safetensors"
-    checkpoint.save(path, "this", 3, 1.0, {"model": model}, made)
+    checkpoint.save(path, "this", "mod_chain", 3, 1.0, {"model": model}, made)
     return path
 
 
@@ -354,7 +354,7 @@ def test_a_run_that_another_version_began_is_refused_by_name(tmp_path, monkeypat
     path = cut(tiny(), tmp_path / "out", monkeypatch)
     before = path.read_bytes()
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, "code_version", lambda: "feedbeeffeed")
+        patched.setattr(checkpoint, "code_version", lambda task: "feedbeeffeed")
         with pytest.raises(UserError, match=rf"{path.name} was begun by code .*, this is code feedbeeffeed: go on"):
             sweep.sweep([tiny()], tmp_path / "out", HERE)
     with monkeypatch.context() as patched:
@@ -369,7 +369,7 @@ def test_a_run_that_another_version_began_is_refused_by_name(tmp_path, monkeypat
 def test_runs_of_another_version_are_shown_but_not_added_to(tmp_path, monkeypatch):
     sweep.sweep([tiny()], tmp_path, HERE)
     before = (tmp_path / "runs.jsonl").read_bytes()
-    monkeypatch.setattr(folder, "code_version", lambda: "feedbeeffeed")
+    monkeypatch.setattr(folder, "code_version", lambda task: "feedbeeffeed")
     sweep.sweep([tiny()], tmp_path, HERE)  # nothing to add
     with pytest.raises(UserError, match=rf"holds run {tiny().run} \(mod_chain rdt\) of code .*, this is code feedbee"):
         sweep.sweep([tiny(seed=1)], tmp_path, HERE)
@@ -381,15 +381,19 @@ def test_the_version_is_of_what_decides_a_result(tmp_path, monkeypatch):
         shutil.copytree(faults.ROOT / name, tmp_path / name)
     monkeypatch.setattr(version, "ROOT", tmp_path)
 
-    def of(name=None):
+    def of(name=None, task="khop_facts"):
         if name:
             with open(tmp_path / name, "a") as file:
                 file.write("\n")
-        return version.code_version.__wrapped__()
+        return version.code_version.__wrapped__(task)
 
     first = of()
     assert of() == first and of("evaluate/run/sweep.py") == first
-    assert len({first, of("evaluate/run/train.py"), of("model/moe.py"), of("tasks/graph/khop_facts.py")}) == 4
+    assert of("tasks/graph/tree_path.py") == first and of("tasks/__init__.py") == first
+    changed = of("evaluate/run/train.py"), of("model/moe.py"), of("tasks/graph/khop_facts.py"), of("tasks/task.py")
+    assert len({first, *changed}) == 5
+    own = of(task="one_of_my_own")
+    assert own != of("tasks/graph/tree_path.py", task="one_of_my_own")
     for name in version.DECIDES_NOTHING:
         assert (faults.ROOT / "evaluate/run" / name).exists()
 
@@ -413,6 +417,7 @@ def test_a_name_never_leads_out_of_a_runs_folder(tmp_path):
     line["experiment"]["task"]["name"] = "../../mod_chain"
     for file in NAMES:
         text = (tmp_path / "in" / file).read_text().replace(tiny().run, run_id(line["experiment"]))
+        text = text.replace(version.code_version("mod_chain"), version.code_version("../../mod_chain"))
         (tmp_path / "in" / file).write_text(text.replace('"mod_chain"', '"../../mod_chain"'))
     words = [*faults.TINY, "--models", "rdt", "--train.steps", "50", "--out", str(tmp_path / "in")]
     assert run_benchmarks.main(words) == 0

@@ -89,10 +89,10 @@ def test_the_weights_of_the_last_steps_are_averaged(monkeypatch):
 def test_another_runs_checkpoint_is_refused(tmp_path):
     model = built(tiny())
     made = optimizers(model, tiny().train)
-    checkpoint.save(tmp_path / "c.safetensors", "this", 3, 1.0, {"model": model}, made)
+    checkpoint.save(tmp_path / "c.safetensors", "this", "mod_chain", 3, 1.0, {"model": model}, made)
     with pytest.raises(UserError, match="is of run this, not that"):
-        checkpoint.load(tmp_path / "c.safetensors", "that", {"model": model}, made)
-    assert checkpoint.load(tmp_path / "c.safetensors", "this", {"model": model}, made) == (3, 1.0)
+        checkpoint.load(tmp_path / "c.safetensors", "that", "mod_chain", {"model": model}, made)
+    assert checkpoint.load(tmp_path / "c.safetensors", "this", "mod_chain", {"model": model}, made) == (3, 1.0)
 
 
 def test_training_learns_and_moves_router_biases():

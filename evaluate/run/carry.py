@@ -121,7 +121,7 @@ def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone)
         train_seconds=round(trained.seconds, 2),
         steps=trained.steps,
         status=trained.status,
-        versions={**made_with, "code": code_version()},
+        versions={**made_with, "code": code_version(experiment.task.name)},
         device=torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} {platform.machine()}",
         threads=place.threads,
         git_commit=git_commit,
@@ -138,7 +138,7 @@ def ready(experiment: Experiment, folder: Path) -> str | None:
     """
     path = checkpoint_of(experiment, folder)
     try:
-        checkpoint.opened(path, experiment.run)
+        checkpoint.opened(path, experiment.run, experiment.task.name)
     except checkpoint.Damaged as damage:
         path.unlink()
         return f"{label(experiment)}: {damage}; removed, and the run starts over"

@@ -34,7 +34,9 @@ class Damaged(UserError):
     """A checkpoint that is not what was written."""
 
 
-def save(path: Path, run: str, step: int, seconds: float, modules: Modules, optimizers: list[Optimizer]) -> None:
+def save(
+    path: Path, run: str, task: str, step: int, seconds: float, modules: Modules, optimizers: list[Optimizer]
+) -> None:
     """Write all that the next step depends on: weights, buffers, optimisers, torch's random state, and the step."""
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
@@ -44,14 +46,14 @@ def save(path: Path, run: str, step: int, seconds: float, modules: Modules, opti
         for j, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 tensors[f"optimizer.{i}.{j}.{key}"] = torch.as_tensor(value)
-    about = {"run": run, "step": str(step), "seconds": json.dumps(seconds), **written_by(), "sha256": EMPTY}
+    about = {"run": run, "step": str(step), "seconds": json.dumps(seconds), **written_by(task), "sha256": EMPTY}
     content = bytes_of({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, about)
     write_over(path, sealed(content))
 
 
-def written_by() -> dict[str, str]:
+def written_by(task: str) -> dict[str, str]:
     """The versions that a state can be taken from: another torch or other code would go on otherwise than it began."""
-    return {"torch": torch.__version__, "code": code_version()}
+    return {"torch": torch.__version__, "code": code_version(task)}
 
 
 def sealed(content: bytes) -> bytes:
@@ -75,14 +77,14 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise Damaged(f"{path} is damaged: {error}") from None
 
 
-def opened(path: Path, run: str) -> tuple[dict[str, str], dict[str, Tensor]] | None:
+def opened(path: Path, run: str, task: str) -> tuple[dict[str, str], dict[str, Tensor]] | None:
     """The checkpoint of a run, None where there is none; one of another run or another version is refused by name."""
     if not path.exists():
         return None
     about, tensors = read(path)
     if about["run"] != run:
         raise UserError(f"{path} is of run {about['run']}, not {run}: remove it")
-    for part, mine in written_by().items():
+    for part, mine in written_by(task).items():
         if about.get(part) != mine:
             raise UserError(
                 f"{path} was begun by {part} {about.get(part)}, this is {part} {mine}: "
@@ -91,9 +93,11 @@ def opened(path: Path, run: str) -> tuple[dict[str, str], dict[str, Tensor]] | N
     return about, tensors
 
 
-def load(path: Path, run: str, modules: Modules, optimizers: list[Optimizer]) -> tuple[int, float]:
+def load(
+    path: Path, run: str, task: str, modules: Modules, optimizers: list[Optimizer]
+) -> tuple[int, float]:
     """Put the state of `path` back; returns steps done and seconds spent, (0, 0.0) where there is no such file."""
-    found = opened(path, run)
+    found = opened(path, run, task)
     if found is None:
         return 0, 0.0
     about, tensors = found

@@ -89,8 +89,8 @@ def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
 
 def refuse_versions(folder: Path) -> None:
     """Refuse to add to runs that other code or another torch made. A run that does not say is taken at its word."""
-    mine = {"code": code_version(), "torch": torch.__version__}
     for line in Records(folder).runs.values():
+        mine = {"code": code_version(line["task"]), "torch": torch.__version__}
         for part, here in mine.items():
             held = line["versions"].get(part, here)
             if held != here:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,13 +159,11 @@ def step_flops(model: nn.Module, experiment: Experiment, device: torch.device, t
     """FLOPs of a mean training step at one stage by torch's counter: horizons spread evenly over their range."""
     train = experiment.train
     tokens, targets, _ = (torch.from_numpy(a).to(device) for a in training_rows(experiment, 0, task))
-    model.eval()  # counts the same, and moves no router's load
+    model = deepcopy(model)  # whose routers may count their load as they like
     shortest, longest = horizon_range(train, task.train_depths[-1] / experiment.task.train_depths[-1])
     spread = np.linspace(longest, shortest, len(tokens)).round().astype(int).tolist()
     with FlopCounterMode(display=False) as counter:
         loss_of(model, tokens, targets, spread, train)[0].backward()
-    model.zero_grad(set_to_none=True)
-    model.train()
     return int(counter.get_total_flops())
 
 
@@ -193,7 +192,8 @@ def train(
         return step_flops(model, experiment, device, stage)
 
     parts = {"model": model, "average": average, "curriculum": curriculum}
-    done, before = checkpoint.load(saved, experiment.run, parts, made) if saved else (0, 0.0)
+    begun = experiment.run, experiment.task.name
+    done, before = checkpoint.load(saved, *begun, parts, made) if saved else (0, 0.0)
     began = written = time.monotonic()
     base = [[group["lr"] for group in optimizer.param_groups] for optimizer in made]
     blank = len(experiment.task.vocabulary)
@@ -225,7 +225,7 @@ def train(
                 return Trained("diverged", step + 1, seconds, curriculum.cost(flops))
             due = time.monotonic() - written >= save_seconds or step + 1 == settings.steps
             if saved and ranks.first and due:
-                checkpoint.save(saved, experiment.run, step + 1, seconds, parts, made)
+                checkpoint.save(saved, *begun, step + 1, seconds, parts, made)
                 written = time.monotonic()
     if settings.average:
         model.load_state_dict(average.module.state_dict())

@@ -93,9 +93,7 @@ def opened(path: Path, run: str, task: str) -> tuple[dict[str, str], dict[str, T
     return about, tensors
 
 
-def load(
-    path: Path, run: str, task: str, modules: Modules, optimizers: list[Optimizer]
-) -> tuple[int, float]:
+def load(path: Path, run: str, task: str, modules: Modules, optimizers: list[Optimizer]) -> tuple[int, float]:
     """Put the state of `path` back; returns steps done and seconds spent, (0, 0.0) where there is no such file."""
     found = opened(path, run, task)
     if found is None:

@@ -165,6 +165,13 @@ def ltg() -> list[Experiment]:
     ]
 
 
+def beyond() -> list[Experiment]:
+    """The RDT's two headline tasks again, asked up to 100 times the deepest trained depth: three seeds."""
+    asked = Evaluate(loops=(160, 320, 640, 1280), count=64)
+    runs = [recipe(task, "rdt", seed) for seed in range(3) for task in ("khop_facts", "mod_chain")]
+    return [replace(e, task=replace(e.task, test_depths=(80, 160, 320, 500)), evaluate=asked) for e in runs]
+
+
 PRESETS: dict[str, Callable[[], list[Experiment]]] = {
     "smoke": smoke,
     "quick": quick,
@@ -172,4 +179,5 @@ PRESETS: dict[str, Callable[[], list[Experiment]]] = {
     "ablation": ablation,
     "rates": rates,
     "ltg": ltg,
+    "beyond": beyond,
 }

@@ -1,12 +1,17 @@
 """Attention with a cache, generation, stopping rules and loops over what still moves, against the slow full forward."""
 
 import itertools
+import weakref
+from functools import partial
 
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from model import ConfigError, ModelConfig
+from evaluate.run.extrapolation import rdt_answers
+from model import RDT, ConfigError, ModelConfig
 from model.adapters import Projection
 from model.attention import FullAttention, LatentAttention, Places, rotate
 from model.generate import Decoder, generate
@@ -318,3 +323,65 @@ def test_settling_stops_at_its_limit_and_at_nothing():
 def test_loops_that_never_become_alike_cannot_settle(change):
     with pytest.raises(ConfigError, match="loop_signal"):
         settle(rdt(**change), some_tokens(), 10)
+
+
+# memory
+
+
+class Held(TorchDispatchMode):
+    """The most bytes that were held at once by what was made under it."""
+
+    def __init__(self):
+        super().__init__()
+        self.watched, self.now, self.most = {}, 0, 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):
+        made = function(*arguments, **(named or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                if storage._cdata not in self.watched:
+                    self.now += storage.nbytes()
+                    gone = partial(self.let_go, storage._cdata, storage.nbytes())
+                    self.watched[storage._cdata] = weakref.ref(storage, gone)
+        self.most = max(self.most, self.now)
+        return made
+
+    def let_go(self, key, size, _):
+        del self.watched[key]
+        self.now -= size
+
+
+def most_held(work):
+    with Held() as held:
+        work()
+    return held.most
+
+
+def test_memory_of_a_training_step_does_not_grow_with_the_horizon_past_the_cut():
+    net = RDT(SMALL, VOCABULARY).train()
+    tokens = torch.randint(VOCABULARY, (4, 12))
+
+    def step(horizon, gradient_loops):
+        outputs = net.training_outputs(tokens, [horizon] * len(tokens), gradient_loops)
+        sum(answer.sum() for answer in outputs.answers).backward()
+        net.zero_grad(set_to_none=True)
+
+    step(6, 2)  # what is made once is made
+    short, long = (most_held(partial(step, horizon, 2)) for horizon in (6, 20))
+    assert long < 1.02 * short
+    assert most_held(partial(step, 20, 20)) > 3 * long  # where it is not cut, it does
+
+
+@torch.no_grad()
+def test_memory_of_evaluation_does_not_grow_with_loops():
+    net, tokens = RDT(SMALL, VOCABULARY).eval(), torch.randint(VOCABULARY, (4, 12))
+    places = Places.where(tokens == tokens)
+
+    def ask(loops):
+        for _ in rdt_answers(net, tokens, places, (1, loops)):
+            pass
+
+    ask(5)
+    few, many = most_held(partial(ask, 9)), most_held(partial(ask, 36))
+    assert many < 1.02 * few

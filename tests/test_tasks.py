@@ -27,7 +27,7 @@ SIZES: dict[str, list[dict[str, object]]] = {
     "tree_path": [{"arms": 5, "length": 5}, {"arms": 2, "length": 2, "queries": 1}],
     "p_hop_induction": [{"length": 16, "hops": 8}, {"length": 256, "hops": 32}, {"alphabet": 8, "hops": 6}],
     "mod_chain": [{"modulus": 3, "largest_operand": 2}, {"modulus": 97, "largest_operand": 96}],
-    "nested_expression": [{"modulus": 5}, {"modulus": 11}, {"modulus": 97}],
+    "nested_expression": [{"modulus": 5, "forks": 0}, {"modulus": 11, "forks": 100}, {"modulus": 97}],
     "variable_assignment": [
         {"variables": 5, "levels": 5},
         {"variables": 30, "names": 40},

@@ -32,9 +32,9 @@ class GroupWord(Task):
                    answer  . 120                         answer  . 120 021 012
     """
 
-    train_depths: tuple[int, ...] = (2, 3, 4, 5)
-    selection_depths: tuple[int, ...] = (8, 16)
-    test_depths: tuple[int, ...] = (20, 40, 80)
+    train_depths: tuple[int, ...] = (4, 6, 8, 10)
+    selection_depths: tuple[int, ...] = (16, 32)
+    test_depths: tuple[int, ...] = (40, 80, 160)
     group: str = "A5"
     letters: int = 5
 

@@ -17,13 +17,14 @@ class NAryAddition(Task):
     """Numbers of a few digits, lowest digit first, a `+` between: after each digit, the same digit of the total so far.
 
     Depth: the numbers added up to the asked position. The total is kept to as many digits as the numbers have
-    (modulo 1000 for three), where each of its digits is uniform; the leading digits of a whole sum are not. A `^` stands
+    (modulo 100 for two), where each of its digits is uniform; the leading digits of a whole sum are not. A `^` stands
     before the first number where a `+` stands before the others, so that every digit has something before it.
     The definition's own shortcut: addition commutes, so that who can count the digits of each place exactly needs no
     order and no steps. The audit's learners cannot, a wide attention layer may learn to.
     After: Saunshi et al. 2025 (arXiv 2502.17416), n = 8, 16, 24, 32 numbers of three digits; it asks the last sum only.
+    Here they have two: with three and training up to four numbers, digits drift from the ninth number on.
 
-    Two examples: 421 alone, and 421 + 803 + 99 = 1323:
+    Two examples, with `digits=3`: 421 alone, and 421 + 803 + 99 = 1323:
 
         depth 1    tokens  ^ 1 2 4
                    answer  . 1 2 4
@@ -32,10 +33,10 @@ class NAryAddition(Task):
                    answer  . 1 2 4 . 4 2 2 . 3 2 3
     """
 
-    train_depths: tuple[int, ...] = (1, 2, 3, 4)
-    selection_depths: tuple[int, ...] = (6, 10)
-    test_depths: tuple[int, ...] = (12, 16, 24, 32)
-    digits: int = 3
+    train_depths: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
+    selection_depths: tuple[int, ...] = (8, 16)
+    test_depths: tuple[int, ...] = (20, 24, 32, 48)
+    digits: int = 2
 
     name: ClassVar[str] = "n_ary_addition"
     version: ClassVar[int] = 2

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tasks.errors import check_prime
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.errors import check_prime, check_sizes
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class NestedExpression(Task):
     Depth: the height of the subexpression that ends at the asked operator. Written in postfix, (1 + 2) x (3 - 5) as
     `1 2 + 3 5 - x`: it needs no brackets, which halves the rows.
     The tree is a comb with forks for some of its teeth: each operator's left operand is all of the expression before
-    it, its right one a number or, for half of the operators, two numbers with an operator of their own. So whoever
+    it, its right one a number or, for half of the operators by default, two numbers with an operator of their own. So whoever
     has an operator finds its left operand two or four tokens before, according to what stands just before it. In
     trees of any shape it may be any way off, and to find it takes a stack, of which height is no measure.
     No value on the way is zero, so that no product forgets its operands; answers are the residues 1 to modulus - 1.
@@ -35,6 +35,8 @@ class NestedExpression(Task):
     selection_depths: tuple[int, ...] = (8, 16)
     test_depths: tuple[int, ...] = (20, 40, 60)
     modulus: int = 7
+    forks: int = 50  # percent of the teeth
+    curriculum: tuple[int, ...] = (0,)  # percent trained on before: a plain comb
 
     name: ClassVar[str] = "nested_expression"
     version: ClassVar[int] = 2
@@ -44,6 +46,7 @@ class NestedExpression(Task):
 
     def __post_init__(self) -> None:
         check_prime(self, "modulus", 5, 97)
+        check_sizes(self, forks=(0, 100))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -53,13 +56,18 @@ class NestedExpression(Task):
     def chance(self) -> float:
         return 1 / (self.modulus - 1)
 
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        return stages(self, forks=self.curriculum)
+
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         """One operator of the comb after another. As many have a fork in each row, that all be equally long."""
         m, row = self.modulus, np.arange(count)
         inverse = np.array([0] + [pow(v, -1, m) for v in range(1, m)])
-        forks = rng.random((count, depth - 1)).argsort(axis=1) < (depth - 1) // 2
+        many = (depth - 1) * self.forks // 100
+        forks = rng.random((count, depth - 1)).argsort(axis=1) < many
         forks = np.concatenate([np.zeros((count, 1), dtype=bool), forks], axis=1)  # of the first, both are numbers
-        length = 1 + 2 * depth + 2 * ((depth - 1) // 2)
+        length = 1 + 2 * depth + 2 * many
         tokens = np.empty((count, length), dtype=np.int64)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         value = tokens[:, 0] = rng.integers(1, m, size=count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -32,11 +32,12 @@ class GroupWord(Task):
                    answer  . 120                         answer  . 120 021 012
     """
 
-    train_depths: tuple[int, ...] = (4, 6, 8, 10)
+    train_depths: tuple[int, ...] = (5, 8, 10)
     selection_depths: tuple[int, ...] = (16, 32)
     test_depths: tuple[int, ...] = (40, 80, 160)
     group: str = "A5"
     letters: int = 5
+    curriculum: tuple[int, ...] = (5,)  # letters trained on before: words of ten alone are learnt many times slower
 
     name: ClassVar[str] = "group_word"
     version: ClassVar[int] = 3
@@ -54,6 +55,11 @@ class GroupWord(Task):
     @property
     def chance(self) -> float:
         return 1 / len(elements(self.group))
+
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        shorter = [tuple(d for d in self.train_depths if d <= most) for most in self.curriculum]
+        return (*(replace(self, curriculum=(), train_depths=depths) for depths in shorter if depths), self)
 
     @cached_property
     def _product(self) -> np.ndarray:

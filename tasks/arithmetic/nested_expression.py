@@ -19,9 +19,9 @@ class NestedExpression(Task):
     Depth: the height of the subexpression that ends at the asked operator. Written in postfix, (1 + 2) x (3 - 5) as
     `1 2 + 3 5 - x`: it needs no brackets, which halves the rows.
     The tree is a comb with forks for some of its teeth: each operator's left operand is all of the expression before
-    it, its right one a number or, for half of the operators by default, two numbers with an operator of their own. So whoever
-    has an operator finds its left operand two or four tokens before, according to what stands just before it. In
-    trees of any shape it may be any way off, and to find it takes a stack, of which height is no measure.
+    it, its right one a number or, for `forks` percent of them, two numbers with an operator of their own. So an
+    operator finds its left operand two or four tokens before it, according to what stands just before it. In trees of
+    any shape it may be any way off, and to find it takes a stack, of which height is no measure.
     No value on the way is zero, so that no product forgets its operands; answers are the residues 1 to modulus - 1.
     After: modular arithmetic with brackets (Deletang et al. 2023, arXiv 2207.02098).
 
@@ -36,7 +36,7 @@ class NestedExpression(Task):
     test_depths: tuple[int, ...] = (20, 40, 60)
     modulus: int = 7
     forks: int = 50  # percent of the teeth
-    curriculum: tuple[int, ...] = (0,)  # percent trained on before: a plain comb
+    curriculum: tuple[int, ...] = (0, 25)  # percent trained on before, at first a plain comb
 
     name: ClassVar[str] = "nested_expression"
     version: ClassVar[int] = 2

@@ -72,7 +72,7 @@ RECIPES: dict[str, Recipe] = {
     "n_ary_addition": Recipe(
         Train(steps=1200, batch=96), replace(SEES_NEAR, window=4)
     ),  # a digit, and the one of the number before
-    "nested_expression": Recipe(replace(GENTLE, steps=1200, batch=64, warmup=50), replace(SEES_NEAR, window=5)),
+    "nested_expression": Recipe(replace(GENTLE, steps=2400, batch=64, warmup=50), replace(SEES_NEAR, window=5)),
     "khop_context": Recipe(replace(PROMPT, batch=32, steps=1200), SEES_ONE, TO_160),
     "chain_end": Recipe(PROMPT, SEES_ALL, TO_160),
     "reachability": Recipe(PROMPT, SEES_ALL, TO_160),

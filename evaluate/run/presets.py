@@ -70,10 +70,10 @@ RECIPES: dict[str, Recipe] = {
     "khop_facts": Recipe(LONGER),
     "mod_chain": Recipe(LONGER),
     "prefix_sum": Recipe(replace(GENTLE, steps=400, batch=96, warmup=50), SEES_NEAR),
-    "group_word": Recipe(Train(steps=2000)),
-    "carry_chain": Recipe(Train(steps=500, batch=96)),
+    "group_word": Recipe(Train(steps=1500, shortest_horizon=8, longest_horizon=24), SEES_NEAR),
+    "carry_chain": Recipe(Train(steps=750, batch=96)),
     "n_ary_addition": Recipe(
-        Train(steps=1500), replace(SEES_NEAR, window=5)
+        Train(steps=1200, batch=96), replace(SEES_NEAR, window=4)
     ),  # a digit, and the one of the number before
     "nested_expression": Recipe(Train(batch=16)),
     "khop_context": Recipe(replace(PROMPT, batch=32, steps=1200), SEES_ONE, TO_160),

@@ -29,7 +29,7 @@ class PrefixSum(Task):
     """
 
     train_depths: tuple[int, ...] = (8, 10)
-    selection_depths: tuple[int, ...] = (20, 32)
+    selection_depths: tuple[int, ...] = (16, 36)
     test_depths: tuple[int, ...] = (40, 80, 160)
 
     name: ClassVar[str] = "prefix_sum"

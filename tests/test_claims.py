@@ -9,17 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import run_benchmarks
 from evaluate import ledger
 from evaluate.records import Diagnostics
 from evaluate.run.presets import SMALL
+from evaluate.run.train import step_flops
 from evaluate.study.claims import carry, measures
 from evaluate.study.claims.claims import CLAIMS, ranked, wave
 from evaluate.study.claims.designs import BUDGETS, DESIGNS, LOOPS, MOST, RECURRENCES
 from evaluate.study.claims.evidence import Asked, Evidence, Found
 from evaluate.study.claims.written import KhopWritten
 from evaluate.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Measured, Part, combine, judge, share
+from model import build
 from tasks import NOT_ASKED, TRAIN, draw
 from tests.fakes import dump, folder, lines
 
@@ -227,6 +230,44 @@ def test_a_claim_whose_runs_failed_or_are_missing_is_inconclusive_and_says_why(n
     assert carry.judged(CLAIMS[number], found)[1:] == (INCONCLUSIVE, f"no run of {design}, seed 1")
 
 
+@pytest.mark.parametrize("number", CLAIMS)
+def test_runs_without_what_a_claim_asks_of_them_leave_it_open(number):
+    found = world(number, WORLDS[number][1])
+    bare = {place: replace(run, asked={}, inside=None, measures={}) for place, run in found.runs.items()}
+    parts, verdict, reason = carry.judged(CLAIMS[number], Evidence(SEEDS, bare))
+    assert (parts, verdict) == ([], INCONCLUSIVE) and reason.startswith(("no ", "depth "))
+
+
+def test_a_run_whose_state_was_not_recorded_does_not_count_as_stable():
+    found = world(7, rates(calm, off))
+    place = "lti at 10x", SEEDS[0]
+    found.runs[place] = replace(found.runs[place], inside=None)
+    assert carry.judged(CLAIMS[7], found) == ([], INCONCLUSIVE, "no norm of the state was recorded")
+
+
+def test_of_two_laws_the_one_that_is_found_is_told_beside_the_one_that_is_not():
+    alike = {name: [(right, {**known, "steps": 10}) for right, known in each] for name, each in bowls(0.4).items()}
+    verdict, reason = carry.judged(CLAIMS[12], world(12, alike))[1:]
+    none, told = reason.split("; ")
+    assert verdict == INCONCLUSIVE and none.startswith("no power law of the best token count: 0 of 4 budgets")
+    assert told.startswith("the best recurrence has exponent ")
+    assert float(told.split()[5]) == pytest.approx(0.4, abs=0.03)
+
+
+def test_what_is_compared_at_equal_flops_costs_as_much_in_training():
+    def cost(name):
+        e = DESIGNS[name]
+        model = build(e.model, e.architecture, e.vocabulary, e.train.mean_loops)
+        return step_flops(model, e, torch.device("cpu"), e.task)
+
+    assert cost("rdt") == pytest.approx(cost("dense"), rel=0.02)
+    assert cost("stack of 10") == pytest.approx(cost("rdt"), rel=0.1)
+    each = {loops: cost(f"budget 1, {loops} loops") for loops in RECURRENCES}
+    for budget in BUDGETS:
+        spent = [DESIGNS[f"budget {budget:g}, {loops} loops"].train.steps * each[loops] for loops in RECURRENCES]
+        assert max(spent) < 1.02 * min(spent)
+
+
 def test_every_rule_is_written_down_with_its_numbers_and_every_design_is_known():
     for claim in CLAIMS.values():
         assert claim.rule and "at " in claim.rule and set(claim.designs) <= set(DESIGNS)
@@ -340,6 +381,16 @@ def test_claims_share_runs_and_an_interrupted_ledger_goes_on_to_the_same(tiny, t
     assert code == 0 and "runs to do" not in out and len(lines(cut / "measures.jsonl")) == 3
     assert without_seconds(cut) == without_seconds(whole)
 
+    kept = lines(cut / "measures.jsonl")
+    dump(cut / "measures.jsonl", [line for line in kept if line["measure"] != "loss"])
+    weights = cut / "weights" / f"{ledger.read(cut)[1].runs[0]}.safetensors"
+    whole_weights = weights.read_bytes()
+    weights.write_bytes(whole_weights[:-9])
+    code, _, err = told(capsys, "claims", 13, "--quick", "--workers", 1, "--out", cut)
+    assert code == 2 and "is no whole safetensors file" in err and err.count("\n") == 1
+    weights.write_bytes(whole_weights)
+    dump(cut / "measures.jsonl", kept)
+
     (cut / "weights").rename(tmp_path / "gone")
     dump(cut / "measures.jsonl", [line for line in lines(cut / "measures.jsonl") if line["measure"] != "loss"])
     code, out, err = told(capsys, "claims", 13, "--quick", "--workers", 1, "--out", cut)
@@ -359,6 +410,65 @@ def test_claims_share_runs_and_an_interrupted_ledger_goes_on_to_the_same(tiny, t
     dump(whole / "ledger.jsonl", [{**line, "ledger_version": 9} for line in lines(whole / "ledger.jsonl")])
     code, _, err = told(capsys, "claims", "--show", whole)
     assert code == 2 and "line 1 has ledger version 9: allowed is 1" in err and err.count("\n") == 1
+
+
+def write_over(path, what):
+    if isinstance(what, bytes):
+        path.write_bytes(what)
+    else:
+        dump(path, what)
+
+
+FIGURE = {"what": "a", "told": "1x", "over": "3 seeds", "rule": None, "premise": False}
+ENTRY = ledger.Entry(13, "a", "a", "a", "a", "a", [FIGURE], SUPPORTED, "a", [1], ["r"], 1.0, "a")
+
+
+@pytest.mark.parametrize(
+    "change,says",
+    [
+        (b"", "is empty: remove the file"),
+        (b"\xff\xfe", "line 1 is not whole: remove the file"),
+        (b'{"number": 13, "na', "line 1 is not whole: remove the file"),
+        ({"seeds": 3}, "line 1: seeds is 3: allowed is a list"),
+        ({"figures": [7]}, "line 1: a figure: it is 7: allowed is a table"),
+        ({"figures": [{"what": "a"}]}, "line 1: a figure: told is missing"),
+    ],
+)
+def test_a_damaged_ledger_is_told_before_anything_is_run(tiny, change, says, tmp_path, capsys):
+    ledger.write(tmp_path, [ENTRY])
+    path = tmp_path / ledger.NAME
+    write_over(path, [line | change for line in lines(path)] if isinstance(change, dict) else change)
+    held = path.read_bytes()
+    for words in (("--show", tmp_path), (13, "--quick", "--workers", 1, "--out", tmp_path)):
+        code, _, err = told(capsys, "claims", *words)
+        assert code == 2 and says in err and err.count("\n") == 1
+    assert [file.name for file in tmp_path.iterdir()] == [ledger.NAME] and path.read_bytes() == held
+
+
+MEASURED = {"run": "r", "measure": "loss", "value": {"loops": [1, 2], "loss": [1.0, 0.5]}, "measures_version": 1}
+
+
+@pytest.mark.parametrize(
+    "line,says",
+    [
+        (b"\xff\xfe", "line 1 is no measure: remove it"),
+        ({"run": [1]}, "line 1 is no measure: remove it"),
+        ({"value": None}, "line 1: loss is None: allowed is what `claims` has measured"),
+        ({"value": {"loops": [1]}}, "line 1: loss is {'loops': [1]}"),
+        ({"value": {"loops": [1, 2], "loss": [1.0]}}, "line 1: loss is "),
+        ({"value": {"loops": [1], "loss": ["a"]}}, "line 1: loss is "),
+        ({"measure": "cache", "value": True}, "line 1: cache is True"),
+        ({"measure": "probe", "value": [[1.0], []]}, "line 1: probe is "),
+        ({"measure": "written", "value": {"10": {"correct": 1}}}, "line 1: written is "),
+    ],
+)
+def test_damaged_measures_are_told_before_anything_is_run(tiny, line, says, tmp_path, capsys):
+    path = tmp_path / measures.NAME
+    dump(path, [MEASURED])
+    assert measures.held(tmp_path) == {"r": {"loss": MEASURED["value"]}}
+    write_over(path, [MEASURED | line] if isinstance(line, dict) else line + b"\n")
+    code, _, err = told(capsys, "claims", 13, "--quick", "--workers", 1, "--out", tmp_path)
+    assert code == 2 and says in err and err.count("\n") == 1 and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 import run_benchmarks
 from evaluate.metrics import wilson
-from evaluate.records import read
+from evaluate.records import Records, read
 from evaluate.run import board, experiment
 from evaluate.run import sweep as sweeping
 from evaluate.show import plots, tables
@@ -19,6 +19,9 @@ from evaluate.show.grid import Results
 from evaluate.study import audit, bench_tasks
 from evaluate.study.bench_model import open_mythos
 from evaluate.study.claims import carry as claims
+from evaluate.study.claims import measures
+from evaluate.study.claims.evidence import evidence
+from evaluate.study.scaling import fit
 from model import MODELS, SUMMARIES
 from tasks import TASKS, plugin
 
@@ -131,6 +134,60 @@ def test_the_verdicts_are_those_of_the_committed_ledger():
     assert {row[0]: row[3] for row in rows(" | claim | tested by | verdict |")} == ledger and len(ledger) == 14
     told = [f"{list(ledger.values()).count(verdict)} {verdict}" for verdict in ("supported", "refuted", "inconclusive")]
     assert ", ".join(told) in " ".join(README.split())
+
+
+def test_what_the_verdicts_rest_on_is_what_the_ledger_and_its_records_say():
+    held = {line["number"]: line for line in lines_of("claims", "ledger.jsonl")}
+    at = {number: line["figures"] for number, line in held.items()}
+    rdt, *stacks = at[1][1:]
+    same_parameters, same_flops = (100 * figure["value"] for figure in stacks)
+    growth, lost = at[3][4], at[3][2]
+    exponent = re.findall(r"[\d.]+\d", held[12]["reason"].split("recurrence has exponent")[1])
+    said = " ".join(README.split())
+    for told in (
+        f"the RDT has {100 * rdt['value']:.0f}% ({100 * rdt['low']:.0f} to {100 * rdt['high']:.0f}), "
+        f"the stack of as many parameters {same_parameters:.0f}%, that of as many FLOPs {same_flops:.0f}% (1)",
+        f"32 loops reach {at[2][0]['value']:.1f} times as deep as 4 (2)",
+        f"ACT uses {at[8][2]['value']:.2f} times the fewest loops",
+        f"lose {100 * lost['value']:.1f} points ({100 * lost['low']:.1f} to {100 * lost['high']:.1f})",
+        f"an expert tells {at[5][0]['value']:.3f} bits of the loop",
+        f"of the exponential is {at[13][0]['value']:.2f} times that of the better rival",
+        f"best recurrence is {float(exponent[0]):.2f} ({float(exponent[1]):.2f} to {float(exponent[2]):.2f})",
+        f"hence the {at[5][2]['value']:.2f} of claim 5",
+    ):
+        assert told in said, told
+    assert round(growth["value"]) == 4 and at[7][0]["value"] == 0.5 and at[7][1]["value"] == 0
+    for number, line in held.items():  # "every figure inside" and "one figure outside"
+        over = [f for f in line["figures"] if f["rule"] and not f["premise"] and not meant(f)]
+        assert len(over) == {1: 0, 2: 0, 6: 0, 8: 0, 11: 0, 13: 0, 4: 1, 9: 1, 10: 1, 14: 1}.get(number, len(over))
+
+
+def meant(figure: dict) -> bool:
+    """Does a figure lie in its range, whatever its interval?"""
+    told = figure["rule"].removeprefix(figure["what"])
+    scale = 100 if "%" in told or "points" in told else 1
+    least, most = (re.search(rf"{word} ([-+\d.]+)", told) for word in ("at least", "at most"))
+    value = scale * figure["value"]
+    return (not least or value >= float(least[1])) and (not most or value <= float(most[1]))
+
+
+def test_the_weaknesses_that_are_told_are_those_of_the_records():
+    records = Records(ROOT / "results/reference/claims")
+    runs = {place: one.run for place, one in claims.experiments_of([7, 13], claims.QUICK).items()}
+    found = evidence(records, runs, claims.QUICK, measures.held(records.folder))
+    best = max(run.accuracy(5, 64) for kind in ("lti", "unconstrained") for run in found.whole(f"{kind} at 1x"))
+    assert f"at the default rates reach {100 * best:.0f}% at depth 5 at most" in " ".join(README.split())
+    bounded, free = (
+        [run.inside.state_norm for run in found.whole(f"{kind} at 10x")] for kind in ("lti", "unconstrained")
+    )
+    assert all(1e6 < norms[place] < 1e8 for norms in bounded for place in (0, 15, 63))
+    assert all(norms[63] > 1e13 for norms in free)
+    curves = found.measure("rdt", "loss")
+    losses = [dict(zip(one["loops"], one["loss"], strict=True)) for one in curves]
+    assert all(each[6] < 0.003 for each in losses) and sum(each[64] > 2 * each[32] for each in losses) == 1
+    kept = [[(n, loss) for n, loss in each.items() if n <= 64] for each in losses]
+    errors = [fit("exponential", *zip(*each, strict=True)).held_out for each in kept]
+    assert f"off by {min(errors):.2f} to {max(errors):.2f} at loops left out" in " ".join(README.split())
 
 
 def lines_of(folder: str, name: str) -> list[dict]:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from evaluate.ledger import Entry, write
+from evaluate import ledger
+from evaluate.ledger import Entry
 from evaluate.records import Records
 from evaluate.run.carry import label
 from evaluate.run.experiment import Experiment
@@ -100,13 +101,15 @@ def carry(
     options: those of the command beside the claim's number, for the command that repeats it.
     """
     experiments = experiments_of(numbers, seeds)
+    ledger.held(folder)  # what is damaged there is told before anything is run
+    measures.held(folder)
     sweep(list(experiments.values()), folder, machine, mixed=True)
     with claimed(folder):
         records = Records(folder)
         take_all(numbers, experiments, records)
         found = evidence(records, {place: e.run for place, e in experiments.items()}, seeds, measures.held(folder))
         entries = [entry(number, found, experiments, records, options) for number in numbers]
-        write(folder, entries)
+        ledger.write(folder, entries)
     return entries
 
 

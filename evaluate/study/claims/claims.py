@@ -18,7 +18,7 @@ from evaluate.statistics import newcombe
 from evaluate.study.claims.designs import BUDGETS, FAR, MOST, RATES, RECURRENCES, TOP, TWICE
 from evaluate.study.claims.evidence import Evidence, Found, Lacking
 from evaluate.study.scaling import iso_flop, saturating
-from evaluate.verdicts import Measured, Part, difference, paired, share
+from evaluate.verdicts import Measured, Part, difference, paired, share, span
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,9 @@ def ran_off(run: Found) -> bool:
     if run.status != "ok":
         return True
     norms = run.inside.state_norm if run.inside else None
-    last = norms[-1] if norms else 0.0
-    return last is None or last > LARGE
+    if not norms:
+        raise Lacking("no norm of the state was recorded")
+    return norms[-1] is None or norms[-1] > LARGE
 
 
 LARGE = 1e3
@@ -276,12 +277,15 @@ def training_laws(found: Evidence) -> list[Measured]:
                 losses.append(told["loss"][told["loops"].index(recurrence)])
     if not all(math.isfinite(loss) and loss > 0 for loss in losses):
         raise Lacking("a loss is not a positive number")
-    laws = [iso_flop(budgets, choice, losses) for choice in (loops, tokens)]
-    for what, law in zip(("recurrence", "token count"), laws, strict=True):
-        if law.law is None:
-            raise Lacking(f"no power law of the best {what}: {law.reason}")
-    exponents = [law.law.exponent for law in laws if law.law]
-    return [Measured((e.value,), interval=(e.low, e.high), over=f"{len(losses)} runs") for e in exponents]
+    laws = {"recurrence": iso_flop(budgets, loops, losses), "token count": iso_flop(budgets, tokens, losses)}
+    none = [f"no power law of the best {what}: {law.reason}" for what, law in laws.items() if law.law is None]
+    exponents = {what: law.law.exponent for what, law in laws.items() if law.law}
+    if none:
+        told = [
+            f"the best {what} has exponent {e.value:.3g} ({span(e.low, e.high, '')})" for what, e in exponents.items()
+        ]
+        raise Lacking("; ".join([*none, *told]))
+    return [Measured((e.value,), interval=(e.low, e.high), over=f"{len(losses)} runs") for e in exponents.values()]
 
 
 # 13

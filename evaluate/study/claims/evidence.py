@@ -57,10 +57,15 @@ class Found:
 
     def by_loops(self, depth: int) -> dict[int, float]:
         """Accuracy by the number of loops."""
-        return {loops: asked.correct / asked.questions for (of, halting, loops), asked in self.asked.items()
-                if of == depth and halting == "fixed" and loops is not None}  # fmt: skip
+        found = {loops: asked.correct / asked.questions for (of, halting, loops), asked in self.asked.items()
+                 if of == depth and halting == "fixed" and loops is not None}  # fmt: skip
+        if not found:
+            raise Lacking(f"depth {depth} was not asked at any number of loops")
+        return found
 
     def depths(self) -> list[int]:
+        if not self.asked:
+            raise Lacking("no depth was asked")
         return sorted({depth for depth, _, _ in self.asked})
 
     def reach(self, how: int) -> int:

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from evaluate.checked import shown
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import questions
-from model import RDT, build
+from model import RDT, ConfigError, build
 from model.generate import Decoder
 from model.moe import Router
 from model.weights import load_weights
@@ -138,6 +139,15 @@ MEASURES: dict[str, Callable[[nn.Module, Experiment], Any]] = {
 }
 """Every measure by name. A new one is a function of a trained model and its experiment, and a line here."""
 
+SHAPES: dict[str, Any] = {
+    "loss": {"loops": [1], "loss": [1.0]},
+    "routing": {"observed": 1.0, "shuffled": 1.0},
+    "probe": [[1.0]],
+    "cache": 1,
+    "written": {"10": {"correct": 1, "count": 1, "flops": 1}},
+}
+"""What a value looks like that a file holds, by an example. The value of another measure is not looked at."""
+
 
 def trained(experiment: Experiment, folder: Path) -> nn.Module | None:
     """The model that a run has left; None where its weights are gone."""
@@ -145,7 +155,10 @@ def trained(experiment: Experiment, folder: Path) -> nn.Module | None:
     if not path.exists():
         return None
     model = build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
-    load_weights(model, path)
+    try:
+        load_weights(model, path)
+    except ConfigError as error:
+        raise UserError(str(error)) from None
     return model.eval()
 
 
@@ -167,14 +180,31 @@ def held(folder: Path) -> dict[str, dict[str, Any]]:
     """The measures of a folder by run and name, but for a last line that was cut off; another version's are refused."""
     path = folder / NAME
     found: dict[str, dict[str, Any]] = {}
-    whole = path.read_text(encoding="utf-8").rpartition("\n")[0] if path.exists() else ""
+    whole = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
     for number, text in enumerate(whole.splitlines(), 1):
         try:
             line = json.loads(text)
             version, run, name, value = (line[key] for key in ("measures_version", "run", "measure", "value"))
+            if not isinstance(run, str) or not isinstance(name, str):
+                raise TypeError
         except (ValueError, KeyError, TypeError, RecursionError):
             raise UserError(f"{path}: line {number} is no measure: remove it, and `claims` takes it again") from None
         if version != MEASURES_VERSION:
             raise UserError(f"{path}: line {number} has measures version {version!r}: allowed is {MEASURES_VERSION}")
+        if name in SHAPES and not alike(value, SHAPES[name]):
+            told = f"{name} is {shown(value)}: allowed is what `claims` has measured, as {SHAPES[name]}"
+            raise UserError(f"{path}: line {number}: {told}")
         found.setdefault(run, {})[name] = value
     return found
+
+
+def alike(value: Any, example: Any) -> bool:
+    """Is a value of the same kinds as an example, lists that stand side by side being of one length?"""
+    if isinstance(example, list) and isinstance(value, list) and value:
+        pairs = [(part, example[0]) for part in value]
+    elif isinstance(example, dict) and isinstance(value, dict):
+        pairs = [(value.get(key), part) for key, part in example.items()]
+    else:
+        return isinstance(example, (int, float)) and isinstance(value, (int, float)) and not isinstance(value, bool)
+    lengths = {len(part) for part, _ in pairs if isinstance(part, list)}
+    return len(lengths) <= 1 and all(alike(*pair) for pair in pairs)

@@ -144,6 +144,21 @@ def test_overthinking_and_halting_cost_are_means_over_test_depths(tmp_path):
     assert row["rules"][0]["halting_cost"] == pytest.approx(np.mean([12 / 4, 22 / 4, 42 / 4]))
 
 
+def test_ratios_put_every_model_beside_every_task(tmp_path):
+    path = folder(tmp_path / "a", tasks=("t",), models=("deep", "shallow"), seeds=(0, 1))
+    more = folder(tmp_path / "b", tasks=("u",), models=("deep",), seeds=(0, 1, 2), truth=lambda *_: 0.999)
+    short = folder(tmp_path / "c", tasks=("u",), models=("deep",), seeds=(3,), truth=lambda _, depth, __: depth < 9)
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, [line for one in (path, more, short) for line in lines(one / name)])
+    t, u = measures.ratio_rows(results(path))
+    assert (t["task"], t["trained"], t["deepest"]) == ("t", 5, 40)
+    assert (t["deep"], t["deep ratio"], t["shallow"], t["shallow ratio"]) == (20, 4.0, 5, 1.0)
+    assert (u["deep"], u["deep worst"], u["deep best"], u["shallow"]) == (40, 8, 40, None)
+    text = tables.show(results(path), sections=["ratios"])
+    assert "20 (4x)" in text and "5 (1x)" in text and "40+ (8x), 8 to 40" in text
+    assert text.split(" u ")[1].splitlines()[0].split()[-1] == "-"
+
+
 def test_suite_scores_say_what_they_lack(tmp_path):
     path = folder(tmp_path / "a", tasks=("t", "u"), models=("deep",))
     more = folder(tmp_path / "b", tasks=("t",), models=("shallow",))

@@ -111,6 +111,23 @@ def measure_rows(results: Results, rule: str | None = None) -> list[Row]:
     return [measures(grid, rule) for grid in results.grids.values()]
 
 
+def ratio_rows(results: Results, rule: str | None = None) -> list[Row]:
+    """A row a task: how deep each model goes on it, by half of the seeds or more, and on the worst and best seed."""
+    rows = []
+    for task in results.tasks:
+        grids = [results.grids[task, model] for model in results.models if (task, model) in results.grids]
+        deepest = max((int(grid.depths[-1]) for grid in grids if len(grid.depths)), default=None)
+        row: Row = {"task": task, "trained": grids[0].train_max_depth, "deepest": deepest}
+        for model in results.models:
+            grid = results.grids.get((task, model))
+            reached = grid.depth95s(grid.headline(rule)).tolist() if grid else []
+            row[model] = median_low(reached) if reached else None
+            row[f"{model} ratio"] = rounded(row[model] / row["trained"]) if reached else None
+            row[f"{model} worst"], row[f"{model} best"] = (min(reached), max(reached)) if reached else (None, None)
+        rows.append(row)
+    return rows
+
+
 def measures(grid: Grid, rule: str | None = None) -> Row:
     column, run = grid.headline(rule), grid.runs[0]
     reached = grid.depth95s(column).tolist()

@@ -20,6 +20,7 @@ from evaluate.show.measures import (
     grid_rows,
     interval,
     measure_rows,
+    ratio_rows,
     seed_rows,
     suite_rows,
     used_loops,
@@ -32,8 +33,8 @@ MISSING = "-"
 tabulate_module.MIN_PADDING = 0  # a table of ten loop counts must fit a terminal of eighty columns
 
 STYLES = {"latex": "latex_booktabs"}
-SECTIONS = ("grid", "bands", "measures", "seeds", "suite", "summary")
-SHOWN = ("grid", "bands", "measures", "suite", "summary")
+SECTIONS = ("grid", "bands", "measures", "seeds", "ratios", "suite", "summary")
+SHOWN = ("grid", "bands", "measures", "ratios", "suite", "summary")
 
 
 def lined(headers: Sequence[str], rows: Sequence[Sequence[str]], style: str) -> str:
@@ -216,6 +217,28 @@ MEASURES = Section(
     "that were enough. stops by itself: the rule, its depth95, and its loops over the fewest that do as well.",
 )
 
+
+def ratios(results: Results) -> Section:
+    """What each model reaches on each task, side by side."""
+
+    def by(model: str) -> Callable[[Row], str]:
+        def told(row: Row) -> str:
+            if row[model] is None:
+                return MISSING
+            worst, best = row[f"{model} worst"], row[f"{model} best"]
+            one = reached({"depth95": row[model], "deepest": row["deepest"], "ratio": row[f"{model} ratio"]})
+            return one if worst == best else f"{one}, {worst} to {best}"
+
+        return told
+
+    return Section(
+        "how deep each model goes (depth95), and how many times the deepest trained depth that is",
+        _named("task", "trained", "deepest") | {model: by(model) for model in results.models},
+        "reached by half of the seeds or more, and on the worst and the best seed where they differ; + is the deepest\n"
+        "asked.",
+    )
+
+
 SUITE = Section(
     "suite score",
     _named("model", "tasks")
@@ -306,6 +329,7 @@ def _rows(results: Results, section: str, rule: str | None) -> list[Row]:
         "bands": lambda: band_rows(results, rule),
         "measures": lambda: measure_rows(results, rule),
         "seeds": lambda: seed_rows(results, rule),
+        "ratios": lambda: ratio_rows(results, rule),
         "suite": lambda: suite_rows(results, rule),
         "summary": lambda: summary_rows(results, rule),
     }
@@ -326,7 +350,8 @@ def _section(results: Results, name: str, style: str, rule: str | None) -> list[
         return [part for grid in results.grids.values() for part in _grid_parts(grid, style, rule)]
     if name == "summary":
         return [summary(results, style, rule)]
-    section = {"bands": BANDS, "measures": MEASURES, "seeds": SEEDS, "suite": SUITE}[name]
+    known = {"bands": BANDS, "measures": MEASURES, "seeds": SEEDS, "ratios": ratios(results), "suite": SUITE}
+    section = known[name]
     rows = [[cell(row) for cell in section.columns.values()] for row in _rows(results, name, rule)]
     title = f"{section.title}: {_asked(results, rule)}" if name != "seeds" else section.title
     return [f"{title}\n", lined(list(section.columns), rows, style), section.legend, ""]

@@ -49,7 +49,7 @@ GENTLE = Train(learning_rate=2e-3, matrix_learning_rate=1e-2)
 """A third of the default rates. At those, the parity of ten bits is learnt and lost again, and a second look-up from
 the same position takes twice as many steps: both want several loops to agree."""
 
-PATIENT = {"shortest_horizon": 12, "longest_horizon": 30}
+PATIENT = replace(GENTLE, shortest_horizon=12, longest_horizon=30)
 """More loops than the longest trained row has steps, for every row. With fewer, a loop has to take several steps at
 once, and what is learnt instead of one step ends with the trained length (prefix_sum, selection band, 36 bits: 100% of
 two seeds against 70% of one)."""
@@ -74,7 +74,7 @@ TO_160 = Evaluate(loops=(1, 2, 5, 10, 20, 40, 80, 160))
 RECIPES: dict[str, Recipe] = {
     "khop_facts": Recipe(LONGER),
     "mod_chain": Recipe(LONGER),
-    "prefix_sum": Recipe(replace(GENTLE, steps=400, batch=96, warmup=50, **PATIENT), SEES_NEAR),
+    "prefix_sum": Recipe(replace(PATIENT, steps=400, batch=96, warmup=50), SEES_NEAR),
     "group_word": Recipe(Train(steps=1500, shortest_horizon=8, longest_horizon=24), SEES_NEAR),
     "carry_chain": Recipe(Train(steps=750, batch=96)),
     "n_ary_addition": Recipe(

@@ -52,7 +52,7 @@ the same position takes twice as many steps: both want several loops to agree.""
 PATIENT = replace(GENTLE, shortest_horizon=12, longest_horizon=30)
 """More loops than the longest trained row has steps, for every row. With fewer, a loop has to take several steps at
 once, and what is learnt instead of one step ends with the trained length (prefix_sum, selection band, 36 bits: 100% of
-two seeds against 70% of one)."""
+two seeds, against 70% and 67%)."""
 
 PROMPT = replace(GENTLE, batch=48, steps=1500)
 """Facts in the prompt: fewer rows, as each asks many questions. `batch` is the rows of a curriculum's first stage."""

@@ -39,8 +39,8 @@ class ChainEnd(Task):
     chains: int = 2
     length: int = 25
     names: int = 50
-    curriculum: tuple[int, ...] = (2, 3, 4, 6, 12)  # lengths trained on before `length`
-    queries: int = 8
+    curriculum: tuple[int, ...] = (2, 3, 4, 8, 12)  # numbers of chains trained on before, short ones
+    queries: int = 6
 
     name: ClassVar[str] = "chain_end"
     version: ClassVar[int] = 2
@@ -65,7 +65,10 @@ class ChainEnd(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        return stages(self, length=self.curriculum)
+        """Many short chains first, as one has few nodes so near its end that training asks for them."""
+        length = tuple(min(k, self.train_depths[-1] + 1) for k in self.curriculum)
+        queries = tuple(self.queries * k // self.chains for k in self.curriculum)
+        return stages(self, chains=self.curriculum, length=length, queries=queries)
 
     @property
     def max_depth(self) -> int:

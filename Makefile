@@ -29,6 +29,7 @@ soak: $(READY)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -s -m soak tests
 
 reference: $(READY)
+	gunzip --force --quiet results/reference/all/*.gz || true
 	$(VENV)/bin/python run_benchmarks.py run --preset reference --out results/reference/all
 
 $(READY): requirements.txt constraints.txt

@@ -13,6 +13,7 @@ import run_benchmarks
 from evaluate.metrics import wilson
 from evaluate.records import Records, read
 from evaluate.run import board, experiment
+from evaluate.run.presets import PRESETS
 from evaluate.run import sweep as sweeping
 from evaluate.show import plots, tables
 from evaluate.show.grid import Results
@@ -64,6 +65,7 @@ def place(tmp_path, monkeypatch):
         ("quick", "quick"),
         ("mine", "quick"),
         ("reference/quick", "quick"),
+        ("reference/all", "all"),
         ("claims", "claims"),
         ("reference/claims", "claims"),
     ):
@@ -127,6 +129,16 @@ def test_the_summary_is_what_the_records_say():
     seeds = tables.summary(Results(read(ROOT / "results/reference/seeds")))
     deepest = [line.split(" at 80")[0].split()[-1] for line in seeds.splitlines() if " at 80" in line]
     assert len(deepest) == 2 and "{}% and {}% at depth 80".format(*deepest) in README
+
+
+def test_the_record_is_what_the_records_say():
+    records = read(ROOT / "results/reference/all")
+    told = tables.show(Results(records), "github", ["ratios"])
+    assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in README
+    preset = {one.run for one in PRESETS["reference"]()}
+    assert set(records.runs) <= preset, "a recipe was changed after its run"
+    assert f"{len(records.runs)} of its {len(preset)} runs" in " ".join(README.split())
+    assert not any(run["git_dirty"] for run in records.runs.values())
 
 
 def test_the_verdicts_are_those_of_the_committed_ledger():

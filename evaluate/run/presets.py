@@ -74,14 +74,14 @@ SEES_NEAR = ModelConfig(local_heads=4)
 """A head that sees all bits can count their ones against the mark before them, up to the lengths trained on."""
 
 TO_160 = Evaluate(loops=(1, 2, 5, 10, 20, 40, 80, 160))
-"""Enough for depth 24, and for four times the loops that it needs."""
+"""Enough for depths 24 and 40, and for four times the loops that they need."""
 
 RECIPES: dict[str, Recipe] = {
     "khop_facts": Recipe(LONGER),
     "mod_chain": Recipe(LONGER),
     "prefix_sum": Recipe(replace(PATIENT, steps=400, batch=96, warmup=50), SEES_NEAR),
     "group_word": Recipe(Train(steps=1200, shortest_horizon=12, longest_horizon=30), SEES_NEAR),
-    "carry_chain": Recipe(Train(steps=750, batch=96)),
+    "carry_chain": Recipe(Train(steps=750, batch=96), evaluate=TO_160),
     "n_ary_addition": Recipe(
         Train(steps=1000, batch=96, shortest_horizon=14, longest_horizon=34), replace(SEES_NEAR, window=4)
     ),  # a digit, and the one of the number before; a number takes two steps where it carries

@@ -29,7 +29,9 @@ soak: $(READY)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -s -m soak tests
 
 reference: $(READY)
-	gunzip --force --quiet results/reference/all/*.gz || true
+	for packed in results/reference/all/*.gz; do \
+	    if [ -e "$$packed" ] && [ ! -e "$${packed%.gz}" ]; then gunzip "$$packed" || exit 1; fi; \
+	done
 	$(VENV)/bin/python run_benchmarks.py run --preset reference --out results/reference/all
 
 $(READY): requirements.txt constraints.txt

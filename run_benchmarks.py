@@ -142,7 +142,8 @@ def run(arguments: Sequence[str]) -> None:
     not_empty(known, "tasks", "models")
     own = plugin.load(known.plugin)
     known.tasks = known.tasks or ",".join(own)
-    known.models = known.models or ",".join(list_own_models())
+    own_models = list_own_models()
+    known.models = known.models or ",".join(own_models)
     experiments: list[Experiment] = PRESETS[known.preset]()
     for kind, wanted, allowed in (("task", known.tasks, TASKS), ("model", known.models, MODELS)):
         for name in names(wanted or ""):
@@ -277,7 +278,8 @@ def table(arguments: Sequence[str]) -> None:
     """print the tables of a folder again, from its records"""
     parser = Parser(prog="run_benchmarks.py table", allow_abbrev=False)
     parser.add_argument("folder", type=Path, help="that `run` has written, or one of its files")
-    parser.add_argument("--section", help="only these, comma-separated: grid, bands, measures, seeds, suite, summary")
+    sections = "grid, bands, measures, seeds, ratios, suite, summary"
+    parser.add_argument("--section", help=f"only these, comma-separated: {sections}")
     parser.add_argument("--seeds", action="store_true", help="every seed too")
     add_selection(parser)
     add_format(parser)

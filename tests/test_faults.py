@@ -385,6 +385,7 @@ def test_the_version_is_of_what_decides_a_result(tmp_path, monkeypatch):
         if name:
             with open(tmp_path / name, "a") as file:
                 file.write("\n")
+        version.read.cache_clear()
         return version.code_version.__wrapped__(task)
 
     first = of()
@@ -393,7 +394,12 @@ def test_the_version_is_of_what_decides_a_result(tmp_path, monkeypatch):
     changed = of("evaluate/run/train.py"), of("model/moe.py"), of("tasks/graph/khop_facts.py"), of("tasks/task.py")
     assert len({first, *changed}) == 5
     own = of(task="one_of_my_own")
-    assert own != of("tasks/graph/tree_path.py", task="one_of_my_own")
+    monkeypatch.setitem(version.TASKS, "one_of_my_own", type("OneOfMyOwn", (), {"__module__": "loopbench_plugin_own"}))
+    assert of(task="one_of_my_own") == own != of("tasks/graph/tree_path.py", task="one_of_my_own")
+    began = of()
+    with open(tmp_path / "tasks/graph/khop_facts.py", "a") as file:
+        file.write("\n")  # while runs go on: they were made by what was read at their start
+    assert version.code_version.__wrapped__("khop_facts") == began != of()
     for name in version.DECIDES_NOTHING:
         assert (faults.ROOT / "evaluate/run" / name).exists()
 

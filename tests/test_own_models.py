@@ -46,10 +46,10 @@ def listed(tmp_path, code):
     return list_own_models()
 
 
-def run_smoke(tmp_path, code, capsys):
+def run_smoke(tmp_path, code, capsys, *more):
     path, out = tmp_path / "own.py", tmp_path / "out"
     path.write_text(code)
-    words = ["run", "--preset", "smoke", "--plugin", str(path), "--tasks", "khop_facts", "--out", str(out)]
+    words = ["run", "--preset", "smoke", "--plugin", str(path), "--tasks", "khop_facts", "--out", str(out), *more]
     status = run_benchmarks.main([*words, "--workers", "1"])
     return status, capsys.readouterr(), out
 
@@ -63,6 +63,15 @@ def test_an_own_model_is_trained_and_told_apart_by_its_code(tmp_path, capsys):
     assert {cell["loops"] for cell in cells} == {1, 2, 4, 8} and {cell["halting"] for cell in cells} == {"fixed"}
     status, shown, _ = run_smoke(tmp_path, OWN + "\n# another\n", capsys)
     assert status == 2 and "model_plugin" in shown.err
+
+
+def test_an_own_model_that_keeps_what_it_computed_stands_beside_the_suites(tmp_path, capsys):
+    code = OWN.replace("return torch.stack", "self.kept = self.table(tokens)\n        return torch.stack")
+    assert "self.kept" in code
+    status, shown, out = run_smoke(tmp_path, code, capsys, "--models", "transformer,echo", "--train.steps", "5")
+    assert status == 0, shown.err
+    runs = [json.loads(line) for line in (out / "runs.jsonl").read_text().splitlines()]
+    assert {run["model"] for run in runs} == {"transformer", "echo"}
 
 
 @pytest.mark.parametrize(

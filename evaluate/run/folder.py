@@ -87,9 +87,11 @@ def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
                 )
 
 
-def refuse_versions(folder: Path) -> None:
-    """Refuse to add to runs that other code or another torch made. A run that does not say is taken at its word."""
+def refuse_versions(tasks: set[str], folder: Path) -> None:
+    """Refuse to add to runs of these tasks that other code or another torch made; one that does not say is believed."""
     for line in Records(folder).runs.values():
+        if line["task"] not in tasks:
+            continue
         mine = {"code": code_version(line["task"]), "torch": torch.__version__}
         for part, here in mine.items():
             held = line["versions"].get(part, here)

@@ -85,7 +85,7 @@ RECIPES: dict[str, Recipe] = {
     "n_ary_addition": Recipe(
         Train(steps=1000, batch=96, shortest_horizon=14, longest_horizon=34), replace(SEES_NEAR, window=4)
     ),  # a digit, and the one of the number before; a number takes two steps where it carries
-    "nested_expression": Recipe(Train(batch=16)),
+    "nested_expression": Recipe(Train(batch=16, shortest_horizon=8)),
     "khop_context": Recipe(replace(PROMPT, batch=32, steps=1200), SEES_ONE, TO_160),
     "chain_end": Recipe(
         replace(PROMPT, batch=96, shortest_horizon=3, longest_horizon=14, gradient_loops=8), LOOKS_IN_THE_LOOP, TO_160

@@ -105,7 +105,7 @@ def to_do(experiments: list[Experiment], folder: Path, mixed: bool = False) -> l
     if len(todo) < len(experiments):
         tqdm.write(f"{len(experiments) - len(todo)} of {len(experiments)} runs are in {folder} already")
     if todo:
-        refuse_versions(folder)
+        refuse_versions({e.task.name for e in todo}, folder)
     for experiment in todo:
         note = ready(experiment, folder)
         if note:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from evaluate.run import checkpoint
 from evaluate.run.curriculum import Curriculum, rows_a_step
 from evaluate.run.experiment import Experiment, Train
 from evaluate.run.ranks import ALONE, Alone
+from model import build
 from model.rdt import Outputs
 from tasks import NOT_ASKED, TRAIN, Batch, Task, draw, stream
 
@@ -159,7 +159,9 @@ def step_flops(model: nn.Module, experiment: Experiment, device: torch.device, t
     """FLOPs of a mean training step at one stage by torch's counter: horizons spread evenly over their range."""
     train = experiment.train
     tokens, targets, _ = (torch.from_numpy(a).to(device) for a in training_rows(experiment, 0, task))
-    model = deepcopy(model)  # whose routers may count their load as they like
+    held = model.state_dict()
+    model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops).to(device)
+    model.load_state_dict(held)  # a copy whose routers may count their load, without what a forward has kept
     shortest, longest = horizon_range(train, task.train_depths[-1] / experiment.task.train_depths[-1])
     spread = np.linspace(longest, shortest, len(tokens)).round().astype(int).tolist()
     with FlopCounterMode(display=False) as counter:

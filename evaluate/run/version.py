@@ -18,19 +18,30 @@ DECIDES_NOTHING = {
 
 
 @cache
+def read(root: Path) -> dict[Path, bytes]:
+    """Every file that may decide a result, as it is at the first look: what a process runs it has read at its start."""
+    files = [*root.glob("tasks/**/*.py"), *root.glob("model/**/*.py")]
+    files += [path for path in root.glob("evaluate/run/*.py") if path.name not in DECIDES_NOTHING]
+    return {path: path.read_bytes() for path in sorted(files)}
+
+
+read(ROOT)  # at import, beside the code itself: a file that is edited while runs go on is not what they were made by
+
+
+@cache
 def code_version(task: str) -> str:
     """A hash of every file that decides a task's results: the task, models, and how they are trained and asked.
 
     The files of the other tasks are left out, so that one may be mended without making the records of all others old.
+    A task of a plugin may rest on any of them, and counts them all, whether its plugin is loaded or not.
     The commit will not do: it changes with a word in the README, and stays while a file is being edited.
     """
-    others = {file_of(cls.__module__) for name, cls in TASKS.items() if name != task} if task in TASKS else set()
-    files = [path for path in ROOT.glob("tasks/**/*.py") if path not in {*others, ROOT / "tasks/__init__.py"}]
-    files += ROOT.glob("model/**/*.py")
-    files += [path for path in ROOT.glob("evaluate/run/*.py") if path.name not in DECIDES_NOTHING]
+    suite = {name: file_of(cls.__module__) for name, cls in TASKS.items() if cls.__module__.startswith("tasks.")}
+    others = {*suite.values(), ROOT / "tasks/__init__.py"} - {suite[task]} if task in suite else set()
     mixed = hashlib.sha256()
-    for path in sorted(files):
-        mixed.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path, content in read(ROOT).items():
+        if path not in others:
+            mixed.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + content + b"\0")
     return mixed.hexdigest()[:12]
 
 

@@ -41,7 +41,7 @@ def reach(rows: dict[str, list[tuple[Grid, int]]]) -> Drawn:
     body = svg.legend(list(names.items())) + svg.reaches(drawn, "How far each model goes on each task")
     text = (
         "A mark: the deepest depth at which at least 95% is answered right, there and at every depth before, reached "
-        "by half of the seeds or more. The bar: all seeds, or, where there is one, what other questions would have "
+        "by more than half of the seeds. The bar: all seeds, or, where there is one, what other questions would have "
         "given (95%). +: the deepest that was asked."
     )
     return Drawn("How far each model goes", body, text, [grid for grids in rows.values() for grid, _ in grids])

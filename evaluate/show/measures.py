@@ -112,7 +112,7 @@ def measure_rows(results: Results, rule: str | None = None) -> list[Row]:
 
 
 def ratio_rows(results: Results, rule: str | None = None) -> list[Row]:
-    """A row a task: how deep each model goes on it, by half of the seeds or more, and on the worst and best seed."""
+    """A row a task: how deep each model goes on it, by more than half of the seeds, and on the worst and best seed."""
     rows = []
     for task in results.tasks:
         grids = [results.grids[task, model] for model in results.models if (task, model) in results.grids]

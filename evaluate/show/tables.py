@@ -212,7 +212,7 @@ MEASURES = Section(
             or MISSING
         ),
     },
-    "a question: FLOPs of one at the deepest depth. depth95: reached by half of the seeds or more; + is the deepest\n"
+    "a question: FLOPs of one at the deepest depth. depth95: reached by more than half of the seeds; + is the deepest\n"
     "asked. range: over seeds; of one seed, over other questions. overthinking: points lost at four times the loops\n"
     "that were enough. stops by itself: the rule, its depth95, and its loops over the fewest that do as well.",
 )
@@ -234,8 +234,8 @@ def ratios(results: Results) -> Section:
     return Section(
         "how deep each model goes (depth95), and how many times the deepest trained depth that is",
         _named("task", "trained", "deepest") | {model: by(model) for model in results.models},
-        "reached by half of the seeds or more, and on the worst and the best seed where they differ; + is the deepest\n"
-        "asked.",
+        "reached by more than half of the seeds, and on the worst and the best seed where they differ;\n"
+        "+ is the deepest asked.",
     )
 
 

@@ -17,7 +17,7 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task
 class GroupWord(Task):
     """A word over a group of permutations; at each letter, the product of the word so far.
 
-    Depth: the elements multiplied, so that the output at position i (from 0) has depth i + 1. Elements are spelt as
+    Depth: the elements multiplied, so that the output at position i (`^`: 0) has depth i. Elements are spelt as
     the images of 0, 1, 2, ... and act from left to right. Nothing is forgotten: the product is uniform whatever the
     last elements are. In A5 and S5 the problem is complete for NC1, and no count of elements answers it.
     The first letter is any element, those after it are drawn from `letters` fixed ones that generate the group, as the

@@ -65,10 +65,12 @@ class ChainEnd(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        """Many short chains first, as one has few nodes so near its end that training asks for them."""
-        length = tuple(min(k, self.train_depths[-1] + 1) for k in self.curriculum)
-        queries = tuple(self.queries * k // self.chains for k in self.curriculum)
-        return stages(self, chains=self.curriculum, length=length, queries=queries)
+        """Short chains first, and more and more of them: of a long one few nodes are near enough its end to ask."""
+        short = self.train_depths[-1] + 1
+        chains = tuple(k for k in self.curriculum if k * min(k, short) <= self.names)
+        length = tuple(min(k, short) for k in chains)
+        queries = tuple(max(1, self.queries * k // self.chains) for k in chains)
+        return stages(self, chains=chains, length=length, queries=queries)
 
     @property
     def max_depth(self) -> int:

@@ -126,7 +126,7 @@ def take_all(numbers: Sequence[int], experiments: dict[tuple[str, int], Experime
         and records.runs.get(experiment.run, {}).get("status") == "ok"
     ]
     if todo:
-        refuse_versions(folder)
+        refuse_versions({e.task.name for e in experiments.values()}, folder)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -278,8 +278,8 @@ def table(arguments: Sequence[str]) -> None:
     """print the tables of a folder again, from its records"""
     parser = Parser(prog="run_benchmarks.py table", allow_abbrev=False)
     parser.add_argument("folder", type=Path, help="that `run` has written, or one of its files")
-    sections = "grid, bands, measures, seeds, ratios, suite, summary"
-    parser.add_argument("--section", help=f"only these, comma-separated: {sections}")
+    allowed = "grid, bands, measures, seeds, ratios, suite, summary"
+    parser.add_argument("--section", help=f"only these, comma-separated: {allowed}")
     parser.add_argument("--seeds", action="store_true", help="every seed too")
     add_selection(parser)
     add_format(parser)

@@ -43,7 +43,8 @@ class Recipe(NamedTuple):
 
 
 LONGER = Train(steps=1200)
-"""Accuracy on the trained depths is 100% long before; what falls on is the error a hop, which only depth shows."""
+"""Accuracy on the trained depths is 100% long before; what falls on is the error a hop, which only depth shows. Chosen
+after a look at depth 80 of one run of khop_facts with 750 steps (96.8%)."""
 
 GENTLE = Train(learning_rate=2e-3, matrix_learning_rate=1e-2)
 """A third of the default rates. At those, the parity of ten bits is learnt and lost again, and a second look-up from

@@ -154,6 +154,12 @@ def test_ratios_put_every_model_beside_every_task(tmp_path):
     assert (t["task"], t["trained"], t["deepest"]) == ("t", 5, 40)
     assert (t["deep"], t["deep ratio"], t["shallow"], t["shallow ratio"]) == (20, 4.0, 5, 1.0)
     assert (u["deep"], u["deep worst"], u["deep best"], u["shallow"]) == (40, 8, 40, None)
+    even = folder(tmp_path / "d", tasks=("t",), models=("deep",), seeds=(0, 1), truth=lambda *_: 0.999)
+    low = folder(tmp_path / "e", tasks=("t",), models=("deep",), seeds=(2, 3), truth=lambda _, depth, __: depth < 9)
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(even / name, lines(even / name) + lines(low / name))
+    (half,) = measures.ratio_rows(results(even))
+    assert (half["deep"], half["deep worst"], half["deep best"]) == (8, 8, 40)  # 40 by half of the seeds, no more
     text = tables.show(results(path), sections=["ratios"])
     assert "20 (4x)" in text and "5 (1x)" in text and "40+ (8x), 8 to 40" in text
     assert text.split(" u ")[1].splitlines()[0].split()[-1] == "-"

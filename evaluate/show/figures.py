@@ -54,7 +54,7 @@ def _reach(grid: Grid, look: int) -> Reach:
     failed = f", {grid.failed.sum()} failed" if grid.failed.any() else ""
     over = f"seeds {', '.join(map(str, reached))}{failed}" if len(reached) > 1 else f"one seed{failed}, {low} to {high}"
     asked = grid.columns[column].told if column is not None else "no answers"
-    text = f"{grid.task}, {grid.model} {asked}: depth {middle}, {middle / top:g}x the deepest trained on; {over}"
+    text = f"{grid.task}, {grid.model} {asked}: depth {middle}, {middle / top:.3g}x the deepest trained on; {over}"
     deepest = bool(len(grid.depths) and middle == grid.depths[-1])
     return Reach(look, middle / top, low / top, high / top, deepest, text)
 

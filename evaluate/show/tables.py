@@ -124,7 +124,7 @@ def headline(grid: Grid, rule: str | None = None) -> str:
     parts = []
     for i in rules:
         reached = median_low(grid.depth95s(i).tolist())
-        parts.append(f"depth95 {reached} ({reached / top:g}x) {grid.columns[i].told}")
+        parts.append(f"depth95 {reached} ({reached / top:.3g}x) {grid.columns[i].told}")
     told, (correct, count), deepest = _folded("; ", parts), grid.pooled, len(grid.depths) - 1
     if not count[deepest, chosen]:
         return told
@@ -173,7 +173,7 @@ def of_seeds(row: Row) -> str:
 def reached(row: Row) -> str:
     """depth95, with a + at the deepest asked, and how many times the training depth that is."""
     more = "+" if row["depth95"] == row["deepest"] else ""
-    return f"{row['depth95']}{more} ({row['ratio']:g}x)"
+    return f"{row['depth95']}{more} ({row['ratio']:.3g}x)"
 
 
 BANDS = Section(
@@ -278,7 +278,7 @@ def summary_rows(results: Results, rule: str | None = None) -> list[dict[str, st
             places = [d for d, of in enumerate(grid.depths) if of == depth and column is not None and count[d, column]]
             row += [f"{percent(correct[d, column], count[d, column])} at {depth}" for d in places] or [MISSING]
         reached = median_low(grid.depth95s(column).tolist())
-        row.append(f"{reached} ({reached / top:g}x)")
+        row.append(f"{reached} ({reached / top:.3g}x)")
         rows.append(dict(zip(SUMMARY, row, strict=True)))
     return rows
 

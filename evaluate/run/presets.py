@@ -151,6 +151,7 @@ def ablation() -> list[Experiment]:
 
 
 RATES = (
+    "train.matrix_learning_rate=0.003@train.learning_rate=6e-4",
     "train.matrix_learning_rate=0.01@train.learning_rate=2e-3",
     "train.matrix_learning_rate=0.03@train.learning_rate=6e-3",
     "train.matrix_learning_rate=0.09@train.learning_rate=18e-3",
@@ -158,7 +159,7 @@ RATES = (
 
 
 def rates() -> list[Experiment]:
-    """The same three learning rates for every model, to be judged by the selection band: two tasks, one seed."""
+    """The same four learning rates for every model, to be judged by the selection band: two tasks, one seed."""
     asked = Evaluate(loops=(20, 80))
     return [
         as_named(replace(recipe(task, f"{model}@{rate}"), evaluate=asked))

@@ -23,8 +23,10 @@ def imported(path: Path) -> set[str]:
 FORBIDDEN = {
     "tasks": ("model", "evaluate", "torch", "run_benchmarks"),
     "model": ("tasks", "evaluate", "run_benchmarks"),
-    "evaluate/run": ("evaluate.show", "evaluate.study", "run_benchmarks"),
-    "evaluate/show": ("evaluate.run", "evaluate.study", "model", "torch", "run_benchmarks"),
+    "evaluate/run": ("evaluate.show", "evaluate.study", "evaluate.commands", "run_benchmarks"),
+    "evaluate/show": ("evaluate.run", "evaluate.study", "evaluate.commands", "model", "torch", "run_benchmarks"),
+    "evaluate/study": ("evaluate.commands", "run_benchmarks"),
+    "evaluate/commands": ("run_benchmarks",),
 }
 
 

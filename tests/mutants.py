@@ -1,4 +1,4 @@
-"""Fifty faults put into the code on purpose, each with the tests that should catch it: `make mutants`.
+"""Sixty faults put into the code on purpose, each with the tests that should catch it: `make mutants`.
 
 A fault goes into a copy of the tree, never into the tree itself, and the named tests are run there. A fault that no
 test notices is a promise that nobody holds: a test is missing. That each still applies is a fast test of its own.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 48
+LEAST = 58
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -91,6 +91,11 @@ MUTANTS = (
         "a plugin's oracle may take other steps", "tasks/plugin.py",
         "if answers.depths[place] != depths[place]:", "if answers.depths[place] < 0:",
         "test_plugin.py::test_a_breach_of_the_contract_is_told_in_one_line[oracle counts otherwise]",
+    ),
+    Mutant(
+        "a task that rests on another's file", "tasks/graph/khop_context.py",
+        "from tasks.errors import check_sizes", "from tasks.graph.chain_end import check_sizes",
+        "test_layout.py::test_no_task_rests_on_another_tasks_file",
     ),
     # what answers
     Mutant(
@@ -229,6 +234,42 @@ MUTANTS = (
         "deepest[(len(deepest) + 1) // 2 :] = False", "pass",
         "test_curriculum.py::test_only_the_deepest_questions_of_rows_without_a_blank_count",
     ),
+    Mutant(
+        "a step costs what its rows of the fewest loops cost", "evaluate/run/train.py",
+        "np.linspace(longest, shortest, len(tokens))", "np.linspace(shortest, shortest, len(tokens))",
+        "test_curriculum.py::test_what_a_step_is_said_to_cost_is_the_mean_of_what_steps_cost",
+    ),
+    Mutant(
+        "a step of every stage has the last one's loops", "evaluate/run/train.py",
+        "horizon_range(train, task.train_depths[-1] / experiment.task.train_depths[-1])", "horizon_range(train, 1.0)",
+        "test_curriculum.py::test_what_a_step_is_said_to_cost_is_the_mean_of_what_steps_cost",
+    ),
+    Mutant(
+        "what a step costs is counted on the model itself", "evaluate/run/train.py",
+        "model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops).to(device)",
+        "model = model.to(device)",
+        "test_train.py::test_counting_what_a_step_costs_leaves_the_model_as_it_was[rdt]",
+    ),
+    Mutant(
+        "another task's file makes records old", "evaluate/run/version.py",
+        "if path not in others:", "if path:",
+        "test_faults.py::test_every_tasks_version_is_of_its_own_file_and_what_all_share",
+    ),
+    Mutant(
+        "a task's own file does not count", "evaluate/run/version.py",
+        "- {suite[task]} if task in suite", "if task in suite",
+        "test_faults.py::test_every_tasks_version_is_of_its_own_file_and_what_all_share",
+    ),
+    Mutant(
+        "a plugin's task counts no task's file", "evaluate/run/version.py",
+        "- {suite[task]} if task in suite else set()", "- {suite.get(task)}",
+        "test_faults.py::test_the_version_is_of_what_decides_a_result",
+    ),
+    Mutant(
+        "how runs are carried about counts", "evaluate/run/version.py",
+        "if path.name not in DECIDES_NOTHING", "if path.name",
+        "test_faults.py::test_the_version_is_of_what_decides_a_result",
+    ),
     # how it is asked
     Mutant(
         "tested on rows of the training split", "evaluate/run/extrapolation.py",
@@ -281,6 +322,16 @@ MUTANTS = (
         "headlines stand on the fewest loops", "evaluate/show/grid.py",
         "return fixed[-1] if fixed", "return fixed[0] if fixed",
         "test_records.py::test_headlines_stand_on_the_most_loops",
+    ),
+    Mutant(
+        "a depth as a ratio to the deepest that was asked", "evaluate/show/measures.py",
+        'rounded(row[model] / row["trained"])', 'rounded(row[model] / row["deepest"])',
+        "test_show.py::test_ratios_put_every_model_beside_every_task",
+    ),
+    Mutant(
+        "a depth that half of the seeds reach, and no more", "evaluate/show/measures.py",
+        "row[model] = median_low(reached) if", "row[model] = sorted(reached)[len(reached) // 2] if",
+        "test_show.py::test_ratios_put_every_model_beside_every_task",
     ),
     Mutant(
         "accuracy is rounded up to all", "evaluate/show/tables.py",

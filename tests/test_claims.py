@@ -17,9 +17,10 @@ from evaluate.records import Diagnostics
 from evaluate.run.presets import SMALL
 from evaluate.run.train import step_flops
 from evaluate.study.claims import carry, measures
-from evaluate.study.claims.claims import CLAIMS, ranked, wave
+from evaluate.study.claims.claims import CLAIMS
 from evaluate.study.claims.designs import BUDGETS, DESIGNS, LOOPS, MOST, RECURRENCES
 from evaluate.study.claims.evidence import Asked, Evidence, Found
+from evaluate.study.claims.figures import ranked, wave
 from evaluate.study.claims.written import KhopWritten
 from evaluate.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Measured, Part, combine, judge, share
 from model import build

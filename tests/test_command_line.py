@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import run_benchmarks
+from evaluate.commands import running
 from evaluate.run.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
@@ -87,14 +88,14 @@ def test_variants_of_a_model_stand_side_by_side_in_one_folder(tmp_path):
 
 def test_a_model_of_a_preset_of_variants_keeps_its_own_settings():
     ablation, rates = PRESETS["ablation"](), PRESETS["rates"]()
-    plain = run_benchmarks.chosen(ablation, [], ["rdt"])
+    plain = running.chosen(ablation, [], ["rdt"])
     assert {e.model for e in plain} == {"rdt"} and {e.train.optimizer for e in plain} == {"muon"}
-    sides = run_benchmarks.chosen(ablation, [], ["rdt", "rdt@halting=none", "rdt@train.blank=0.5"])
+    sides = running.chosen(ablation, [], ["rdt", "rdt@halting=none", "rdt@train.blank=0.5"])
     assert {e.model for e in sides} == {"rdt", "rdt@halting=none", "rdt@train.blank=0.5"}
     assert {e.train.optimizer for e in sides} == {"muon"} and all(
         e in ablation for e in sides if "blank" not in e.model
     )
-    assert run_benchmarks.chosen(rates, [], ["looped"]) == [e for e in rates if e.base == "looped"]
+    assert running.chosen(rates, [], ["looped"]) == [e for e in rates if e.base == "looped"]
 
 
 def test_another_experiment_is_refused_and_nothing_is_written(folder):

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.run.curriculum import Curriculum, rows_a_step
 from evaluate.run.experiment import Experiment
 from evaluate.run.presets import SMALL
-from evaluate.run.train import horizon_range, horizons, train, training_rows
+from evaluate.run.train import horizon_range, horizons, loss_of, step_flops, train, training_rows
 from model import build
 from tasks import NOT_ASKED, TASKS, UserError
 
@@ -89,6 +90,24 @@ def test_loops_are_in_proportion_to_depth():
     assert horizon_range(settings) == (6, 18) and horizon_range(settings, 1 / 3) == (2, 6)
     loops, order = horizons(settings, 0, 0, 200, 1 / 3)
     assert set(loops) == set(range(2, 7)) and sorted(order) == list(range(200))
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_what_a_step_is_said_to_cost_is_the_mean_of_what_steps_cost(place):
+    experiment, steps = tiny(batch=16, shortest_horizon=4, longest_horizon=12), 10
+    stage = experiment.task.stages[place]
+    share = stage.train_depths[-1] / experiment.task.train_depths[-1]
+    assert share == (0.5 if place == 0 else 1.0)
+    torch.manual_seed(0)
+    model = build("rdt", experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    with FlopCounterMode(display=False) as counter:
+        for step in range(steps):
+            rows = training_rows(experiment, step, stage)
+            loops, order = horizons(experiment.train, 0, step, len(rows.tokens), share)
+            tokens, targets, _ = (torch.from_numpy(array[order]) for array in rows)
+            loss_of(model, tokens, targets, loops, experiment.train)[0].backward()
+    said = step_flops(model, experiment, CPU, stage)
+    assert said == pytest.approx(counter.get_total_flops() / steps, rel=0.06)
 
 
 @pytest.mark.parametrize("model", ["rdt", "transformer"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from evaluate.run.presets import smoke
 from evaluate.run.sweep import Machine
 from evaluate.run.train import optimizers
 from model import build
-from tasks import UserError
+from tasks import TASKS, UserError
 from tasks.files import file_name, write_over
 
 HERE = Machine("cpu", workers=1, save_every=0.0)
@@ -402,6 +403,27 @@ def test_the_version_is_of_what_decides_a_result(tmp_path, monkeypatch):
     assert version.code_version.__wrapped__("khop_facts") == began != of()
     for name in version.DECIDES_NOTHING:
         assert (faults.ROOT / "evaluate/run" / name).exists()
+
+
+def test_every_tasks_version_is_of_its_own_file_and_what_all_share(tmp_path, monkeypatch):
+    for name in ("tasks", "model", "evaluate/run"):
+        shutil.copytree(faults.ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(version, "ROOT", tmp_path)
+
+    def versions():
+        version.read.cache_clear()
+        return {task: version.code_version.__wrapped__(task) for task in TASKS}
+
+    seen, after = set(), versions()
+    for path in [*tmp_path.glob("tasks/**/*.py"), tmp_path / "model/norm.py", tmp_path / "evaluate/run/train.py"]:
+        text, before = path.read_text(), after
+        path.write_text(text + "\n")
+        after = versions()
+        own = set(re.findall(r'^    name: ClassVar\[str\] = "(\w+)"', text, re.M)) & set(TASKS)
+        should = set() if path == tmp_path / "tasks/__init__.py" else own or set(TASKS)
+        assert {task for task in TASKS if after[task] != before[task]} == should, path
+        seen |= own
+    assert seen == set(TASKS)
 
 
 # files of others

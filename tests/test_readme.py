@@ -22,7 +22,7 @@ from evaluate.study.bench_model import open_mythos
 from evaluate.study.claims import carry as claims
 from evaluate.study.claims import measures
 from evaluate.study.claims.evidence import evidence
-from evaluate.study.scaling import fit
+from evaluate.study.saturation import fit
 from model import MODELS, SUMMARIES
 from tasks import TASKS, plugin
 

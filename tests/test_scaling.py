@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from evaluate.study.scaling import Estimate, fit, iso_flop, power_law, saturating
+from evaluate.study.estimates import Estimate
+from evaluate.study.optima import iso_flop, power_law
+from evaluate.study.saturation import fit, saturating
 
 LOOPS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32.0])
 TRUTH = {

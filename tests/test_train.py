@@ -15,7 +15,7 @@ from evaluate.run.carry import Place, carry_out
 from evaluate.run.experiment import Experiment, as_named, from_json, override
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.ranks import Alone
-from evaluate.run.train import horizons, optimizers, rate, train, training_rows
+from evaluate.run.train import horizons, optimizers, rate, step_flops, train, training_rows
 from model import MODELS, build
 from tasks import NOT_ASKED, TASKS, UserError
 
@@ -101,6 +101,20 @@ def test_training_learns_and_moves_router_biases():
     train(model, experiment, CPU, progress=lambda step, loss, accuracy: seen.append(loss))
     assert seen[-1] < seen[0]
     assert all(router.bias.abs().sum() > 0 and router.load.sum() == 0 for router in model.routers)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_counting_what_a_step_costs_leaves_the_model_as_it_was(name):
+    experiment = replace(tiny(), model=name)
+    model = built(experiment).train()
+    for router in getattr(model, "routers", ()):
+        router.load.uniform_(1, 9)  # as between a forward and the balance after it
+        router.bias.uniform_(-1, 1)
+    before = {key: value.clone() for key, value in [*model.named_buffers(), *model.named_parameters()]}
+    assert step_flops(model, experiment, CPU, experiment.task) > 0
+    after = dict([*model.named_buffers(), *model.named_parameters()])
+    assert after.keys() == before.keys() and all(torch.equal(after[key], before[key]) for key in before)
+    assert model.training and all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_a_loss_that_is_not_finite_ends_the_run():

@@ -1,24 +1,19 @@
 """The claims of the field, as data: a statement, who makes it, the rule that decides, and the figures it needs.
 
 The rules were set before the runs that are judged by them, on single runs of seed 0, which judges nothing. A new claim
-is one entry of CLAIMS, a function that measures its figures, and, where it needs runs that no other has, a line in
-DESIGNS.
+is one entry of CLAIMS, a function in figures.py that measures its figures, and, where it needs runs that no other has,
+a line in DESIGNS.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from evaluate.metrics import loops_enough, wilson
-from evaluate.statistics import newcombe
+from evaluate.study.claims import figures
 from evaluate.study.claims.designs import BUDGETS, FAR, MOST, RATES, RECURRENCES, TOP, TWICE
-from evaluate.study.claims.evidence import Evidence, Found, Lacking
-from evaluate.study.scaling import iso_flop, saturating
-from evaluate.verdicts import Measured, Part, difference, paired, share, span
+from evaluate.study.claims.evidence import Evidence
+from evaluate.verdicts import Measured, Part
 
 
 @dataclass(frozen=True)
@@ -44,278 +39,6 @@ class Claim:
         return "; ".join(told)
 
 
-def ratio(values: list[float]) -> Measured:
-    return Measured(tuple(values))
-
-
-# 1
-
-
-def beyond(found: Evidence) -> list[Measured]:
-    return [
-        found.share("stack of 10", TOP, MOST),
-        found.share("rdt", TWICE, MOST),
-        found.share("transformer", TWICE, MOST),
-        found.share("stack of 10", TWICE, MOST),
-    ]
-
-
-# 2
-
-
-def loops_not_parameters(found: Evidence) -> list[Measured]:
-    def gained(run: Found) -> float:
-        return max(run.reach(32), 1) / max(run.reach(4), 1)
-
-    reached = {name: [max(run.reach(MOST), 1) for run in found.whole(name)] for name in ("stack of 10", "stack of 20")}
-    return [
-        found.each("rdt", gained),
-        ratio([b / a for a, b in zip(reached["stack of 10"], reached["stack of 20"], strict=True)]),
-        found.each("stack of 20", lambda run: float(run.reach(MOST))),
-    ]
-
-
-# 3
-
-
-def injection(found: Evidence) -> list[Measured]:
-    def grows(run: Found) -> float:
-        norms = run.inside.state_norm if run.inside else None
-        if not norms or norms[15] is None or norms[63] is None:
-            raise Lacking("no norm of the state was recorded")
-        return norms[63] / norms[15]
-
-    return [
-        found.share("no injection", TOP, 16),
-        found.difference(("all gradient", TOP, 16), ("all gradient", TOP, MOST)),
-        found.difference(("no injection", TOP, 16), ("no injection", TOP, MOST)),
-        found.each("all gradient", grows),
-        found.each("no injection", grows),
-    ]
-
-
-# 4
-
-
-def latent_steps(found: Evidence) -> list[Measured]:
-    own = [value[str(TWICE)] for value in found.measure("written", "written")]
-    wrote, count = [one["correct"] for one in own], own[0]["count"]
-    (looped, asked), (surplus, _) = found.counts("rdt", TWICE, TWICE), found.counts("rdt", TWICE, MOST)
-    if asked != count:
-        raise Lacking(f"{asked} questions of the loops, {count} of the steps")
-    cost = [run.at(TWICE, TWICE).flops / one["flops"] for run, one in zip(found.whole("rdt"), own, strict=True)]
-    return [
-        share(wrote, count),
-        difference(looped, wrote, count),
-        ratio([wave(table)[0] for table in found.measure("rdt", "probe")]),
-        difference(surplus, wrote, count),
-        ratio(cost),
-        ratio([wave(table)[1] for table in found.measure("rdt", "probe")]),
-    ]
-
-
-def wave(table: list[list[float]]) -> tuple[float, float]:
-    """Of probe accuracies (loops, hops): the rank correlation of a hop and the first loop at which 90% of its entities
-    can be read, and hops read a loop. A hop that is never read counts as read after the last loop."""
-    read = np.array(table) >= 0.9
-    first = np.where(read.any(0), read.argmax(0) + 1, len(read) + 1)
-    hops = np.arange(1, len(first) + 1)
-    return ranked(hops, first), float((hops[-1] - hops[0]) / max(1, first[-1] - first[0]))
-
-
-def ranked(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman's rank correlation; 0 where one of the two does not vary."""
-    a, b = (np.array([((v < u).sum() + (v <= u).sum() - 1) / 2 for u in v]) for v in (x, y))
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0
-
-
-# 5
-
-
-def experts(found: Evidence) -> list[Measured]:
-    use = found.measure("rdt", "routing")
-    return [
-        ratio([one["observed"] - one["shuffled"] for one in use]),
-        found.difference(("rdt", FAR, MOST), ("dense", FAR, MOST)),
-        ratio([b.train_flops / a.train_flops for a, b in zip(found.whole("dense"), found.whole("rdt"), strict=True)]),
-    ]
-
-
-# 6
-
-
-def latent_cache(found: Evidence) -> list[Measured]:
-    pairs = zip(found.measure("full attention", "cache"), found.measure("small cache", "cache"), strict=True)
-    return [
-        ratio([full / small for full, small in pairs]),
-        found.difference(("small cache", FAR, MOST), ("full attention", FAR, MOST)),
-    ]
-
-
-# 7
-
-
-def stability(found: Evidence) -> list[Measured]:
-    failed, right = {}, {}
-    for kind in ("lti", "unconstrained"):
-        runs = [run for scale in RATES for run in found.every(f"{kind} at {scale:g}x")]
-        failed[kind] = [ran_off(run) for run in runs]
-        right[kind] = [0.0 if run.status != "ok" else run.accuracy(TOP, 64) for run in runs]
-    count = len(failed["lti"])
-    lti, free = sum(failed["lti"]), sum(failed["unconstrained"])
-    low, high = newcombe(*(np.array(float(x)) for x in (free, count, lti, count)))
-    told = f"{count} runs"
-    return [
-        Measured((lti / count,), interval=wilson(lti, count), over=told),
-        Measured(((free - lti) / count,), interval=(float(low), float(high)), over=told),
-        ratio([(sum(right["lti"]) - sum(right["unconstrained"])) / count]),
-    ]
-
-
-def ran_off(run: Found) -> bool:
-    """Did the loss stop being finite, or does the state, after 64 loops?"""
-    if run.status != "ok":
-        return True
-    norms = run.inside.state_norm if run.inside else None
-    if not norms:
-        raise Lacking("no norm of the state was recorded")
-    return norms[-1] is None or norms[-1] > LARGE
-
-
-LARGE = 1e3
-"""A state's root mean square beyond which it has run off: those of stable runs are about 10."""
-
-
-# 8
-
-
-def halting(found: Evidence) -> list[Measured]:
-    def follows(run: Found) -> float:
-        depths = run.depths()
-        return ranked(np.array(depths), np.array([run.at(depth, "act").used for depth in depths]))
-
-    def surplus(run: Found) -> float:
-        by_loops = run.by_loops(TWICE)
-        target = min(run.accuracy(TWICE, "act") - 0.005, max(by_loops.values()))
-        enough = [loops for loops, right in by_loops.items() if right >= target]
-        return run.at(TWICE, "act").used / max(1, min(enough))
-
-    return [
-        found.each("rdt", follows),
-        found.difference(("rdt", TWICE, "act"), ("rdt", TWICE, MOST)),
-        found.each("rdt", surplus),
-    ]
-
-
-# 9
-
-
-def overthinking(found: Evidence) -> list[Measured]:
-    def lost(design: str) -> Measured:
-        """From the loops that were enough to 16 times as many, or the most asked for."""
-        best, later = [], []
-        for run in found.whole(design):
-            by_loops = run.by_loops(TOP)
-            enough = loops_enough(by_loops)
-            most = min([loops for loops in by_loops if loops >= 16 * enough], default=MOST)
-            best.append(run.at(TOP, enough).right)
-            later.append(run.at(TOP, most).right)
-        return paired(np.stack(best), np.stack(later))
-
-    peak = [max(run.by_loops(TOP).values()) for run in found.whole("few loops")]
-    return [ratio(peak), lost("few loops"), lost("rdt")]
-
-
-# 10
-
-
-def adapters(found: Evidence) -> list[Measured]:
-    pairs = zip(found.whole("rdt"), found.whole("no adapters"), strict=True)
-    more = [a.parameters / b.parameters - 1 for a, b in pairs]
-    untied = zip(found.whole("stack of 10"), found.whole("rdt"), strict=True)
-    return [
-        ratio(more),
-        found.difference(("rdt", FAR, MOST), ("no adapters", FAR, MOST)),
-        found.difference(("rdt", TOP, MOST), ("stack of 10", TOP, MOST)),
-        ratio([a.parameters / b.parameters for a, b in untied]),
-    ]
-
-
-# 11
-
-BASELINES = ("transformer", "stack of 5", "stack of 10", "stack of 20")
-"""From small to large."""
-
-
-def half_the_parameters(found: Evidence) -> list[Measured]:
-    def smallest(depth: int, margin: float) -> Measured:
-        """Parameters of the smallest baseline that comes within the margin, over the RDT's; where none does, those of
-        the largest, which is the least that the ratio can be."""
-        ratios = []
-        for place, run in enumerate(found.whole("rdt")):
-            others = [found.whole(name)[place] for name in BASELINES]
-            target = run.accuracy(depth, MOST) - margin
-            match = next((other for other in others if other.accuracy(depth, MOST) >= target), others[-1])
-            ratios.append(match.parameters / run.parameters)
-        return ratio(ratios)
-
-    return [found.share("rdt", TOP, MOST), smallest(TOP, 0.02), smallest(TWICE, 0.05)]
-
-
-# 12
-
-
-def training_laws(found: Evidence) -> list[Measured]:
-    budgets, loops, tokens, losses = [], [], [], []
-    for budget in BUDGETS:
-        for recurrence in RECURRENCES:
-            name = f"budget {budget:g}, {recurrence} loops"
-            for run, told in zip(found.whole(name), found.measure(name, "loss"), strict=True):
-                budgets.append(budget)
-                loops.append(float(recurrence))
-                tokens.append(float(run.steps))  # every step is of as many tokens
-                losses.append(told["loss"][told["loops"].index(recurrence)])
-    if not all(math.isfinite(loss) and loss > 0 for loss in losses):
-        raise Lacking("a loss is not a positive number")
-    laws = {"recurrence": iso_flop(budgets, loops, losses), "token count": iso_flop(budgets, tokens, losses)}
-    none = [f"no power law of the best {what}: {law.reason}" for what, law in laws.items() if law.law is None]
-    exponents = {what: law.law.exponent for what, law in laws.items() if law.law}
-    if none:
-        told = [
-            f"the best {what} has exponent {e.value:.3g} ({span(e.low, e.high, '')})" for what, e in exponents.items()
-        ]
-        raise Lacking("; ".join([*none, *told]))
-    return [Measured((e.value,), interval=(e.low, e.high), over=f"{len(losses)} runs") for e in exponents.values()]
-
-
-# 13
-
-
-def saturation(found: Evidence) -> list[Measured]:
-    ratios, rates = [], []
-    for told in found.measure("rdt", "loss"):
-        kept = [(count, loss) for count, loss in zip(told["loops"], told["loss"], strict=True) if count <= 64]
-        if not all(math.isfinite(loss) and loss > 0 for _, loss in kept):
-            raise Lacking("a loss is not a positive number")
-        laws = {law.name: law for law in saturating([loops for loops, _ in kept], [loss for _, loss in kept]).laws}
-        rival = min(laws["power"].held_out, laws["step"].held_out)
-        ratios.append(laws["exponential"].held_out / max(rival, 1e-12))
-        rates.append(laws["exponential"].rate.value)
-    return [ratio(ratios), ratio(rates)]
-
-
-# 14
-
-
-def more_loops(found: Evidence) -> list[Measured]:
-    name = "few loops"
-    return [
-        found.share(name, TOP, 6),
-        found.difference((name, TWICE, 16), (name, TWICE, 6)),
-        found.difference((name, TWICE, 64), (name, TWICE, 16)),
-    ]
-
-
 CLAIMS: dict[int, Claim] = {
     1: Claim(
         "beyond-training",
@@ -329,7 +52,7 @@ CLAIMS: dict[int, Claim] = {
             Part(f"accuracy at depth {TWICE} of the stack of as many FLOPs", most=0.5),
         ),
         ("rdt", "transformer", "stack of 10"),
-        beyond,
+        figures.beyond,
     ),
     2: Claim(
         "loops-not-parameters",
@@ -342,7 +65,7 @@ CLAIMS: dict[int, Claim] = {
             Part("depth reached by the stack of 20", most=TWICE - 1, unit=""),
         ),
         ("rdt", "stack of 10", "stack of 20"),
-        loops_not_parameters,
+        figures.loops_not_parameters,
     ),
     3: Claim(
         "injection",
@@ -358,7 +81,7 @@ CLAIMS: dict[int, Claim] = {
             Part("norm of the state in loop 64 over that in loop 16, without", least=1.5, unit="x"),
         ),
         ("all gradient", "no injection"),
-        injection,
+        figures.injection,
     ),
     4: Claim(
         "latent-steps",
@@ -375,7 +98,7 @@ CLAIMS: dict[int, Claim] = {
             Part("hops that the probe reads a loop", unit=""),
         ),
         ("rdt", "written"),
-        latent_steps,
+        figures.latent_steps,
         (("rdt", "probe"), ("written", "written")),
     ),
     5: Claim(
@@ -391,7 +114,7 @@ CLAIMS: dict[int, Claim] = {
             Part("training FLOPs by torch's counter, mixture over dense", unit="x"),
         ),
         ("rdt", "dense"),
-        experts,
+        figures.experts,
         (("rdt", "routing"),),
     ),
     6: Claim(
@@ -405,7 +128,7 @@ CLAIMS: dict[int, Claim] = {
             Part(f"accuracy at depth {FAR}, latent less full", least=-0.05, unit="points"),
         ),
         ("small cache", "full attention"),
-        latent_cache,
+        figures.latent_cache,
         (("small cache", "cache"), ("full attention", "cache")),
     ),
     7: Claim(
@@ -413,14 +136,14 @@ CLAIMS: dict[int, Claim] = {
         "A spectral radius below 1 by construction makes training stable at any learning rate.",
         "Parcae (2604.12946)",
         f"LTI and unconstrained A at {', '.join(f'{scale:g}' for scale in RATES)} times the learning rates; a run "
-        f"fails where its loss, or its state after 64 loops, runs off (no number, or above {LARGE:g})",
+        f"fails where its loss, or its state after 64 loops, runs off (no number, or above {figures.LARGE:g})",
         (
             Part("share of LTI runs that fail", most=0.25),
             Part("share of unconstrained runs that fail, less that", least=0.25, unit="points"),
             Part(f"accuracy at depth {TOP} over all rates, LTI less unconstrained", unit="points"),
         ),
         tuple(f"{kind} at {scale:g}x" for kind in ("lti", "unconstrained") for scale in RATES),
-        stability,
+        figures.stability,
     ),
     8: Claim(
         "halting",
@@ -434,7 +157,7 @@ CLAIMS: dict[int, Claim] = {
             Part(f"loops used at depth {TWICE} over the fewest that do as well", most=2, unit="x"),
         ),
         ("rdt",),
-        halting,
+        figures.halting,
     ),
     9: Claim(
         "overthinking",
@@ -448,7 +171,7 @@ CLAIMS: dict[int, Claim] = {
             Part("points lost by the wide one", most=0.05, unit="points"),
         ),
         ("few loops", "rdt"),
-        overthinking,
+        figures.overthinking,
     ),
     10: Claim(
         "adapters",
@@ -462,7 +185,7 @@ CLAIMS: dict[int, Claim] = {
             Part("parameters, untied over with adapters", unit="x"),
         ),
         ("rdt", "no adapters", "stack of 10"),
-        adapters,
+        figures.adapters,
     ),
     11: Claim(
         "half-the-parameters",
@@ -475,8 +198,8 @@ CLAIMS: dict[int, Claim] = {
             Part(f"parameters of the least stack within 2 points at depth {TOP}, over the RDT's", least=1.7, unit="x"),
             Part(f"the same within 5 points at depth {TWICE}", least=1.7, unit="x"),
         ),
-        ("rdt", *BASELINES),
-        half_the_parameters,
+        ("rdt", *figures.BASELINES),
+        figures.half_the_parameters,
     ),
     12: Claim(
         "training-laws",
@@ -489,7 +212,7 @@ CLAIMS: dict[int, Claim] = {
             Part("exponent of the best token count", least=0.63, most=0.93, unit=""),
         ),
         tuple(f"budget {budget:g}, {loops} loops" for budget in BUDGETS for loops in RECURRENCES),
-        training_laws,
+        figures.training_laws,
         tuple((f"budget {budget:g}, {loops} loops", "loss") for budget in BUDGETS for loops in RECURRENCES),
     ),
     13: Claim(
@@ -503,7 +226,7 @@ CLAIMS: dict[int, Claim] = {
             Part("rate z a loop", unit=""),
         ),
         ("rdt",),
-        saturation,
+        figures.saturation,
         (("rdt", "loss"),),
     ),
     14: Claim(
@@ -517,7 +240,7 @@ CLAIMS: dict[int, Claim] = {
             Part("points gained from 16 to 64 loops", least=-0.05, unit="points"),
         ),
         ("few loops",),
-        more_loops,
+        figures.more_loops,
     ),
 }  # fmt: skip
 """Every claim by its number."""

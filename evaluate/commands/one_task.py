@@ -1,0 +1,101 @@
+"""The verbs about one task: a new one to change, its examples to look at, its examples for use elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluate.commands.options import (
+    Parser,
+    add_plugins,
+    add_seed,
+    at_least,
+    check_plugin_sizes,
+    overrides,
+    whole_numbers,
+)
+from tasks import SPLITS, Task, plugin, task_class
+from tasks.errors import UserError, unknown
+
+
+def parse_sized(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Task]:
+    """What a verb about one task was given, and that task, with the sizes set by --task.NAME."""
+    known, rest = parser.parse_known_args(list(arguments))
+    plugin.load(known.plugin)
+    at_least(known, seed=0, count=1)
+    task = task_class(known.task)()  # type: ignore[call-arg]
+    changes = overrides(rest, parser)
+    if changes:
+        from evaluate.run.experiment import Experiment, override
+
+        experiment = Experiment(task, "rdt")
+        for name, value in changes:
+            if not name.startswith("task."):
+                raise UserError(f"unknown option --{name}: only the sizes of the task, --task.NAME, can be set here")
+            experiment = override(experiment, name, value)
+        task = experiment.task
+        check_plugin_sizes(task)
+    task.check_bands()
+    return known, task
+
+
+def new_task(arguments: Sequence[str]) -> None:
+    """write a working task to change into your own"""
+    parser = Parser(prog="run_benchmarks.py new-task", allow_abbrev=False)
+    parser.add_argument("name", metavar="NAME", help="lower-case letters, digits and _")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default NAME.py in this folder")
+    known = parser.parse_args(list(arguments))
+    out = known.out or Path(f"{known.name}.py")
+    plugin.write_skeleton(known.name, out)
+    print(f"{out} holds a task that works; what to try:")
+    for line in (f"show {known.name} --depth 3", f"audit {known.name}", "run --preset smoke"):
+        print(f"  python run_benchmarks.py {line} --plugin {out}")
+
+
+def show(arguments: Sequence[str]) -> None:
+    """examples of a task with answers and the oracle's steps"""
+    parser = Parser(prog="run_benchmarks.py show", allow_abbrev=False, description="Sizes by --task.NAME.")
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("--depth", type=int, required=True)
+    add_seed(parser)
+    parser.add_argument("--count", type=int, default=1, help="examples (default 1)")
+    parser.add_argument("--png", type=Path, metavar="FILE", help="draw the first example's graph")
+    add_plugins(parser)
+    known, task = parse_sized(parser, arguments)
+    from evaluate.show import example
+    from tasks import TRAIN, draw
+
+    batch = draw(task, known.seed, TRAIN, known.depth, 0, known.count)
+    title = f"{task.name}, depth {known.depth}, seed {known.seed}"
+    if known.png:
+        example.draw_graph(task, batch.tokens[0], known.png, title)
+    print(f"{title}: {task.summary}")
+    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
+        print(f"\n{example.as_text(task, tokens, targets)}")
+    if known.png:
+        print(f"\ndrawn: {known.png}")
+
+
+def export(arguments: Sequence[str]) -> None:
+    """write examples of a task as JSON lines for use elsewhere"""
+    parser = Parser(prog="run_benchmarks.py export", allow_abbrev=False, description="Sizes by --task.NAME.")
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("--out", type=Path, metavar="FILE", required=True)
+    parser.add_argument("--depths", help="comma-separated (default the split's band)")
+    parser.add_argument("--count", type=int, default=100, help="examples a depth (default 100)")
+    parser.add_argument("--split", default="test", help=f"{', '.join(SPLITS)} (default test); they share no example")
+    add_seed(parser)
+    add_plugins(parser)
+    known, task = parse_sized(parser, arguments)
+    if known.split not in SPLITS:
+        raise unknown("split", known.split, SPLITS)
+    from evaluate.show import example
+    from tasks.files import refuse_taken, write_new
+
+    refuse_taken(known.out)
+    depths = getattr(task, f"{known.split}_depths") if known.depths is None else whole_numbers("depths", known.depths)
+    lines = list(example.lines(task, depths, known.split, known.seed, known.count))
+    write_new(known.out, "\n".join(lines) + "\n")
+    asked = ", ".join(map(str, depths))
+    print(f"{known.out}: {len(lines)} examples of {task.name}, depths {asked}, {known.split} split")

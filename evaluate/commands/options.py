@@ -1,0 +1,84 @@
+"""What verbs share: a parser with one line an error, the options of several verbs, and how words are read."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from typing import NoReturn
+
+from tasks import Task, plugin
+from tasks.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one line an error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message)
+
+
+def add_plugins(parser: Parser) -> None:
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help=plugin.HELP)
+
+
+def add_format(parser: Parser) -> None:
+    parser.add_argument("--format", default="simple", help="simple, github, plain, latex, csv or json (default simple)")
+
+
+def add_seed(parser: Parser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="of the questions (default 0)")
+
+
+def names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def not_empty(known: argparse.Namespace, *options: str) -> None:
+    for option in options:
+        text = getattr(known, option)
+        if text is not None and not names(text):
+            raise UserError(f"--{option} is {text!r}: allowed are names separated by commas")
+
+
+def whole_numbers(option: str, text: str) -> list[int]:
+    """A user's whole numbers, separated by commas; each once."""
+    try:
+        numbers = list(dict.fromkeys(int(part) for part in names(text)))
+    except ValueError:
+        numbers = []
+    if not numbers:
+        what = repr(text) if names(text) else "empty"
+        raise UserError(f"--{option} is {what}: allowed are whole numbers separated by commas")
+    return numbers
+
+
+def at_least(known: argparse.Namespace, **least: int) -> None:
+    for name, low in least.items():
+        if not getattr(known, name) >= low:
+            raise UserError(f"--{name.replace('_', '-')} is {getattr(known, name)}: allowed is {low} or more")
+
+
+def overrides(rest: list[str], parser: Parser) -> list[tuple[str, str]]:
+    """Pairs of a dotted name and a value from what the parser did not know."""
+    pairs = []
+    words = iter(rest)
+    for word in words:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--"):
+            raise UserError(f"unexpected argument {word!r}: see --help")
+        if "." not in name:
+            options = [option for action in parser._actions for option in action.option_strings]
+            near = difflib.get_close_matches(f"--{name}", options, n=1, cutoff=0.5)
+            raise UserError(f"unknown option --{name}: {f'did you mean {near[0]}? ' if near else ''}see --help")
+        if not equals:
+            value = next(words, "--")
+            if value.startswith("--"):
+                raise UserError(f"--{name} has no value")
+        pairs.append((name, value))
+    return pairs
+
+
+def check_plugin_sizes(task: Task) -> None:
+    """A plugin was checked at its own sizes; at others it is checked again."""
+    if plugin.origin(task) and task != type(task)():  # type: ignore[call-arg]
+        plugin.check(task)

@@ -1,0 +1,190 @@
+"""The verb that makes records, and the one that lists what can be asked of it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluate.commands.options import (
+    Parser,
+    add_plugins,
+    at_least,
+    check_plugin_sizes,
+    names,
+    not_empty,
+    overrides,
+    whole_numbers,
+)
+from tasks import TASKS, plugin, task_class
+from tasks.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from evaluate.run.experiment import Experiment
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def run(arguments: Sequence[str]) -> None:
+    """train, evaluate and show the experiments of a preset"""
+    from evaluate import records
+    from evaluate.run.sweep import Machine, sweep
+    from evaluate.show import plots, tables
+    from evaluate.show.grid import Results
+
+    parser = run_parser()
+    known, rest = parser.parse_known_args(list(arguments))
+    check_options(known)
+    experiments = asked_for(known, rest, parser)
+    out = Path(known.out or f"results/{known.preset}")
+    try:
+        machine = Machine(
+            known.device,
+            known.workers,
+            known.threads,
+            known.batch,
+            known.save_every,
+            known.engine,
+            known.tensorboard,
+            known.compile,
+        )
+        if not sweep(experiments, out, machine):
+            return  # another of torchrun's processes shows it
+    except KeyboardInterrupt:
+        raise UserError(f"stopped; what is whole is in {out}: the same command goes on from there") from None
+    held = records.read(out)
+    print(tables.heading(held))
+    found = Results(held)
+    print(tables.show(found))
+    print("\nplots: " + ", ".join(str(path) for path in plots.draw_all(found, out / "plots")))
+
+
+def run_parser() -> Parser:
+    from evaluate.run.presets import PRESETS
+    from evaluate.run.sweep import ENGINES
+
+    parser = Parser(prog="run_benchmarks.py run", allow_abbrev=False, description=(
+        "Besides these, any field of an experiment by its dotted name: --train.steps 500, --task.entities 200, "
+        "--architecture.width 128, --evaluate.count 1000."))  # fmt: skip
+    parser.add_argument("--preset", default="quick", help=f"{', '.join(PRESETS)} (default quick)")
+    parser.add_argument("--tasks", help="only these, comma-separated (default the preset's, or those of --plugin)")
+    parser.add_argument("--models", help="only these of the preset, comma-separated; variants: rdt@halting=none")
+    parser.add_argument("--seeds", help="comma-separated (default the preset's; 0 for most)")
+    parser.add_argument("--out", help="folder for the records (default results/PRESET)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default auto)")
+    parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
+    parser.add_argument("--threads", type=int, default=1, help="of each process (default 1; 0 shares the cores out)")
+    parser.add_argument("--batch", type=int, default=32, help="rows evaluated at a time (default 32)")
+    parser.add_argument("--save-every", type=float, default=30.0, help="seconds between checkpoints (default 30)")
+    parser.add_argument("--engine", default="local", help=f"{' or '.join(ENGINES)} (default local)")
+    parser.add_argument("--compile", action="store_true", help="compile the Blocks: a minute to begin, then faster")
+    parser.add_argument("--precision", help="of training: float32 or bfloat16; short for --train.precision")
+    parser.add_argument("--tensorboard", action="store_true", help="log training to the folder's tensorboard/")
+    add_plugins(parser)
+    return parser
+
+
+def check_options(known: argparse.Namespace) -> None:
+    """What is wrong in itself, whatever the experiments are."""
+    from evaluate.run import board
+    from evaluate.run.presets import PRESETS
+    from evaluate.run.sweep import ENGINES
+
+    if known.tensorboard:
+        board.check_installed()
+    if known.preset not in PRESETS:
+        raise unknown("preset", known.preset, PRESETS)
+    if known.device not in DEVICES:
+        raise unknown("device", known.device, DEVICES)
+    if known.engine not in ENGINES:
+        raise unknown("engine", known.engine, ENGINES)
+    at_least(known, workers=0, threads=0, batch=1, save_every=0)
+    if known.threads > 1024:
+        raise UserError(f"--threads is {known.threads}: allowed is 0 to 1024")
+    not_empty(known, "tasks", "models")
+
+
+def asked_for(known: argparse.Namespace, rest: list[str], parser: Parser) -> list[Experiment]:
+    """The experiments of a command line: the preset's, narrowed down, changed field by field, and checked."""
+    from evaluate.run.experiment import as_named, override
+    from evaluate.run.own_models import list_own_models
+    from evaluate.run.presets import PRESETS
+
+    own = plugin.load(known.plugin)
+    tasks = names(known.tasks or ",".join(own))
+    own_models = list_own_models()
+    models = names(known.models or ",".join(own_models))
+    experiments = PRESETS[known.preset]()
+    check_names(tasks, models)
+    experiments = chosen(experiments, tasks, models)
+    if known.precision:
+        rest = ["--train.precision", known.precision, *rest]
+    for name, value in overrides(rest, parser):
+        experiments = [override(e, name, value) for e in experiments]
+    if known.seeds is not None:
+        seeds = whole_numbers("seeds", known.seeds)
+        experiments = [
+            replace(e, seed=seed) for seed in seeds for e in dict.fromkeys(replace(e, seed=0) for e in experiments)
+        ]
+    experiments = [as_named(e) for e in experiments]
+    for experiment in experiments:
+        experiment.check()
+    for task in dict.fromkeys(e.task for e in experiments):
+        check_plugin_sizes(task)
+    return experiments
+
+
+def check_names(tasks: list[str], models: list[str]) -> None:
+    from model import MODELS
+
+    for kind, wanted, allowed in (("task", tasks, TASKS), ("model", models, MODELS)):
+        for name in wanted:
+            base = name.partition("@")[0]  # of a model's name the rest is what is changed of it
+            if base not in allowed:
+                raise unknown(kind, base, allowed)
+
+
+def chosen(experiments: list[Experiment], tasks: list[str], models: list[str]) -> list[Experiment]:
+    """The preset's experiments of these tasks and models; a name that the preset lacks takes another's settings."""
+    if tasks:
+        first = [e for e in experiments if e.task == experiments[0].task]
+        have = {name: [e for e in experiments if e.task.name == name] for name in tasks}
+        experiments = [
+            e
+            for name in tasks
+            for e in have[name] or [replace(e, task=task_class(name)()) for e in first]  # type: ignore[call-arg]
+        ]
+    if models:
+        plain = list({(e.task.name, e.seed): e for e in experiments if e.model == e.base}.values())
+        wanted = []
+        for name in models:  # the preset's own of that name, or its variants of that model; else one by its settings
+            own = [e for e in experiments if e.model == name] or [e for e in experiments if e.base == name]
+            if not (own or plain):
+                raise UserError(f"the preset has no settings for model {name!r}: it has variants of others alone")
+            wanted += own or [replace(e, model=name) for e in plain]
+        experiments = wanted
+    return experiments
+
+
+def list_(arguments: Sequence[str]) -> None:
+    """tasks, models and presets, a line each"""
+    parser = Parser(prog="run_benchmarks.py list", allow_abbrev=False)
+    add_plugins(parser)
+    plugin.load(parser.parse_args(list(arguments)).plugin)
+    from evaluate.run.own_models import list_own_models
+    from evaluate.run.presets import PRESETS
+
+    list_own_models()
+    from model import SUMMARIES
+
+    sections = {
+        "tasks": {name: task.summary for name, task in TASKS.items()},
+        "models": SUMMARIES,
+        "presets": {name: (preset.__doc__ or "").strip() for name, preset in PRESETS.items()},
+    }
+    for section, lines in sections.items():
+        print(section)
+        for name, summary in lines.items():
+            print(f"  {name:17} {summary}")

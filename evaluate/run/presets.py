@@ -90,7 +90,7 @@ RECIPES: dict[str, Recipe] = {
     "group_word": Recipe(replace(PATIENT, steps=1200), SEES_LAST),
     "carry_chain": Recipe(replace(PATIENT, batch=96), SEES_LAST, TO_160),
     "n_ary_addition": Recipe(
-        Train(steps=1000, batch=96, shortest_horizon=14, longest_horizon=34), replace(SEES_NEAR, window=4)
+        replace(PATIENT, steps=1200, batch=96, shortest_horizon=14, longest_horizon=34), replace(SEES_NEAR, window=4)
     ),  # a digit, and the one of the number before; a number takes two steps where it carries
     "nested_expression": Recipe(Train(batch=16, shortest_horizon=8)),
     "khop_context": Recipe(replace(PROMPT, batch=32, steps=1200), SEES_ONE, TO_160),

@@ -15,7 +15,8 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 @dataclass(frozen=True)
 class VariableAssignment(Task):
-    """A program of definitions `x a op b`; each asks, at its last token, for the value of its variable modulo a prime.
+    """A program of definitions `a op b x` (x becomes a op b) modulo a prime; each variable asks, where it stands, for
+    its value: at the end of its definition, and wherever another one reads it.
 
     Depth: the longest chain of definitions that the variable rests on. A variable of level l combines one of level
     l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants. Every
@@ -24,17 +25,18 @@ class VariableAssignment(Task):
     that each step is one; now and then terms cancel, as in any arithmetic. Beside a variable a constant is at most
     `largest_operand`, so that the arithmetic to be learnt by heart stays small.
     Definitions stand in the order of their levels: nothing is used before it is defined, and most rest on one shortly
-    before them and some on another at any distance.
+    before them and some on another at any distance. The name stands last, where the value is known: who looks for a
+    variable finds both in one place.
     Depth is at most `levels`; the default is the most that keeps rows near 110 tokens.
     After: i-GSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23, shuffled, and asked once, behind the last one.
 
     Two examples, with `variables=3`, `levels=2`, modulo 11:
 
-        depth 1    tokens  v0 4 + 3 v1 5 - 2 v2 v0 x 3
-                   answer   . . . 7  . . . 3  .  . . .
+        depth 1    tokens  3 - 6 v2 v2 x 2 v1 v2 - 2 v0
+                   answer  . . .  8  8 . .  .  8 . .  .
 
-        depth 2    tokens  v0 4 + 3 v1 5 - 2 v2 v0 x  3
-                   answer   . . . 7  . . . 3  .  . . 10
+        depth 2    tokens  9 - 3 v2 5 + 3 v1 v2 - 3 v0
+                   answer  . . .  6 . . .  8  6 . .  3
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -48,7 +50,7 @@ class VariableAssignment(Task):
     largest_operand: int = 3
 
     name: ClassVar[str] = "variable_assignment"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "variables defined by variables, modulo a prime"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
@@ -95,28 +97,30 @@ class VariableAssignment(Task):
         swap = rng.random(shape) < 0.5
         values = np.empty(shape, dtype=np.int64)
         for step in range(1, self.levels + 1):  # each level reads the levels below it, the first none
-            known = [values[row, near] if step > 1 else first, values[row, far] if step > 1 else second]
-            a, b = known[0], np.where(constant, second, known[1])
+            a = values[row, near] if step > 1 else first
+            b = np.where(constant, second, values[row, far] if step > 1 else second)
             a, b = np.where(swap, b, a), np.where(swap, a, b)
             values = np.where(level == step, np.choose(operator, [a + b, a - b, a * b]) % m, values)
 
         names = draw_names(rng, count, variables, self.names) + m + 3
         a = np.where(level == 1, first, names[row, near])
         b = np.where(constant, second, names[row, far])
-        facts = np.stack([names, np.where(swap, b, a), m + operator, np.where(swap, a, b)], axis=2)
+        facts = np.stack([np.where(swap, b, a), m + operator, np.where(swap, a, b), names], axis=2)
         order = (level + rng.random(shape)).argsort(axis=1)
         tokens = np.take_along_axis(facts, order[:, :, None], axis=1).reshape(count, -1)
-        asked = np.take_along_axis(np.where(level <= depth, level, 0), order, axis=1)
-        targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        depths[:, 3::4] = asked
-        targets[:, 3::4] = np.where(asked > 0, np.take_along_axis(values, order, axis=1), NOT_ASKED)
+
+        asked = np.zeros((count, len(self.vocabulary)), dtype=np.int64)  # of every token: its depth, if it is asked
+        known = np.zeros_like(asked)
+        np.put_along_axis(asked, names, np.where(level <= depth, level, 0), axis=1)
+        np.put_along_axis(known, names, values, axis=1)
+        depths = np.take_along_axis(asked, tokens, axis=1)
+        targets = np.where(depths > 0, np.take_along_axis(known, tokens, axis=1), NOT_ASKED)
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:
         """Round by round, work out all that rests on known values only."""
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        todo = {x: (a, op, b) for x, a, op, b in cut(words, 4)}
-        defined = list(todo)
+        todo = {x: (a, op, b) for a, op, b, x in cut(words, 4)}
         known: dict[str, tuple[int, int]] = {}  # variable: (value, round)
         while todo:
             ready = {}
@@ -127,6 +131,4 @@ class VariableAssignment(Task):
                     ready[x] = (value, 1 + max(known[w][1] if w in known else 0 for w in (a, b)))
             known |= ready
             todo = {x: definition for x, definition in todo.items() if x not in ready}
-        targets, depths = np.full(len(words), NOT_ASKED), np.zeros(len(words), dtype=np.int64)
-        targets[3::4], depths[3::4] = np.array([known[x] for x in defined]).T
-        return Answers(targets, depths)
+        return Answers(*np.array([known.get(word, (NOT_ASKED, 0)) for word in words]).T)

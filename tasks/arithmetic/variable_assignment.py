@@ -45,7 +45,7 @@ class VariableAssignment(Task):
     variables: int = 28
     levels: int = 24
     names: int = 28
-    curriculum: tuple[int, ...] = (1, 2, 3, 6, 12)  # numbers of variables, and levels, trained on before
+    curriculum: tuple[int, ...] = (1, 2, 3, 6, 12)  # numbers of levels trained on before
     modulus: int = 11
     largest_operand: int = 3
 
@@ -71,7 +71,9 @@ class VariableAssignment(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        return stages(self, variables=self.curriculum, levels=self.curriculum)
+        """Few levels first, with variables enough that who reads one has to tell it from others."""
+        variables = tuple(min(max(8, 2 * levels), self.variables) for levels in self.curriculum)
+        return stages(self, variables=variables, levels=self.curriculum)
 
     @property
     def max_depth(self) -> int:

@@ -62,7 +62,7 @@ PROMPT = replace(GENTLE, batch=48, steps=1500)
 MANY = replace(PROMPT, batch=256, matrix_learning_rate=2e-2, learning_rate=3e-3)
 """Finding a fact by its name is learnt from many rows a step, or not at all: Muon steps as far along noise as along a
 signal. Eight variables of 28 names, depth 1 alone, three Blocks without a loop: with 64 rows at 72% and flat from step
-300 to 900; with 256 rows at 99% from step 200 on; with 64 rows and 8 names, from step 500 on."""
+300 to 900; with 256 rows at 99% from step 200 on; with 64 rows and 8 names at 97% from there."""
 
 SEES_ALL = ModelConfig(global_drop=0.0)
 """Global heads are dropped at random where the facts are in the weights. Where they stand in the prompt, they are

@@ -14,9 +14,10 @@ from evaluate.metrics import wilson
 from evaluate.records import Records, read
 from evaluate.run import board, experiment
 from evaluate.run import sweep as sweeping
-from evaluate.run.presets import PRESETS
+from evaluate.run.presets import PRESETS, recipe
 from evaluate.show import plots, tables
 from evaluate.show.grid import Results
+from evaluate.show.measures import band_rows, ratio_rows
 from evaluate.study import audit, bench_tasks
 from evaluate.study.bench_model import open_mythos
 from evaluate.study.claims import carry as claims
@@ -65,7 +66,8 @@ def place(tmp_path, monkeypatch):
         ("quick", "quick"),
         ("mine", "quick"),
         ("reference/quick", "quick"),
-        ("reference/first", "first"),
+        ("reference/all", "all"),
+        ("reference/rates", "rates"),
         ("claims", "claims"),
         ("reference/claims", "claims"),
     ):
@@ -129,13 +131,31 @@ def test_the_summary_is_what_the_records_say():
 
 
 def test_the_record_is_what_the_records_say():
-    records = read(ROOT / "results/reference/first")
-    told = tables.show(Results(records), "github", ["ratios"])
+    records = read(ROOT / "results/reference/all")
+    results = Results(records)
+    told = tables.show(results, "github", ["ratios"])
     assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in README
     preset = {one.run for one in PRESETS["reference"]()}
     assert set(records.runs) <= preset, "a recipe was changed after its run"
     assert f"{len(records.runs)} of its {len(preset)} runs" in " ".join(README.split())
     assert not any(run["git_dirty"] for run in records.runs.values())
+    most, settled = ratio_rows(results), ratio_rows(results, "settled")
+    assert [row["rdt worst"] for row in settled] == [row["rdt worst"] for row in most], "it stops as deep as it goes"
+
+
+def test_the_rates_are_what_the_selection_band_chose():
+    """Of each model, the best of the rates that were tried: those that its recipe has."""
+    records = read(ROOT / "results/reference/rates")
+    assert set(records.runs) <= {one.run for one in PRESETS["rates"]()}
+    best: dict[str, tuple[float, float]] = {}
+    for row in band_rows(Results(records)):
+        model, _, _ = row["model"].partition("@")
+        if row["band"] == "selection":
+            rate = float(re.search(r"train.learning_rate=([\d.e-]+)", row["model"])[1])
+            best[model] = max(best.get(model, (0.0, 0.0)), (row["accuracy"], rate))
+            assert f"{100 * row['accuracy']:.1f}%" in README
+    for model, (_, rate) in best.items():
+        assert recipe("khop_facts", model).train.learning_rate == rate, model
 
 
 def test_the_verdicts_are_those_of_the_committed_ledger():

@@ -17,7 +17,7 @@ from evaluate.run import sweep as sweeping
 from evaluate.run.presets import PRESETS, recipe
 from evaluate.show import plots, tables
 from evaluate.show.grid import Results
-from evaluate.show.measures import band_rows, ratio_rows
+from evaluate.show.measures import band_rows, ratio_rows, used_loops
 from evaluate.study import audit, bench_tasks
 from evaluate.study.bench_model import open_mythos
 from evaluate.study.claims import carry as claims
@@ -68,6 +68,7 @@ def place(tmp_path, monkeypatch):
         ("reference/quick", "quick"),
         ("reference/all", "all"),
         ("reference/rates", "rates"),
+        ("reference/beyond", "beyond"),
         ("claims", "claims"),
         ("reference/claims", "claims"),
     ):
@@ -141,6 +142,17 @@ def test_the_record_is_what_the_records_say():
     assert not any(run["git_dirty"] for run in records.runs.values())
     most, settled = ratio_rows(results), ratio_rows(results, "settled")
     assert [row["rdt worst"] for row in settled] == [row["rdt worst"] for row in most], "it stops as deep as it goes"
+
+
+def test_what_lies_beyond_is_what_the_records_say():
+    records = read(ROOT / "results/reference/beyond")
+    assert set(records.runs) <= {one.run for one in PRESETS["beyond"]()}
+    (grid,) = Results(records).grids.values()
+    at = grid.depths.tolist().index(500)
+    for loops, said in ((1280, "with 1,280 loops"), ("settled", "which stops after 730")):
+        column = grid.headline(str(loops))
+        assert grid.correct[:, at, column].sum() == grid.count[:, at, column].sum() == 64 and said in README
+        assert loops != "settled" or round(used_loops(grid)[at, column], -1) == 730
 
 
 def test_the_rates_are_what_the_selection_band_chose():

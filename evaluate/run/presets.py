@@ -60,9 +60,10 @@ PROMPT = replace(GENTLE, batch=48, steps=1500)
 """Facts in the prompt: fewer rows, as each asks many questions. `batch` is the rows of a curriculum's first stage."""
 
 MANY = replace(PROMPT, batch=256, matrix_learning_rate=2e-2, learning_rate=3e-3)
-"""Finding a fact by its name is learnt from many rows a step, or not at all: Muon steps as far along noise as along a
-signal. Eight variables of 28 names, depth 1 alone, three Blocks without a loop: with 64 rows at 72% and flat from step
-300 to 900; with 256 rows at 99% from step 200 on; with 64 rows and 8 names at 97% from there."""
+"""Finding a fact by its name is learnt from many rows a step, or hardly at all; perhaps as Muon steps as far along
+noise as along a signal, which was not tested. Eight variables of 28 names, depth 1 alone, three Blocks without a loop:
+with 64 rows at 72% and flat from step 300 to 900; with 256 rows at 99% from step 200 on; with 64 rows and 8 names at
+97% from there."""
 
 AT_ONE_PLACE = replace(PROMPT, batch=512, steps=1200, shortest_horizon=3, longest_horizon=12, gradient_loops=8)
 """A chain followed at one position, look-up upon look-up. Few loops, so that its steps lie within the last ones,

@@ -63,7 +63,8 @@ MANY = replace(PROMPT, batch=256, matrix_learning_rate=2e-2, learning_rate=3e-3)
 """Finding a fact by its name is learnt from many rows a step, or hardly at all; perhaps as Muon steps as far along
 noise as along a signal, which was not tested. Eight variables of 28 names, depth 1 alone, three Blocks without a loop:
 with 64 rows at 72% and flat from step 300 to 900; with 256 rows at 99% from step 200 on; with 64 rows and 8 names at
-97% from there."""
+97% from there. khop_context: with 32 rows at first and six at the end its selection band stood at 98% after 1,200
+steps; with 256 and fifty, all stages in 325 steps and 100% (cross entropy 0.006 at depth 5)."""
 
 AT_ONE_PLACE = replace(PROMPT, batch=512, steps=1200, shortest_horizon=3, longest_horizon=12, gradient_loops=8)
 """A chain followed at one position, look-up upon look-up. Few loops, so that its steps lie within the last ones,
@@ -104,7 +105,7 @@ RECIPES: dict[str, Recipe] = {
         replace(PATIENT, steps=1200, batch=96, shortest_horizon=14, longest_horizon=34), replace(SEES_NEAR, window=4)
     ),  # a digit, and the one of the number before; a number takes two steps where it carries
     "nested_expression": Recipe(Train(batch=16, shortest_horizon=8)),
-    "khop_context": Recipe(replace(PROMPT, batch=32, steps=1200), SEES_ONE, TO_160),
+    "khop_context": Recipe(replace(PROMPT, batch=256, steps=1200), SEES_ONE, TO_160),
     "chain_end": Recipe(AT_ONE_PLACE, LOOKS_IN_THE_LOOP, TO_160),
     "reachability": Recipe(AT_ONE_PLACE, LOOKS_IN_THE_LOOP, TO_160),
     "tree_path": Recipe(AT_ONE_PLACE, LOOKS_IN_THE_LOOP, TO_160),

@@ -105,7 +105,11 @@ RECIPES: dict[str, Recipe] = {
         replace(PATIENT, steps=1200, batch=96, shortest_horizon=14, longest_horizon=34), replace(SEES_NEAR, window=4)
     ),  # a digit, and the one of the number before; a number takes two steps where it carries
     "nested_expression": Recipe(Train(batch=16, shortest_horizon=8)),
-    "khop_context": Recipe(replace(PROMPT, batch=256, steps=1200), SEES_ONE, TO_160),
+    "khop_context": Recipe(
+        replace(PROMPT, batch=256, steps=1200, shortest_horizon=8, decay=0.6),
+        replace(SEES_ONE, coda_blocks=0, adapter_past="cycle"),
+        TO_160,
+    ),
     "chain_end": Recipe(AT_ONE_PLACE, LOOKS_IN_THE_LOOP, TO_160),
     "reachability": Recipe(AT_ONE_PLACE, LOOKS_IN_THE_LOOP, TO_160),
     "tree_path": Recipe(AT_ONE_PLACE, LOOKS_IN_THE_LOOP, TO_160),

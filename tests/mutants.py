@@ -79,7 +79,7 @@ MUTANTS = (
     ),
     Mutant(
         "a chain that is one edge shorter than its depth", "tasks/graph/chain_end.py",
-        "self.length - 1 - asked]", "self.length - asked]",
+        "last[chain] - asked]", "last[chain] - asked + 1]",
         "test_tasks.py::test_oracle_agrees_at_every_depth_of_the_bands[chain_end]",
     ),
     Mutant(

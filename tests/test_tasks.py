@@ -21,10 +21,10 @@ NAMES = tuple(TASKS)
 SIZES: dict[str, list[dict[str, object]]] = {
     "khop_facts": [{"entities": 3, "relations": 1}, {"entities": 200, "relations": 10, "facts_seed": 7}],
     "khop_context": [{"nodes": 3}, {"nodes": 9, "hops": 7}, {"nodes": 16, "names": 16}],
-    "chain_end": [{"chains": 3, "length": 6}, {"chains": 5, "length": 2, "queries": 1}],
-    "relation_composition": [{"edges": 2}, {"edges": 9, "queries": 2, "group": "A5"}, {"group": "S4", "names": 50}],
-    "reachability": [{"chains": 3, "length": 6}, {"chains": 5, "length": 2, "queries": 1}],
-    "tree_path": [{"arms": 5, "length": 5}, {"arms": 2, "length": 2, "queries": 1}],
+    "chain_end": [{"chains": 2, "length": 6}, {"chains": 5, "short": 2, "length": 4, "queries": 1}],
+    "relation_composition": [{"chains": 2, "short": 2}, {"length": 9, "queries": 2, "group": "A5"}, {"group": "S4"}],
+    "reachability": [{"chains": 2, "length": 6}, {"chains": 5, "short": 2, "length": 4, "queries": 1}],
+    "tree_path": [{"arms": 2, "length": 6}, {"arms": 5, "short": 2, "length": 4, "queries": 1}],
     "p_hop_induction": [{"length": 16, "hops": 8}, {"length": 256, "hops": 32}, {"alphabet": 8, "hops": 6}],
     "mod_chain": [{"modulus": 3, "largest_operand": 2}, {"modulus": 97, "largest_operand": 96}],
     "nested_expression": [{"leaves": 2}, {"leaves": 9, "modulus": 5}, {"leaves": 33, "modulus": 11}],
@@ -62,11 +62,16 @@ def assert_oracle_agrees(task: Task, batch: Batch, depth: int) -> None:
         assert answers.depths[asked].tolist() == depths[asked].tolist(), "the oracle's own count of its steps"
 
 
+# Tested to less than eight times the trained depth: two chains so long would make rows of 300 tokens and more.
+SHORTER = {"chain_end": 5, "relation_composition": 6, "reachability": 5, "tree_path": 5}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_default_bands_can_be_had_and_reach_far(name: str) -> None:
     task = TASKS[name]()
     task.check_bands()
-    assert task.test_depths[-1] >= 8 * task.train_depths[-1], "or say in the docstring why not, and except it here"
+    times = SHORTER.get(name, 8)
+    assert task.test_depths[-1] >= times * task.train_depths[-1], "or say in the docstring why not, and except it here"
     assert task.name == name and TASKS[name] is task_class(name)
     assert len(set(task.vocabulary)) == len(task.vocabulary) and 0 < task.chance < 1
 
@@ -241,7 +246,7 @@ def test_no_value_of_an_expression_is_zero_and_all_heights_are_had() -> None:
 
 def test_yes_and_no_are_balanced_and_alike() -> None:
     task = TASKS["reachability"]()
-    for depth in (1, 8, 24):
+    for depth in (1, 8, 20):
         batch = task.sample(stream(0, TEST, depth, 0), depth, 4000)
         yes = batch.targets[:, -1] == task.vocabulary.index("yes")
         assert abs(yes.mean() - 0.5) < 0.03

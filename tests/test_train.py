@@ -136,7 +136,9 @@ def test_rows_and_horizons_repeat_and_differ():
 
 
 def test_rows_of_every_depth_get_few_loops_and_many():
-    task = TASKS["chain_end"](chains=2, length=8, names=16, queries=1, curriculum=(), test_depths=(6, 7))
+    task = TASKS["chain_end"](
+        train_depths=(1, 2, 3), test_depths=(7, 8), chains=2, length=9, names=18, queries=1, curriculum=()
+    )
     experiment = replace(tiny(steps=1, batch=60, shortest_horizon=2, longest_horizon=4), task=task)
     seen = []
 

@@ -16,40 +16,44 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 @dataclass(frozen=True)
 class ChainEnd(Task):
-    """Chains of equal length as shuffled edges `x : y`, then some nodes: which node ends the chain of each?
+    """Two long chains and some short ones as shuffled edges `x : y`, then nodes: which node ends the chain of each?
 
-    Depth: the number of edges from the asked node to the end of its chain. Nodes, edges and chains are constant, and
-    graphs of one distribution serve every depth: only the asked node differs. All ends look alike (a node without a
-    successor), so that a guesser who finds them is right once in `chains`.
-    Depth is at most one less than the nodes of a chain; the default is the longest that keeps rows near 100 tokens.
+    Depth: the number of edges from the asked node to the end of its chain. Every node has one edge, the end's leads to
+    itself: to follow is the same step everywhere, and one step more changes nothing once the end is reached.
+    Graphs of one distribution serve every depth: only the asked node differs. What is shallow is asked of any chain,
+    so that a row can be asked often; what is deeper than `short` - 1, of the long ones. All ends look alike; who rules
+    out those of the short chains, and guesses between the others, is right half of the time.
+    Depth is at most one less than the nodes of a long chain; the default keeps rows near 200 tokens.
     After: pointer following, as in Sanford et al. 2024 (arXiv 2402.09268).
 
-    Two examples, with `chains=2`, `length=3`, `queries=1`:
+    Two examples, with `chains=2`, `short=3`, `length=3`, `queries=1`:
 
-        depth 1    tokens  n2 : n1 n0 : n4 n5 : n2 n3 : n0 n2
-                   answer   . .  .  . .  .  . .  .  . .  . n1
+        depth 1    tokens  n3 : n3 n5 : n2 n1 : n3 n2 : n0 n4 : n1 n0 : n0 n1
+                   answer   . .  .  . .  .  . .  .  . .  .  . .  .  . .  . n3
 
-        depth 2    tokens  n3 : n0 n2 : n1 n0 : n4 n5 : n2 n3
-                   answer   . .  .  . .  .  . .  .  . .  . n4
+        depth 2    tokens  n0 : n0 n4 : n1 n1 : n0 n2 : n5 n5 : n5 n3 : n2 n3
+                   answer   . .  .  . .  .  . .  .  . .  .  . .  .  . .  . n5
     """
 
-    train_depths: tuple[int, ...] = (1, 2, 3)
-    selection_depths: tuple[int, ...] = (4, 5)
-    test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
-    chains: int = 2
-    length: int = 25
-    names: int = 50
-    curriculum: tuple[int, ...] = (2, 3, 4, 8, 12)  # numbers of chains trained on before, short ones
-    queries: int = 6
+    train_depths: tuple[int, ...] = (1, 2, 3, 4)
+    selection_depths: tuple[int, ...] = (5, 6)
+    test_depths: tuple[int, ...] = (8, 12, 16, 20)
+    chains: int = 6
+    short: int = 5
+    length: int = 21
+    names: int = 62
+    curriculum: tuple[int, ...] = (2, 3, 4, 5, 12)  # numbers of chains trained on before, all short
+    queries: int = 20
 
     name: ClassVar[str] = "chain_end"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "follow a chain to its end, among other chains"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_sizes(self, chains=(2, 100), length=(2, 1_000), names=(self.nodes, 10_000), queries=(1, 1_000))
+        check_sizes(self, chains=(2, 100), short=(2, 1_000), queries=(1, 1_000))
+        check_sizes(self, length=(self.short, 1_000), names=(self.nodes, 10_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -57,40 +61,35 @@ class ChainEnd(Task):
 
     @property
     def chance(self) -> float:
-        return 1 / self.chains
+        return 1 / 2
 
     @property
     def nodes(self) -> int:
-        return self.chains * self.length
+        return 2 * self.length + (self.chains - 2) * self.short
 
     @property
     def stages(self) -> tuple[Task, ...]:
         """Short chains first, and more and more of them: of a long one few nodes are near enough its end to ask."""
-        short = self.train_depths[-1] + 1
-        chains = tuple(k for k in self.curriculum if k * min(k, short) <= self.names)
-        length = tuple(min(k, short) for k in chains)
-        queries = tuple(max(1, self.queries * k // self.chains) for k in chains)
-        return stages(self, chains=chains, length=length, queries=queries)
+        short = tuple(min(chains, self.short) for chains in self.curriculum)
+        return stages(self, chains=self.curriculum, short=short, length=short)
 
     @property
     def max_depth(self) -> int:
         return self.length - 1
 
     @property
-    def edges(self) -> int:
-        return self.chains * (self.length - 1)
-
-    @property
     def facts_length(self) -> int:
-        return 3 * self.edges
+        return 3 * self.nodes
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
-        chains = draw_names(rng, count, self.nodes, self.names).reshape(count, self.chains, self.length)
-        edges = link(chains[:, :, :-1], chains[:, :, 1:], self.names).reshape(count, self.edges, 3)
+        nodes = draw_names(rng, count, self.nodes, self.names)  # one chain after another, the two long ones first
+        last = np.cumsum([self.length] * 2 + [self.short] * (self.chains - 2)) - 1
+        after = np.roll(nodes, -1, axis=1)
+        after[:, last] = nodes[:, last]
         asked = query_depths(rng, count, self.queries, depth)
-        row, chain = np.arange(count)[:, None], rng.integers(self.chains, size=asked.shape)
-        start, end = chains[row, chain, self.length - 1 - asked], chains[row, chain, self.length - 1]
-        tokens = np.concatenate([shuffle_facts(rng, edges), start], axis=1)
+        row, chain = np.arange(count)[:, None], rng.integers(np.where(asked < self.short, self.chains, 2))
+        start, end = nodes[row, last[chain] - asked], nodes[row, last[chain]]
+        tokens = np.concatenate([shuffle_facts(rng, link(nodes, after, self.names)), start], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length :], depths[:, self.facts_length :] = end, asked
         return Batch(tokens, targets, depths)
@@ -107,14 +106,14 @@ class ChainEnd(Task):
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
         for here in words[self.facts_length :]:
             steps = 0
-            while steps < most and (after := list(graph.successors(here))):
-                here, steps = after[0], steps + 1
+            while steps < most and (after := next(graph.successors(here))) != here:
+                here, steps = after, steps + 1
             targets.append(int(here[1:]))
             depths.append(steps)
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.edges, 3, key=0)
+        return sort_facts(tokens, self.nodes, 3, key=0)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
         return drawn(self, tokens)

@@ -16,40 +16,44 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 @dataclass(frozen=True)
 class Reachability(Task):
-    """Chains of equal length as shuffled edges `x : y`, then pairs `s t`: is t reached from s?
+    """Two long chains and some short ones as shuffled edges `x : y`, then pairs `s t`: is t reached from s?
 
-    Depth: the number of edges from the first node of t's chain to t. s is always the first node of a chain, of t's own
-    (yes) or of another (no), each half of the time; so that both answers need the same walk, and degrees, component
-    sizes and the place of t in its chain are the same for both. Only the asked t differs between depths.
-    Depth is at most one less than the nodes of a chain; the default is the longest that keeps rows near 100 tokens.
+    Depth: the number of edges from s to the end of its chain. t is always the end of a chain, of s's own (yes) or of
+    another (no), each half of the time; so that both answers need the same walk, and degrees and the place of s in its
+    chain are the same for both. The edge of an end leads to itself: one step more changes nothing once it is reached.
+    Graphs of one distribution serve every depth: only the asked s differs. What is shallow is asked of any chain, so
+    that a row can be asked often; what is deeper than `short` - 1, of the long ones, so that both must be walked.
+    Depth is at most one less than the nodes of a long chain; the default keeps rows near 220 tokens.
     After: graph connectivity, as in Sanford et al. 2024 (arXiv 2405.18512).
 
-    Two examples, with `chains=2`, `length=3`, `queries=1`:
+    Two examples, with `chains=2`, `short=3`, `length=3`, `queries=1`:
 
-        depth 1    tokens  n2 : n1 n0 : n4 n5 : n2 n3 : n0 n5  n2
-                   answer   . .  .  . .  .  . .  .  . .  .  . yes
+        depth 1    tokens  n1 : n3 n0 : n0 n3 : n3 n5 : n2 n2 : n0 n4 : n1 n1  n3
+                   answer   . .  .  . .  .  . .  .  . .  .  . .  .  . .  .  . yes
 
-        depth 2    tokens  n3 : n0 n2 : n1 n0 : n4 n5 : n2 n3 n1
-                   answer   . .  .  . .  .  . .  .  . .  .  . no
+        depth 2    tokens  n3 : n2 n4 : n1 n1 : n5 n5 : n5 n2 : n0 n0 : n0 n3  n0
+                   answer   . .  .  . .  .  . .  .  . .  .  . .  .  . .  .  . yes
     """
 
-    train_depths: tuple[int, ...] = (1, 2, 3)
-    selection_depths: tuple[int, ...] = (4, 5)
-    test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
-    chains: int = 2
-    length: int = 25
-    names: int = 50
-    curriculum: tuple[int, ...] = (2, 3, 4, 6, 12)  # lengths trained on before `length`
-    queries: int = 4
+    train_depths: tuple[int, ...] = (1, 2, 3, 4)
+    selection_depths: tuple[int, ...] = (5, 6)
+    test_depths: tuple[int, ...] = (8, 12, 16, 20)
+    chains: int = 6
+    short: int = 5
+    length: int = 21
+    names: int = 62
+    curriculum: tuple[int, ...] = (2, 3, 4, 5, 12)  # numbers of chains trained on before, all short
+    queries: int = 20
 
     name: ClassVar[str] = "reachability"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "is t reached from s? yes and no alike in all but the path"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_sizes(self, chains=(2, 100), length=(2, 1_000), names=(self.nodes, 10_000), queries=(1, 1_000))
+        check_sizes(self, chains=(2, 100), short=(2, 1_000), queries=(1, 1_000))
+        check_sizes(self, length=(self.short, 1_000), names=(self.nodes, 10_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -61,33 +65,34 @@ class Reachability(Task):
 
     @property
     def nodes(self) -> int:
-        return self.chains * self.length
+        return 2 * self.length + (self.chains - 2) * self.short
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        return stages(self, length=self.curriculum)
+        """Few short chains first: of a long one few nodes are near enough its end to ask."""
+        short = tuple(min(chains, self.short) for chains in self.curriculum)
+        return stages(self, chains=self.curriculum, short=short, length=short)
 
     @property
     def max_depth(self) -> int:
         return self.length - 1
 
     @property
-    def edges(self) -> int:
-        return self.chains * (self.length - 1)
-
-    @property
     def facts_length(self) -> int:
-        return 3 * self.edges
+        return 3 * self.nodes
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
-        chains = draw_names(rng, count, self.nodes, self.names).reshape(count, self.chains, self.length)
-        edges = link(chains[:, :, :-1], chains[:, :, 1:], self.names).reshape(count, self.edges, 3)
+        nodes = draw_names(rng, count, self.nodes, self.names)  # one chain after another, the two long ones first
+        last = np.cumsum([self.length] * 2 + [self.short] * (self.chains - 2)) - 1
+        after = np.roll(nodes, -1, axis=1)
+        after[:, last] = nodes[:, last]
         asked = query_depths(rng, count, self.queries, depth)
-        row, chain = np.arange(count)[:, None], rng.integers(self.chains, size=asked.shape)
+        among = np.where(asked < self.short, self.chains, 2)
+        row, chain = np.arange(count)[:, None], rng.integers(among)
         yes = rng.integers(2, size=asked.shape)
-        other = (chain + rng.integers(1, self.chains, size=asked.shape)) % self.chains
-        pairs = np.stack([chains[row, np.where(yes, chain, other), 0], chains[row, chain, asked]], axis=2)
-        tokens = np.concatenate([shuffle_facts(rng, edges), pairs.reshape(count, -1)], axis=1)
+        other = (chain + rng.integers(1, among)) % among
+        pairs = np.stack([nodes[row, last[chain] - asked], nodes[row, last[np.where(yes, chain, other)]]], axis=2)
+        tokens = np.concatenate([shuffle_facts(rng, link(nodes, after, self.names)), pairs.reshape(count, -1)], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length + 1 :: 2], depths[:, self.facts_length + 1 :: 2] = self.names + 1 + yes, asked
         return Batch(tokens, targets, depths)
@@ -104,15 +109,15 @@ class Reachability(Task):
         graph = nx.DiGraph(edges_of(words[: self.facts_length]))
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
         for s, t in cut(words[self.facts_length :], 2):
-            here, steps = t, 0
-            while steps < most and (before := list(graph.predecessors(here))):
-                here, steps = before[0], steps + 1
-            targets += [NOT_ASKED, self.vocabulary.index("yes" if here == s else "no")]
+            here, steps = s, 0
+            while steps < most and (after := next(graph.successors(here))) != here:
+                here, steps = after, steps + 1
+            targets += [NOT_ASKED, self.vocabulary.index("yes" if here == t else "no")]
             depths += [0, steps]
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.edges, 3, key=0)
+        return sort_facts(tokens, self.nodes, 3, key=0)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
         return drawn(self, tokens)

@@ -1,10 +1,9 @@
-"""The relation between two ends of a path is the product of the relations on its edges."""
+"""The relation from a node to the end of its chain is the product of the relations on the way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import ClassVar
 
 import networkx as nx
@@ -18,40 +17,46 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 @dataclass(frozen=True)
 class RelationComposition(Task):
-    """One path of typed edges as shuffled facts `x g y`, then pairs `x y`: which relation leads from x to y?
+    """Chains of typed edges as shuffled facts `x g y`, one of them long, then nodes: how is each related to its end?
 
-    Depth: the number of edges from x to y. Relations are elements of a finite group other than the identity (every
-    step is one), composed in the order of the path; in S3 order matters. Graphs of one distribution serve every depth.
-    At least a third of the edges lie outside the asked part, or else the signs of all relations, counted without
-    following any path, would tell the sign of the answer: so depth ends at two thirds of the edges.
+    Depth: the number of edges from the asked node to the end of its chain. Relations are elements of a finite group
+    other than the identity (every step is one), composed in the order of the path; in S3 order matters. An end leads to
+    itself, by the identity: to follow is the same step everywhere, and one step more changes nothing.
+    Graphs of one distribution serve every depth. What is shallow is asked of any chain, so that a row can be asked
+    often; what is deeper than `short` - 1, of the long one. The other chains hold nearly half of the edges, or else the
+    signs of all relations, counted without following any, would tell the answer's sign.
+    Depth is at most one less than the nodes of the long chain; the default keeps rows at 170 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
-    Two examples, with `edges=3`, `queries=1`:
+    Two examples, with `chains=2`, `short=2`, `length=3`, `queries=1`:
 
-        depth 1    tokens  n2 102  n0  n0 120  n3  n3 021  n1  n0  n3
-                   answer   .   .   .   .   .   .   .   .   .   . 120
+        depth 1    tokens  n0 201 n4 n4 012 n4 n2 120 n0 n1 102 n3 n3 012 n3  n0
+                   answer   .   .  .  .   .  .  .   .  .  .   .  .  .   .  . 201
 
-        depth 2    tokens  n3 021  n1  n2 102  n0  n0 120  n3  n2  n3
-                   answer   .   .   .   .   .   .   .   .   .   . 210
+        depth 2    tokens  n0 012 n0 n1 012 n1 n3 102 n2 n4 102 n1 n2 102 n0  n3
+                   answer   .   .  .  .   .  .  .   .  .  .   .  .  .   .  . 012
     """
 
-    train_depths: tuple[int, ...] = (1, 2, 3)
-    selection_depths: tuple[int, ...] = (4, 5)
-    test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
-    edges: int = 36
-    names: int = 37
-    curriculum: tuple[int, ...] = (2, 3, 5, 9, 18)  # numbers of edges trained on before `edges`
-    queries: int = 6
+    train_depths: tuple[int, ...] = (1, 2, 3, 4)
+    selection_depths: tuple[int, ...] = (5, 6)
+    test_depths: tuple[int, ...] = (8, 12, 16, 24)
+    chains: int = 6
+    short: int = 5
+    length: int = 25
+    names: int = 50
+    curriculum: tuple[int, ...] = (2, 3, 4, 5, 10)  # numbers of chains trained on before, all short
+    queries: int = 20
     group: str = "S3"
 
     name: ClassVar[str] = "relation_composition"
-    version: ClassVar[int] = 2
-    summary: ClassVar[str] = "the relation between two ends of a path of typed edges"
+    version: ClassVar[int] = 3
+    summary: ClassVar[str] = "the relation from a node to the end of its chain of typed edges"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_sizes(self, edges=(2, 1_000), names=(self.edges + 1, 10_000), queries=(1, 1_000))
+        check_sizes(self, chains=(2, 100), short=(2, 1_000), queries=(1, 1_000))
+        check_sizes(self, length=(self.short, 1_000), names=(self.nodes, 10_000))
         elements(self.group)  # refuses a group that there is not
 
     @cached_property
@@ -63,16 +68,22 @@ class RelationComposition(Task):
         return 1 / len(elements(self.group))
 
     @property
+    def nodes(self) -> int:
+        return self.length + (self.chains - 1) * self.short
+
+    @property
     def stages(self) -> tuple[Task, ...]:
-        return stages(self, edges=self.curriculum)
+        """Few short chains first: of a long one few nodes are near enough its end to ask."""
+        short = tuple(min(chains, self.short) for chains in self.curriculum)
+        return stages(self, chains=self.curriculum, short=short, length=short)
 
     @property
     def max_depth(self) -> int:
-        return 2 * self.edges // 3
+        return self.length - 1
 
     @property
     def facts_length(self) -> int:
-        return 3 * self.edges
+        return 3 * self.nodes
 
     @cached_property
     def _product(self) -> np.ndarray:
@@ -80,48 +91,50 @@ class RelationComposition(Task):
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         order = len(self._product)
-        path = draw_names(rng, count, self.edges + 1, self.names) + order
-        relations = rng.integers(1, order, size=(count, self.edges))
-        facts = np.stack([path[:, :-1], relations, path[:, 1:]], axis=2)
+        nodes = order + draw_names(rng, count, self.nodes, self.names)  # one chain after another, the long one first
+        last = self.length - 1 + self.short * np.arange(self.chains)
+        after, relations = np.roll(nodes, -1, axis=1), rng.integers(1, order, size=nodes.shape)
+        after[:, last], relations[:, last] = nodes[:, last], 0  # the identity is element 0
         asked = query_depths(rng, count, self.queries, depth)
-        row, begin = np.arange(count)[:, None], rng.integers(self.edges + 1 - asked)
-        answer = np.zeros_like(asked)  # the identity is element 0
-        for step in range(depth):
-            further = self._product[answer, relations[row, np.minimum(begin + step, self.edges - 1)]]
-            answer = np.where(step < asked, further, answer)
-        pairs = np.stack([path[row, begin], path[row, begin + asked]], axis=2).reshape(count, -1)
-        tokens = np.concatenate([shuffle_facts(rng, facts), pairs], axis=1)
+        row, chain = np.arange(count)[:, None], rng.integers(np.where(asked < self.short, self.chains, 1))
+        answer = np.zeros_like(asked)
+        for back in range(1, depth + 1):  # from the end of the chain to the asked node
+            further = self._product[relations[row, last[chain] - np.minimum(back, asked)], answer]
+            answer = np.where(back <= asked, further, answer)
+        facts = shuffle_facts(rng, np.stack([nodes, relations, after], axis=-1))
+        tokens = np.concatenate([facts, nodes[row, last[chain] - asked]], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, self.facts_length + 1 :: 2], depths[:, self.facts_length + 1 :: 2] = answer, asked
+        targets[:, self.facts_length :], depths[:, self.facts_length :] = answer, asked
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:
-        return self._compose(tokens, 0, self.edges)
+        return self._compose(tokens, 0, self.length)
 
     def partial(self, tokens: np.ndarray, steps: int) -> np.ndarray:
         return self._compose(tokens, 0, steps).targets
 
     def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
-        return self._compose(tokens, -steps, self.edges).targets
+        return self._compose(tokens, -steps, self.length).targets
 
     def _compose(self, tokens: np.ndarray, first: int, last: int) -> Answers:
-        """Find the path from x to y and compose the relations of its edges [first:last]."""
+        """Follow the chain from each asked node to its end, and compose the relations of its edges [first:last]."""
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        graph = nx.DiGraph()
-        for x, g, y in cut(words[: self.facts_length], 3):
-            graph.add_edge(x, y, relation=g)
+        fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
-        for x, y in cut(words[self.facts_length :], 2):
-            path = nx.shortest_path(graph, x, y)
-            answer, steps = elements(self.group)[0], 0
-            for here, there in list(pairwise(path))[first:last]:
-                answer, steps = then(answer, graph.edges[here, there]["relation"]), steps + 1
-            targets += [NOT_ASKED, self.vocabulary.index(answer)]
-            depths += [0, steps]
+        for here in words[self.facts_length :]:
+            on_the_way = []
+            while fact[here][1] != here:
+                relation, here = fact[here]
+                on_the_way.append(relation)
+            answer = elements(self.group)[0]
+            for relation in on_the_way[first:last]:
+                answer = then(answer, relation)
+            targets.append(self.vocabulary.index(answer))
+            depths.append(len(on_the_way[first:last]))
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.edges, 3, key=0)
+        return sort_facts(tokens, self.nodes, 3, key=0)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
         return drawn(self, tokens)

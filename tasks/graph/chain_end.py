@@ -23,7 +23,7 @@ class ChainEnd(Task):
     Graphs of one distribution serve every depth: only the asked node differs. What is shallow is asked of any chain,
     so that a row can be asked often; what is deeper than `short` - 1, of the long ones. All ends look alike; who rules
     out those of the short chains, and guesses between the others, is right half of the time.
-    Depth is at most one less than the nodes of a long chain; the default keeps rows near 200 tokens.
+    Depth is at most one less than the nodes of a long chain; the default keeps rows near 170 tokens.
     After: pointer following, as in Sanford et al. 2024 (arXiv 2402.09268).
 
     Two examples, with `chains=2`, `short=3`, `length=3`, `queries=1`:
@@ -37,12 +37,12 @@ class ChainEnd(Task):
 
     train_depths: tuple[int, ...] = (1, 2, 3, 4)
     selection_depths: tuple[int, ...] = (5, 6)
-    test_depths: tuple[int, ...] = (8, 12, 16, 20)
-    chains: int = 6
+    test_depths: tuple[int, ...] = (8, 12, 16)
+    chains: int = 5
     short: int = 5
-    length: int = 21
-    names: int = 62
-    curriculum: tuple[int, ...] = (2, 3, 4, 5, 12)  # numbers of chains trained on before, all short
+    length: int = 17
+    names: int = 50
+    curriculum: tuple[int, ...] = (2, 3, 4, 5, 10)  # numbers of chains trained on before, all short
     queries: int = 20
 
     name: ClassVar[str] = "chain_end"

@@ -24,7 +24,7 @@ class TreePath(Task):
     leaves only, and the root by any node's name; here any node of an arm but its first is named, so that depth varies
     while the graph does not, and the root is `root`, so that a first step is known for one where it stands.
     Who rules out the first steps of the short arms, and guesses between the others, is right half of the time.
-    Depth is at most one less than the nodes of a long arm; the default keeps rows near 200 tokens.
+    Depth is at most one less than the nodes of a long arm; the default keeps rows near 170 tokens.
     After: Bachmann and Nagarajan 2024, The Pitfalls of Next-Token Prediction (arXiv 2403.06963).
 
     Two examples, with `arms=2`, `short=3`, `length=3`, `queries=1`:
@@ -38,12 +38,12 @@ class TreePath(Task):
 
     train_depths: tuple[int, ...] = (1, 2, 3, 4)
     selection_depths: tuple[int, ...] = (5, 6)
-    test_depths: tuple[int, ...] = (8, 12, 16, 20)
-    arms: int = 6
+    test_depths: tuple[int, ...] = (8, 12, 16)
+    arms: int = 5
     short: int = 5
-    length: int = 21
-    names: int = 62
-    curriculum: tuple[int, ...] = (2, 3, 4, 5, 12)  # numbers of arms trained on before, all short
+    length: int = 17
+    names: int = 50
+    curriculum: tuple[int, ...] = (2, 3, 4, 5, 10)  # numbers of arms trained on before, all short
     queries: int = 20
 
     name: ClassVar[str] = "tree_path"

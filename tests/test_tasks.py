@@ -244,6 +244,34 @@ def test_no_value_of_an_expression_is_zero_and_all_heights_are_had() -> None:
         assert (batch.targets != 0).all() and (batch.depths[:, -1] == depth).all()
 
 
+@pytest.mark.parametrize("name", ["chain_end", "reachability", "tree_path"])
+def test_who_knows_the_short_chains_apart_has_still_to_choose_between_two(name: str) -> None:
+    """A deep question is about a long chain. Were there one alone, its end could be told in a few steps, as the end
+    that no short chain has."""
+    task = TASKS[name]()
+    batch = task.sample(stream(0, TEST, 12, 0), 12, 200)
+    first = 0
+    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
+        facts = tokens[: task.facts_length].reshape(-1, 3)
+        ends = {}  # of every long chain: its end, or for a path-star its first step
+        for start in set(facts[:, 0].tolist()) | set(facts[:, 2].tolist()):
+            after = (
+                {y: x for x, _, y in facts.tolist()} if name == "tree_path" else {x: y for x, _, y in facts.tolist()}
+            )
+            here, steps = start, 0
+            while here in after and after[here] != here and task.vocabulary[after[here]] != "root":
+                here, steps = after[here], steps + 1
+            if steps == task.max_depth:
+                ends[here] = start
+        assert len(ends) == 2
+        if name == "reachability":
+            assert {int(tokens[-1])} <= set(ends)
+        else:
+            assert int(targets[-1]) in ends
+            first += int(targets[-1]) == min(ends)
+    assert name == "reachability" or 70 < first < 130, "each of the two half of the time"
+
+
 def test_yes_and_no_are_balanced_and_alike() -> None:
     task = TASKS["reachability"]()
     for depth in (1, 8, 16):

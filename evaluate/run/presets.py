@@ -83,8 +83,8 @@ LOOKS_IN_THE_LOOP = replace(SEES_ALL, coda_blocks=0, adapter_past="cycle")
 """Where each step is a look-up, nothing but the loop takes one: a Coda would do the last of those trained on. And with
 adapters held from the fourth loop on, the trained steps are taken by the first loops, each by its own adapter, and
 those after them learn to wait. In turn, every loop learns every step. khop_context of 24 nodes, 600 steps, ten hops
-where three were trained on: 3% with a Coda and adapters held, 27% without a Coda, 89% with adapters in turn, 95% without
-any (selection split)."""
+where three were trained on: 3% with a Coda and adapters held, 27% without a Coda, 89% with adapters in turn, 95%
+without any (selection split)."""
 
 SEES_ONE = replace(LOOKS_IN_THE_LOOP, window=2)
 """A hop sees itself and the hop before it. With three in sight, none of those trained on sees three hops before it

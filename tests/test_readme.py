@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 from itertools import pairwise
+from math import floor
 from pathlib import Path
 
 import pytest
@@ -148,7 +149,7 @@ def test_the_record_is_what_the_records_say():
         grid = results.grids[task, "rdt"]
         column, at = grid.headline("160"), [grid.depths.tolist().index(depth) for depth in depths]
         right = grid.correct[:, at, column].sum(0) / grid.count[:, at, column].sum(0)
-        assert words.format(*(f"{share:.1%}" for share in right)) in said
+        assert words.format(*(f"{floor(1000 * share) / 10}%" for share in right)) in said, "never rounded up"
         assert recipe(task, "rdt").architecture.adapters == "none", "as is told of these two"
     most, settled = ratio_rows(results), ratio_rows(results, "settled")
     assert [row["rdt worst"] for row in settled] == [row["rdt worst"] for row in most], "it stops as deep as it goes"

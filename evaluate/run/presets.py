@@ -90,7 +90,8 @@ ALL_LOOPS_ALIKE = replace(LOOKS_IN_THE_LOOP, adapters="none", head_width=32, lat
 """A chain that is followed at one position has to write each node over the last one, alike in every loop, and to tell
 fifty names apart by what is left of them. chain_end, ten steps where four were trained on (20 loops, selection split):
 9% with adapters in turn and the default heads, whose state grows from step to step (an earlier graph, with one long
-chain); 82% without adapters, with heads twice as wide. At 25 nodes, 700 steps, eight steps: 54% with adapters held, 83% in turn, 87% without."""
+chain); 82% without adapters, with heads twice as wide. At 25 nodes, 700 steps, eight steps: 54% with adapters held, 83%
+in turn, 87% without."""
 
 SEES_ONE = replace(ALL_LOOPS_ALIKE, window=2, global_drop=0.2)
 """A hop sees itself and the hop before it. With three in sight, none of those trained on sees three hops before it

@@ -1,4 +1,7 @@
-"""Trains one model and prints its loss at every step: alone, or as one of torchrun's processes."""
+"""Trains one model and prints its loss at every step: alone, or as one of torchrun's processes; or alone, in halves.
+
+In halves: one process adds up the gradients of the rows that two would have had, in the order in which they would.
+"""
 
 import json
 import sys
@@ -8,17 +11,43 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
+from torch import Tensor, nn
 
 import evaluate.run.train as training
 from evaluate.run import curriculum
+from evaluate.run.experiment import Train
 from evaluate.run.presets import smoke
-from evaluate.run.ranks import ALONE, Together, by_torchrun
+from evaluate.run.ranks import ALONE, Alone, LossOf, Together, WholeBatch, by_torchrun
 from model import build
+from tasks import NOT_ASKED
 from tasks.arithmetic.carry_chain import CarryChain
+
+
+class InHalves(Alone):
+    def gradients(
+        self, loss_of: LossOf, model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train
+    ) -> tuple[Tensor, Tensor]:
+        begun, sums, total, answers = torch.get_rng_state(), {}, 0.0, torch.empty_like(tokens)
+        for half in (slice(0, None, 2), slice(1, None, 2)):
+            torch.set_rng_state(begun)
+            weight = (targets[half] != NOT_ASKED).sum() / (targets != NOT_ASKED).sum() * 2
+            with WholeBatch(len(tokens), half):
+                share = len(tokens[half]) / len(tokens) * 2
+                loss, answers[half] = loss_of(model, tokens[half], targets[half], loops[half], train, weight, share)
+            loss.backward()
+            for name, parameter in model.named_parameters():
+                mine = parameter.grad / 2 if parameter.grad is not None else torch.zeros_like(parameter)
+                sums[name] = sums[name] + mine if name in sums else mine
+                parameter.grad = None
+            total = total + loss.detach() / 2
+        for name, parameter in model.named_parameters():
+            parameter.grad = sums[name]
+        return total, answers
+
 
 training.CHECK_EVERY = 1
 torch.set_num_threads(1)
-task, name, optimizer = sys.argv[1:4]
+task, name, optimizer, *halves = sys.argv[1:]
 found = next((e for e in smoke() if e.task.name == task), smoke()[0])
 changes = {"steps": 30, "batch": 16, "optimizer": optimizer, "average": 0.5, "gradient_loops": 2}
 if task == "carry_chain":
@@ -28,7 +57,7 @@ if task == "carry_chain":
 experiment = replace(found, model=name, train=replace(found.train, **changes))
 torch.manual_seed(experiment.seed)
 model = build(name, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
-ranks = Together("cpu") if by_torchrun() else ALONE
+ranks = Together("cpu") if by_torchrun() else InHalves() if halves else ALONE
 losses, accuracies = [], []
 
 

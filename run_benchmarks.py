@@ -34,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f"  {name:9}{command.__doc__}" + (" (the default)" if name == "run" else ""))
         return 0
     try:
+        if unreadable := [word for word in arguments if "\0" in word]:  # which no shell can pass on
+            raise UserError(f"{unreadable[0]!r} holds a null character, which no option and no file name can have")
         if verb not in COMMANDS:
             raise unknown("verb", verb, COMMANDS)
         COMMANDS[verb](rest)

@@ -27,21 +27,15 @@ class InHalves(Alone):
     def gradients(
         self, loss_of: LossOf, model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train
     ) -> tuple[Tensor, Tensor]:
-        begun, sums, total, answers = torch.get_rng_state(), {}, 0.0, torch.empty_like(tokens)
+        begun, total, answers = torch.get_rng_state(), 0.0, torch.empty_like(tokens)
         for half in (slice(0, None, 2), slice(1, None, 2)):
             torch.set_rng_state(begun)
             weight = (targets[half] != NOT_ASKED).sum() / (targets != NOT_ASKED).sum() * 2
             with WholeBatch(len(tokens), half):
                 share = len(tokens[half]) / len(tokens) * 2
                 loss, answers[half] = loss_of(model, tokens[half], targets[half], loops[half], train, weight, share)
-            loss.backward()
-            for name, parameter in model.named_parameters():
-                mine = parameter.grad / 2 if parameter.grad is not None else torch.zeros_like(parameter)
-                sums[name] = sums[name] + mine if name in sums else mine
-                parameter.grad = None
+            (loss / 2).backward()  # adds to the first half's gradients; halving is exact
             total = total + loss.detach() / 2
-        for name, parameter in model.named_parameters():
-            parameter.grad = sums[name]
         return total, answers
 
 

@@ -17,6 +17,10 @@ def unknown(kind: str, name: str, allowed: tuple[str, ...]) -> ConfigError:
     return ConfigError(f"unknown {kind} {name!r}: {hint}allowed: {', '.join(allowed)}")
 
 
+LONGEST_MEMORY = 0.99
+"""What A may begin at: below what it may become, see model/injection.py."""
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Sizes, and the choice of each part. Every default is the full Recurrent-Depth Transformer."""
@@ -47,6 +51,7 @@ class ModelConfig:
     adapter_rank: int = 2
     adapter_loops: int = 4  # loops with an adapter of their own
     adapter_past: str = "hold"  # past them: hold the last one, cycle through them, or off
+    memory: float = 5**-0.5  # what A begins at: the share of a state that the next loop keeps (Parcae's, 2604.12946)
     global_drop: float = 0.5  # share of rows for which a global head is dropped in training
     balance_rate: float = 0.001  # how far a router bias moves a step (2408.15664)
 
@@ -64,7 +69,10 @@ class ModelConfig:
         for part, allowed in self.PARTS.items():
             if getattr(self, part) not in allowed:
                 raise unknown(part, str(getattr(self, part)), allowed)
-        may_be_zero = {"local_heads", "shared_experts", "prelude_blocks", "coda_blocks", "global_drop", "balance_rate"}
+        if not 0 < self.memory <= LONGEST_MEMORY:
+            raise ConfigError(f"memory is {self.memory}: allowed is above 0, up to {LONGEST_MEMORY}")
+        may_be_zero = {"local_heads", "shared_experts", "prelude_blocks", "coda_blocks"}
+        may_be_zero |= {"memory", "global_drop", "balance_rate"}  # and any fraction
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and value < (0 if field.name in may_be_zero else 1):

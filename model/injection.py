@@ -18,12 +18,13 @@ class LTIInjection(nn.Module):
     """Diagonal A and B with spectral radius below 1 by construction (after Parcae, 2604.12946).
 
     A = exp(-(SLOWEST + softplus(a))) for each channel: softplus is never negative and never NaN for a finite a, so
-    that A lies in [0, exp(-SLOWEST)] whatever the parameter. Starts at sqrt(1/5), as Parcae does.
+    that A lies in [0, exp(-SLOWEST)] whatever the parameter. Starts at `config.memory`, by default sqrt(1/5), as Parcae
+    does.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        start = math.log(math.expm1(0.5 * math.log(5.0) - SLOWEST))  # so that A starts at sqrt(1/5)
+        start = math.log(math.expm1(-math.log(config.memory) - SLOWEST))  # so that A starts at config.memory
         self.a = nn.Parameter(torch.full((config.width,), start))
         self.b = nn.Parameter(torch.ones(config.width))
 
@@ -37,14 +38,14 @@ class LTIInjection(nn.Module):
 
 
 class UnconstrainedInjection(nn.Module):
-    """Diagonal A and B without any bound: A starts where the LTI's does, at sqrt(1/5), and may grow past 1.
+    """Diagonal A and B without any bound: A starts where the LTI's does and may grow past 1.
 
     The unconstrained twin that Parcae (2604.12946) holds its own against, for the same ablation here.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.a = nn.Parameter(torch.full((config.width,), math.sqrt(0.2)))
+        self.a = nn.Parameter(torch.full((config.width,), config.memory))
         self.b = nn.Parameter(torch.ones(config.width))
 
     def decay(self) -> Tensor:

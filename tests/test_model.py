@@ -86,6 +86,13 @@ def test_the_unconstrained_injection_starts_as_the_lti_does_and_may_pass_one():
     assert torch.equal(rdt(injection="unconstrained").inject.decay(), UnconstrainedInjection(SMALL).decay())
 
 
+@pytest.mark.parametrize("kind", [LTIInjection, UnconstrainedInjection])
+def test_memory_is_what_a_begins_at(kind):
+    assert torch.allclose(kind(SMALL).decay(), torch.full((SMALL.width,), 0.2**0.5))
+    for memory in (0.01, 0.2, 0.99):
+        assert torch.allclose(kind(replace(SMALL, memory=memory)).decay(), torch.full((SMALL.width,), memory))
+
+
 def test_state_stays_bounded():
     model = rdt()
     h = next(islice(model.trajectory(some_tokens()), 200, None))
@@ -455,6 +462,9 @@ def test_baselines_have_no_loops_to_count():
         ("injection", "ltl", "did you mean 'lti'"),
         ("experts", 0, "experts is 0"),
         ("global_drop", 1.0, "global_drop is 1.0"),
+        ("memory", 1.0, "memory is 1.0: allowed is above 0, up to 0.99"),
+        ("memory", 0.0, "memory is 0.0"),
+        ("memory", float("nan"), "memory is nan"),
     ],
 )
 def test_what_cannot_be_built_is_named(field, value, says):

@@ -172,7 +172,7 @@ def test_a_depth_that_cannot_be_had_is_refused_with_the_range(name: str) -> None
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "prefix_sum"])  # which has no sizes
 def test_a_size_that_cannot_be_had_is_refused_in_one_line(name: str) -> None:
     for field in dataclasses.fields(TASKS[name]):
-        if field.name.endswith("_depths") or field.name == "curriculum":
+        if field.name.endswith("_depths") or field.name == "curriculum" or field.type == "bool":
             continue
         for bad in ("Q7",) if field.type == "str" else (-1, 10**10):
             with pytest.raises(UserError) as refusal:
@@ -270,6 +270,36 @@ def test_who_knows_the_short_chains_apart_has_still_to_choose_between_two(name: 
             assert int(targets[-1]) in ends
             first += int(targets[-1]) == min(ends)
     assert name == "reachability" or 70 < first < 130, "each of the two half of the time"
+
+
+@pytest.mark.parametrize("name", ["chain_end", "reachability", "relation_composition", "tree_path"])
+def test_facts_in_order_leave_nothing_to_look_up_before_them(name: str) -> None:
+    """So that a causal model's places of facts cannot walk, and who asks has to; shuffled, half of them can."""
+
+    def found_before(task: Task) -> float:
+        before = []
+        for row in task.sample(stream(0, TRAIN, 1, 0), 1, 50).tokens[:, : task.facts_length]:
+            steps = row.reshape(-1, 3)[:, ::2].tolist()
+            steps = [(y, x) for x, y in steps] if name == "tree_path" else steps  # walked to the root
+            place = {x: at for at, (x, _) in enumerate(steps)}
+            before += [place[y] < place[x] for x, y in steps if x != y and y in place]
+        return float(np.mean(before))
+
+    task = TASKS[name]()
+    *early, last = task.stages
+    assert [stage.shuffled for stage in early] == [False] * 6 and last == task and task.shuffled
+    assert [found_before(stage) for stage in early] == [0.0] * 6
+    assert 0.4 < found_before(task) < 0.6
+    assert [stage.short for stage in early] == [2, 2, 2, 3, 4, 5] and {stage.nodes for stage in early[2:]} == {48, 50}
+
+
+def test_chains_in_order_are_mixed_at_random() -> None:
+    task = dataclasses.replace(TASKS["chain_end"](), chains=2, short=2, length=2, names=4, shuffled=False)
+    rows = task.sample(stream(0, TRAIN, 1, 0), 1, 6_000).tokens[:, : task.facts_length].reshape(-1, 4, 3)
+    ends = rows[:, :, 0] == rows[:, :, 2]  # which places hold an end: A a B b, A B a b, A B b a
+    kinds, counts = np.unique(ends, axis=0, return_counts=True)
+    assert kinds.tolist() == [[False, False, True, True], [False, True, False, True]]
+    assert np.abs(counts / len(rows) - [2 / 3, 1 / 3]).max() < 0.03
 
 
 def test_yes_and_no_are_balanced_and_alike() -> None:

@@ -182,6 +182,13 @@ def test_experiments_survive_their_record(preset):
         assert override(experiment, "train.steps", "77").run != experiment.run
 
 
+def test_a_younger_field_leaves_runs_their_ids():
+    """At its default it is not told, so that runs recorded before there was one are still the same runs."""
+    plain, other = tiny(), override(tiny(), "architecture.memory", "0.25")
+    assert "memory" not in plain.to_json()["architecture"] and other.to_json()["architecture"]["memory"] == 0.25
+    assert from_json(other.to_json()) == other and other.run != plain.run
+
+
 def test_a_tuple_field_is_read_from_text():
     experiment = smoke()[0]
     assert override(experiment, "evaluate.loops", "1,5,9").evaluate.loops == (1, 5, 9)

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import draw_names, drawn, edges_of, link, query_depths, shuffle_facts, sort_facts
+from tasks.graph.prompt import chain_lengths, draw_names, drawn, edges_of, lay_chains, link, query_depths, sort_facts
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
@@ -23,6 +23,7 @@ class ChainEnd(Task):
     Graphs of one distribution serve every depth: only the asked node differs. What is shallow is asked of any chain,
     so that a row can be asked often; what is deeper than `short` - 1, of the long ones. All ends look alike; who rules
     out those of the short chains, and guesses between the others, is right half of the time.
+    With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed.
     Depth is at most one less than the nodes of a long chain; the default keeps rows near 170 tokens.
     After: pointer following, as in Sanford et al. 2024 (arXiv 2402.09268).
 
@@ -42,8 +43,9 @@ class ChainEnd(Task):
     short: int = 5
     length: int = 17
     names: int = 50
-    curriculum: tuple[int, ...] = (2, 3, 4, 5, 10)  # numbers of chains trained on before, all short
+    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10)  # numbers of chains trained on before, all short
     queries: int = 20
+    shuffled: bool = True
 
     name: ClassVar[str] = "chain_end"
     version: ClassVar[int] = 3
@@ -64,14 +66,18 @@ class ChainEnd(Task):
         return 1 / 2
 
     @property
+    def lengths(self) -> list[int]:
+        return [self.length] * 2 + [self.short] * (self.chains - 2)
+
+    @property
     def nodes(self) -> int:
-        return 2 * self.length + (self.chains - 2) * self.short
+        return sum(self.lengths)
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        """Short chains first, and more and more of them: of a long one few nodes are near enough its end to ask."""
-        short = tuple(min(chains, self.short) for chains in self.curriculum)
-        return stages(self, chains=self.curriculum, short=short, length=short)
+        """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
+        short = chain_lengths(self.curriculum, self.short)
+        return stages(self, chains=self.curriculum, short=short, length=short, shuffled=(False,) * len(short))
 
     @property
     def max_depth(self) -> int:
@@ -83,13 +89,14 @@ class ChainEnd(Task):
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         nodes = draw_names(rng, count, self.nodes, self.names)  # one chain after another, the two long ones first
-        last = np.cumsum([self.length] * 2 + [self.short] * (self.chains - 2)) - 1
+        last = np.cumsum(self.lengths) - 1
         after = np.roll(nodes, -1, axis=1)
         after[:, last] = nodes[:, last]
         asked = query_depths(rng, count, self.queries, depth)
         row, chain = np.arange(count)[:, None], rng.integers(np.where(asked < self.short, self.chains, 2))
         start, end = nodes[row, last[chain] - asked], nodes[row, last[chain]]
-        tokens = np.concatenate([shuffle_facts(rng, link(nodes, after, self.names)), start], axis=1)
+        facts = lay_chains(rng, link(nodes, after, self.names), self.lengths, self.shuffled)
+        tokens = np.concatenate([facts, start], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length :], depths[:, self.facts_length :] = end, asked
         return Batch(tokens, targets, depths)

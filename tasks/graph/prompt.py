@@ -31,6 +31,29 @@ def shuffle_facts(rng: np.random.Generator, facts: np.ndarray) -> np.ndarray:
     return np.take_along_axis(facts, order[:, :, None], axis=1).reshape(len(facts), -1)
 
 
+def lay_chains(rng: np.random.Generator, facts: np.ndarray, lengths: list[int], shuffled: bool) -> np.ndarray:
+    """Facts (count, facts, width) of chains of these lengths, one after another, as tokens (count, facts * width).
+
+    They are shuffled, or each chain stays in the order in which it is walked and the chains are mixed at random. Then
+    no fact's place can look up the fact behind it, which comes later, so that only who asks can walk. Shuffled, half of
+    the places find the next fact before them, and answer two steps to whoever looks them up: that is learnt before
+    walking is, and is right half of the time.
+    """
+    if shuffled:
+        return shuffle_facts(rng, facts)
+    chains = np.split(rng.random(facts.shape[:2]), np.cumsum(lengths)[:-1], axis=1)
+    order = np.concatenate([np.sort(places, axis=1) for places in chains], axis=1).argsort(axis=1)
+    return np.take_along_axis(facts, order[:, :, None], axis=1).reshape(len(facts), -1)
+
+
+def chain_lengths(curriculum: tuple[int, ...], longest: int) -> tuple[int, ...]:
+    """Facts of each chain at the stages of a curriculum of so many chains: pairs up to the most chains, so that one
+    fact is found among many before two are; from there on fewer and longer ones, as many facts in all."""
+    most = max(curriculum, default=0)
+    paired = curriculum.index(most) if curriculum else 0
+    return tuple(2 if at <= paired else min(2 * most // n, longest) for at, n in enumerate(curriculum))
+
+
 def sort_facts(tokens: np.ndarray, facts: int, width: int, key: int) -> np.ndarray:
     """Rows with their facts sorted by the token at place `key`, which must differ between the facts of a row."""
     table = tokens[:, : facts * width].reshape(len(tokens), facts, width)

@@ -10,7 +10,17 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import cut, draw_names, drawn, edges_of, link, query_depths, shuffle_facts, sort_facts
+from tasks.graph.prompt import (
+    chain_lengths,
+    cut,
+    draw_names,
+    drawn,
+    edges_of,
+    lay_chains,
+    link,
+    query_depths,
+    sort_facts,
+)
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
@@ -23,6 +33,7 @@ class Reachability(Task):
     chain are the same for both. The edge of an end leads to itself: one step more changes nothing once it is reached.
     Graphs of one distribution serve every depth: only the asked s differs. What is shallow is asked of any chain, so
     that a row can be asked often; what is deeper than `short` - 1, of the long ones, so that both must be walked.
+    With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed.
     Depth is at most one less than the nodes of a long chain; the default keeps rows near 190 tokens.
     After: graph connectivity, as in Sanford et al. 2024 (arXiv 2405.18512).
 
@@ -42,8 +53,9 @@ class Reachability(Task):
     short: int = 5
     length: int = 17
     names: int = 50
-    curriculum: tuple[int, ...] = (2, 3, 4, 5, 10)  # numbers of chains trained on before, all short
+    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10)  # numbers of chains trained on before, all short
     queries: int = 20
+    shuffled: bool = True
 
     name: ClassVar[str] = "reachability"
     version: ClassVar[int] = 3
@@ -64,14 +76,18 @@ class Reachability(Task):
         return 1 / 2
 
     @property
+    def lengths(self) -> list[int]:
+        return [self.length] * 2 + [self.short] * (self.chains - 2)
+
+    @property
     def nodes(self) -> int:
-        return 2 * self.length + (self.chains - 2) * self.short
+        return sum(self.lengths)
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        """Few short chains first: of a long one few nodes are near enough its end to ask."""
-        short = tuple(min(chains, self.short) for chains in self.curriculum)
-        return stages(self, chains=self.curriculum, short=short, length=short)
+        """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
+        short = chain_lengths(self.curriculum, self.short)
+        return stages(self, chains=self.curriculum, short=short, length=short, shuffled=(False,) * len(short))
 
     @property
     def max_depth(self) -> int:
@@ -83,7 +99,7 @@ class Reachability(Task):
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         nodes = draw_names(rng, count, self.nodes, self.names)  # one chain after another, the two long ones first
-        last = np.cumsum([self.length] * 2 + [self.short] * (self.chains - 2)) - 1
+        last = np.cumsum(self.lengths) - 1
         after = np.roll(nodes, -1, axis=1)
         after[:, last] = nodes[:, last]
         asked = query_depths(rng, count, self.queries, depth)
@@ -92,7 +108,8 @@ class Reachability(Task):
         yes = rng.integers(2, size=asked.shape)
         other = (chain + rng.integers(1, among)) % among
         pairs = np.stack([nodes[row, last[chain] - asked], nodes[row, last[np.where(yes, chain, other)]]], axis=2)
-        tokens = np.concatenate([shuffle_facts(rng, link(nodes, after, self.names)), pairs.reshape(count, -1)], axis=1)
+        facts = lay_chains(rng, link(nodes, after, self.names), self.lengths, self.shuffled)
+        tokens = np.concatenate([facts, pairs.reshape(count, -1)], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length + 1 :: 2], depths[:, self.facts_length + 1 :: 2] = self.names + 1 + yes, asked
         return Batch(tokens, targets, depths)

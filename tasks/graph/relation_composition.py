@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import cut, draw_names, drawn, query_depths, shuffle_facts, sort_facts
+from tasks.graph.prompt import chain_lengths, cut, draw_names, drawn, lay_chains, query_depths, sort_facts
 from tasks.groups import elements, product_table, then
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
@@ -25,6 +25,7 @@ class RelationComposition(Task):
     Graphs of one distribution serve every depth. What is shallow is asked of any chain, so that a row can be asked
     often; what is deeper than `short` - 1, of the long one. The other chains hold nearly half of the edges, or else the
     signs of all relations, counted without following any, would tell the answer's sign.
+    With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed.
     Depth is at most one less than the nodes of the long chain; the default keeps rows at 170 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
@@ -44,8 +45,9 @@ class RelationComposition(Task):
     short: int = 5
     length: int = 25
     names: int = 50
-    curriculum: tuple[int, ...] = (2, 3, 4, 5, 10)  # numbers of chains trained on before, all short
+    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10)  # numbers of chains trained on before, all short
     queries: int = 20
+    shuffled: bool = True
     group: str = "S3"
 
     name: ClassVar[str] = "relation_composition"
@@ -68,14 +70,18 @@ class RelationComposition(Task):
         return 1 / len(elements(self.group))
 
     @property
+    def lengths(self) -> list[int]:
+        return [self.length] + [self.short] * (self.chains - 1)
+
+    @property
     def nodes(self) -> int:
-        return self.length + (self.chains - 1) * self.short
+        return sum(self.lengths)
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        """Few short chains first: of a long one few nodes are near enough its end to ask."""
-        short = tuple(min(chains, self.short) for chains in self.curriculum)
-        return stages(self, chains=self.curriculum, short=short, length=short)
+        """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
+        short = chain_lengths(self.curriculum, self.short)
+        return stages(self, chains=self.curriculum, short=short, length=short, shuffled=(False,) * len(short))
 
     @property
     def max_depth(self) -> int:
@@ -92,7 +98,7 @@ class RelationComposition(Task):
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         order = len(self._product)
         nodes = order + draw_names(rng, count, self.nodes, self.names)  # one chain after another, the long one first
-        last = self.length - 1 + self.short * np.arange(self.chains)
+        last = np.cumsum(self.lengths) - 1
         after, relations = np.roll(nodes, -1, axis=1), rng.integers(1, order, size=nodes.shape)
         after[:, last], relations[:, last] = nodes[:, last], 0  # the identity is element 0
         asked = query_depths(rng, count, self.queries, depth)
@@ -101,7 +107,7 @@ class RelationComposition(Task):
         for back in range(1, depth + 1):  # from the end of the chain to the asked node
             further = self._product[relations[row, last[chain] - np.minimum(back, asked)], answer]
             answer = np.where(back <= asked, further, answer)
-        facts = shuffle_facts(rng, np.stack([nodes, relations, after], axis=-1))
+        facts = lay_chains(rng, np.stack([nodes, relations, after], axis=-1), self.lengths, self.shuffled)
         tokens = np.concatenate([facts, nodes[row, last[chain] - asked]], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length :], depths[:, self.facts_length :] = answer, asked

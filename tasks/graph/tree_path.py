@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import draw_names, drawn, edges_of, link, query_depths, shuffle_facts, sort_facts
+from tasks.graph.prompt import chain_lengths, draw_names, drawn, edges_of, lay_chains, link, query_depths, sort_facts
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
@@ -24,6 +24,7 @@ class TreePath(Task):
     leaves only, and the root by any node's name; here any node of an arm but its first is named, so that depth varies
     while the graph does not, and the root is `root`, so that a first step is known for one where it stands.
     Who rules out the first steps of the short arms, and guesses between the others, is right half of the time.
+    With `shuffled=False`, as in the early stages of training, each arm stands from its leaf to the root, all mixed.
     Depth is at most one less than the nodes of a long arm; the default keeps rows near 170 tokens.
     After: Bachmann and Nagarajan 2024, The Pitfalls of Next-Token Prediction (arXiv 2403.06963).
 
@@ -43,11 +44,12 @@ class TreePath(Task):
     short: int = 5
     length: int = 17
     names: int = 50
-    curriculum: tuple[int, ...] = (2, 3, 4, 5, 10)  # numbers of arms trained on before, all short
+    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10)  # numbers of arms trained on before, all short
     queries: int = 20
+    shuffled: bool = True
 
     name: ClassVar[str] = "tree_path"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "the first step from the root of a path-star towards a named node"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
@@ -65,14 +67,18 @@ class TreePath(Task):
         return 1 / 2
 
     @property
+    def lengths(self) -> list[int]:
+        return [self.length] * 2 + [self.short] * (self.arms - 2)
+
+    @property
     def nodes(self) -> int:
-        return 2 * self.length + (self.arms - 2) * self.short
+        return sum(self.lengths)
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        """Few short arms first: of a long one few nodes are near enough the root to ask."""
-        short = tuple(min(arms, self.short) for arms in self.curriculum)
-        return stages(self, arms=self.curriculum, short=short, length=short)
+        """Pairs first, then longer arms, in order. None is long: few of its nodes are near enough the root to ask."""
+        short = chain_lengths(self.curriculum, self.short)
+        return stages(self, arms=self.curriculum, short=short, length=short, shuffled=(False,) * len(short))
 
     @property
     def max_depth(self) -> int:
@@ -84,12 +90,13 @@ class TreePath(Task):
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         nodes = draw_names(rng, count, self.nodes, self.names)  # one arm after another, the two long ones first
-        first = np.cumsum([0] + [self.length] * 2 + [self.short] * (self.arms - 2))[: self.arms]
+        first = np.cumsum([0, *self.lengths])[: self.arms]
         before = np.roll(nodes, 1, axis=1)
         before[:, first] = self.names + 1  # the root
         asked = query_depths(rng, count, self.queries, depth)
         row, arm = np.arange(count)[:, None], rng.integers(np.where(asked < self.short, self.arms, 2))
-        facts = shuffle_facts(rng, link(before, nodes, self.names))
+        edges = link(before, nodes, self.names)[:, ::-1]  # from the leaf of each arm, as they are walked
+        facts = lay_chains(rng, edges, self.lengths[::-1], self.shuffled)
         tokens = np.concatenate([facts, nodes[row, first[arm] + asked]], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length :], depths[:, self.facts_length :] = nodes[row, first[arm]], asked

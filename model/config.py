@@ -58,7 +58,7 @@ class ModelConfig:
     PARTS: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": ("latent", "full"),
         "feed_forward": ("moe", "dense"),
-        "injection": ("lti", "unconstrained", "additive", "none"),
+        "injection": ("lti", "normed", "unconstrained", "additive", "none"),
         "adapters": ("lora", "none"),
         "halting": ("act", "graves", "none"),
         "loop_signal": ("none", "sinusoidal"),

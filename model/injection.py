@@ -37,6 +37,18 @@ class LTIInjection(nn.Module):
         return torch.addcmul(self.b * e, self.decay(), h)
 
 
+class NormedInjection(LTIInjection):
+    """A RMSNorm(h) + B e: whatever its size, the state has the same weight beside the input in every loop.
+
+    For walks of many steps. A state that grows outweighs e, carries what it has left behind, and errors grow with it;
+    and no trained depth tells, so that training does not keep it from growing. The norm is the recurrent one of Huginn
+    (Geiping et al., 2502.05171), here before the loop in place of after it.
+    """
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        return super().forward(F.rms_norm(h, h.shape[-1:]), e)
+
+
 class UnconstrainedInjection(nn.Module):
     """Diagonal A and B without any bound: A starts where the LTI's does and may grow past 1.
 
@@ -79,6 +91,7 @@ class NoInjection(nn.Module):
 
 INJECTION = {
     "lti": LTIInjection,
+    "normed": NormedInjection,
     "unconstrained": UnconstrainedInjection,
     "additive": AdditiveInjection,
     "none": NoInjection,

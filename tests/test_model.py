@@ -16,7 +16,7 @@ from model.adapters import DepthwiseLoRA, own_adapters
 from model.attention import LatentAttention, see_window
 from model.block import Block
 from model.halting import Halting, SureGate
-from model.injection import INJECTION, LTIInjection, UnconstrainedInjection
+from model.injection import INJECTION, LTIInjection, NormedInjection, UnconstrainedInjection
 from model.moe import MixtureOfExperts, Router
 from model.norm import InFewPasses, RMSNorm
 from model.weights import load_weights
@@ -86,7 +86,16 @@ def test_the_unconstrained_injection_starts_as_the_lti_does_and_may_pass_one():
     assert torch.equal(rdt(injection="unconstrained").inject.decay(), UnconstrainedInjection(SMALL).decay())
 
 
-@pytest.mark.parametrize("kind", [LTIInjection, UnconstrainedInjection])
+def test_the_normed_injection_weighs_every_state_alike():
+    h, e = torch.randn(2, 2, 3, SMALL.width)
+    normed, plain = NormedInjection(SMALL), LTIInjection(SMALL)
+    assert torch.allclose(normed(h, e), plain(h / h.pow(2).mean(-1, keepdim=True).sqrt(), e), atol=1e-5)
+    assert torch.allclose(normed(1e3 * h, e), normed(h, e), atol=1e-5)
+    assert torch.equal(normed(torch.zeros_like(h), e), plain(torch.zeros_like(h), e))  # the first loop
+    assert isinstance(rdt(injection="normed").inject, NormedInjection)
+
+
+@pytest.mark.parametrize("kind", [LTIInjection, NormedInjection, UnconstrainedInjection])
 def test_memory_is_what_a_begins_at(kind):
     assert torch.allclose(kind(SMALL).decay(), torch.full((SMALL.width,), 0.2**0.5))
     for memory in (0.01, 0.2, 0.99):

@@ -22,8 +22,9 @@ class VariableAssignment(Task):
     l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants. Every
     level has a variable in every row, the rest have levels at random: programs of one distribution serve every depth,
     and only what is asked differs: in a row of depth d, all variables of level d or less. No constant is 0 or 1, so
-    that each step is one; now and then terms cancel, as in any arithmetic. Beside a variable a constant is at most
-    `largest_operand`, so that the arithmetic to be learnt by heart stays small.
+    that each step is one; now and then terms cancel, as in any arithmetic. Beside a variable, or in a product, a
+    constant is at most `largest_operand`, so that the arithmetic to be learnt by heart stays small. Two constants that
+    are added are any, as two variables are: all of it is learnt at level 1, before anything is looked up.
     Definitions stand in the order of their levels: nothing is used before it is defined, and most rest on one shortly
     before them and some on another at any distance. The name stands last, where the value is known: who looks for a
     variable finds both in one place.
@@ -50,7 +51,7 @@ class VariableAssignment(Task):
     largest_operand: int = 3
 
     name: ClassVar[str] = "variable_assignment"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     summary: ClassVar[str] = "variables defined by variables, modulo a prime"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
@@ -71,8 +72,9 @@ class VariableAssignment(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        """Few levels first, with variables enough that who reads one has to tell it from others."""
-        variables = tuple(min(max(8, 2 * levels), self.variables) for levels in self.curriculum)
+        """Few levels first. Reading is learnt among eight variables: of fewer, most stand so near that no name has to
+        be found, and that is then all that is learnt."""
+        variables = tuple(min(8 * max(1, levels - 1), self.variables) for levels in self.curriculum)
         return stages(self, variables=variables, levels=self.curriculum)
 
     @property
@@ -95,7 +97,8 @@ class VariableAssignment(Task):
 
         operator = rng.integers(np.where(constant, 3, 2))
         first = rng.integers(2, m, size=shape)  # the constants, where there is one
-        second = rng.integers(2, self.largest_operand + 1, size=shape)
+        plain = (level == 1) & (operator < 2)  # two constants, no product
+        second = rng.integers(2, np.where(plain, m, self.largest_operand + 1))
         swap = rng.random(shape) < 0.5
         values = np.empty(shape, dtype=np.int64)
         for step in range(1, self.levels + 1):  # each level reads the levels below it, the first none

@@ -33,7 +33,8 @@ class Reachability(Task):
     chain are the same for both. The edge of an end leads to itself: one step more changes nothing once it is reached.
     Graphs of one distribution serve every depth: only the asked s differs. What is shallow is asked of any chain, so
     that a row can be asked often; what is deeper than `short` - 1, of the long ones, so that both must be walked.
-    With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed.
+    With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed. With
+    `ends`, as there, s is asked too, for the end of its chain: from yes and no alone no look-up is learnt.
     Depth is at most one less than the nodes of a long chain; the default keeps rows near 190 tokens.
     After: graph connectivity, as in Sanford et al. 2024 (arXiv 2405.18512).
 
@@ -56,6 +57,7 @@ class Reachability(Task):
     curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10)  # numbers of chains trained on before, all short
     queries: int = 20
     shuffled: bool = True
+    ends: bool = False
 
     name: ClassVar[str] = "reachability"
     version: ClassVar[int] = 3
@@ -87,7 +89,8 @@ class Reachability(Task):
     def stages(self) -> tuple[Task, ...]:
         """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
         short = chain_lengths(self.curriculum, self.short)
-        return stages(self, chains=self.curriculum, short=short, length=short, shuffled=(False,) * len(short))
+        early = {"shuffled": (False,) * len(short), "ends": (True,) * len(short)}
+        return stages(self, chains=self.curriculum, short=short, length=short, **early)
 
     @property
     def max_depth(self) -> int:
@@ -112,6 +115,8 @@ class Reachability(Task):
         tokens = np.concatenate([facts, pairs.reshape(count, -1)], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length + 1 :: 2], depths[:, self.facts_length + 1 :: 2] = self.names + 1 + yes, asked
+        if self.ends:
+            targets[:, self.facts_length :: 2], depths[:, self.facts_length :: 2] = nodes[row, last[chain]], asked
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:
@@ -129,8 +134,8 @@ class Reachability(Task):
             here, steps = s, 0
             while steps < most and (after := next(graph.successors(here))) != here:
                 here, steps = after, steps + 1
-            targets += [NOT_ASKED, self.vocabulary.index("yes" if here == t else "no")]
-            depths += [0, steps]
+            targets += [int(here[1:]) if self.ends else NOT_ASKED, self.vocabulary.index("yes" if here == t else "no")]
+            depths += [steps if self.ends else 0, steps]
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import pytest
 import run_benchmarks
 from evaluate.commands import running
 from evaluate.run.presets import PRESETS
+from evaluate.run.sweep import stoppable
 
 ROOT = Path(__file__).parent.parent
 TINY = ["run", "--preset", "smoke", "--tasks", "mod_chain", "--train.steps", "6", "--evaluate.count", "8"]
@@ -125,6 +126,22 @@ def test_interrupted_it_leaves_whole_records_and_goes_on(tmp_path):
     assert command(*long, "--out", out).returncode == 0
     assert command(*long, "--out", tmp_path / "whole").returncode == 0
     assert lines(out, "cells.jsonl") == lines(tmp_path / "whole", "cells.jsonl")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ctrl_c_that_python_drops_is_heeded_after_the_run():
+    class Torn:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with stoppable() as heed:
+        heed()
+        torn = Torn()
+        del torn  # Python says that it ignores the KeyboardInterrupt, and goes on
+        with pytest.raises(KeyboardInterrupt):
+            heed()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_run_that_diverges_is_recorded_and_the_others_go_on(tmp_path):

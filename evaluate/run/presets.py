@@ -57,8 +57,8 @@ and 100%, against 70% and 67%; group_word at 32 letters, still seeing two before
 loops and 1,000 steps)."""
 
 PROMPT = replace(GENTLE, batch=48, steps=1500)
-"""Facts in the prompt. `batch` is the rows of a curriculum's first stage, later ones have as many tokens. Finding a fact
-by its name is learnt from many rows a step, or hardly at all; perhaps as Muon steps as far along noise as along a
+"""Facts in the prompt. `batch` is the rows of a curriculum's first stage; later ones have as many tokens. Finding a
+fact by its name is learnt from many rows a step, or hardly at all; perhaps as Muon steps as far along noise as along a
 signal, which was not tested. Eight variables of 28 names, depth 1 alone, three Blocks without a loop, one and a half
 times and twice these rates: with 64 rows at 72% and flat from step 300 to 900; with 256 rows at 99% from step 200 on;
 with 64 rows and 8 names at 97% from there. khop_context: with 256 rows at first and fifty at the end all stages in 325

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +75,9 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine, mixed: 
         experiment.check()
     for experiment in {(e.task, e.model): e for e in experiments}.values():
         check_limits(experiment)
-    with stoppable():
+    with stoppable() as heed:
         if by_torchrun():
-            return sweep_together(experiments, folder, machine, device)
+            return sweep_together(experiments, folder, machine, device, heed)
         if not mixed:
             refuse_mixture(experiments, folder)
         with claimed(folder):
@@ -90,9 +90,9 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine, mixed: 
                 if machine.engine == "ray":
                     from evaluate.run.cluster import carry_out_on_ray
 
-                    write_down(carry_out_on_ray(todo, folder, place), folder)
+                    write_down(carry_out_on_ray(todo, folder, place), folder, heed)
                 else:
-                    write_down(carry_out_here(todo, folder, place, workers), folder)
+                    write_down(carry_out_here(todo, folder, place, workers), folder, heed)
     return True
 
 
@@ -113,8 +113,11 @@ def to_do(experiments: list[Experiment], folder: Path, mixed: bool = False) -> l
     return todo
 
 
-def write_down(outcomes: Iterator[tuple[Experiment, Outcome]], folder: Path) -> None:
-    """Weights, then records, and only then does the checkpoint go: at no moment is a run in neither."""
+def write_down(outcomes: Iterator[tuple[Experiment, Outcome]], folder: Path, heed: Callable[[], None]) -> None:
+    """Weights, then records, and only then does the checkpoint go: at no moment is a run in neither.
+
+    heed is called after each, and may end it.
+    """
     writer = Writer(folder)
     for experiment, outcome in outcomes:
         write_over(folder / "weights" / f"{experiment.run}.safetensors", outcome.weights)
@@ -122,9 +125,12 @@ def write_down(outcomes: Iterator[tuple[Experiment, Outcome]], folder: Path) -> 
         checkpoint_of(experiment, folder).unlink(missing_ok=True)
         if outcome.run.status != "ok":
             tqdm.write(f"{label(experiment)}: {outcome.run.status}; the others go on", file=sys.stderr)
+        heed()
 
 
-def sweep_together(experiments: list[Experiment], folder: Path, machine: Machine, device: str) -> bool:
+def sweep_together(
+    experiments: list[Experiment], folder: Path, machine: Machine, device: str, heed: Callable[[], None]
+) -> bool:
     """One rank's part of a sweep in which all ranks train each model together, and the first alone reads and writes."""
     if machine.engine != "local":
         raise UserError(f"--engine is {machine.engine!r}: allowed under torchrun is 'local'")
@@ -152,24 +158,39 @@ def sweep_together(experiments: list[Experiment], folder: Path, machine: Machine
             finally:
                 ranks.agreed(told)  # a refusal too: the others then end
             work = [e for e in experiments if e.run in todo]
-            write_down(((e, carry_out(e, folder, place, ranks)) for e in work), folder)
+            write_down(((e, carry_out(e, folder, place, ranks)) for e in work), folder, heed)
         return True
     finally:
         ranks.end()
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Take a polite request to end (SIGTERM) as Ctrl-C is taken: whole records, and one line."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def stoppable() -> Iterator[Callable[[], None]]:
+    """Take a polite request to end (SIGTERM) as Ctrl-C is taken: whole records, and one line.
+
+    Python drops an exception that is raised while an object is torn down, and a Ctrl-C with it. What is given here
+    raises one that was dropped.
+    """
+    asked = False
 
     def stop(*_: object) -> None:
+        nonlocal asked
+        asked = True
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    def heed() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield heed
+        return
+    wanted = [signal.SIGTERM, signal.SIGINT]
+    before = {s: signal.getsignal(s) for s in wanted if signal.getsignal(s) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, stop)
     try:
-        yield
+        yield heed
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -293,6 +293,37 @@ def test_facts_in_order_leave_nothing_to_look_up_before_them(name: str) -> None:
     assert [stage.short for stage in early] == [2, 2, 2, 3, 4, 5] and {stage.nodes for stage in early[2:]} == {48, 50}
 
 
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if len(task().stages) > 1])
+def test_the_oracle_answers_every_stage(name: str) -> None:
+    for stage in TASKS[name]().stages:
+        depth = stage.train_depths[-1]
+        assert_oracle_agrees(stage, stage.sample(stream(0, TRAIN, depth, 0), depth, 8), depth)
+
+
+def test_early_stages_of_reachability_ask_for_ends_and_the_task_does_not() -> None:
+    *early, last = TASKS["reachability"]().stages
+    for stage in early:
+        batch = stage.sample(stream(0, TRAIN, 1, 0), 1, 20)
+        ends = batch.targets[:, stage.facts_length :: 2]
+        assert (ends < stage.names).all() and (ends != NOT_ASKED).all()
+        same = ends == batch.tokens[:, stage.facts_length + 1 :: 2]
+        assert (same == (batch.targets[:, stage.facts_length + 1 :: 2] == stage.vocabulary.index("yes"))).all()
+    batch = last.sample(stream(0, TRAIN, 1, 0), 1, 20)
+    assert (batch.targets[:, : last.facts_length + 1] == NOT_ASKED).all()
+    assert set(batch.targets[:, last.facts_length + 1 :: 2].ravel()) == {last.names + 1, last.names + 2}
+
+
+def test_variables_of_level_1_show_every_sum() -> None:
+    task = TASKS["variable_assignment"]()
+    facts = task.sample(stream(0, TRAIN, 1, 0), 1, 3000).tokens.reshape(-1, 4)
+    constants = {op: set() for op in "+-x"}
+    for a, op, b, _ in facts[(facts[:, [0, 2]] < task.modulus).all(axis=1)]:
+        constants[task.vocabulary[op]].add((int(a), int(b)))
+    every = {(a, b) for a in range(2, task.modulus) for b in range(2, task.modulus)}
+    assert constants["+"] == constants["-"] == every
+    assert constants["x"] == {(a, b) for a, b in every if min(a, b) <= task.largest_operand}
+
+
 def test_chains_in_order_are_mixed_at_random() -> None:
     task = dataclasses.replace(TASKS["chain_end"](), chains=2, short=2, length=2, names=4, shuffled=False)
     rows = task.sample(stream(0, TRAIN, 1, 0), 1, 6_000).tokens[:, : task.facts_length].reshape(-1, 4, 3)

@@ -29,7 +29,7 @@ from model import MODELS, SUMMARIES
 from tasks import TASKS, plugin
 
 ROOT = Path(__file__).parent.parent
-PAGES = {name: (ROOT / name).read_text() for name in ("README.md", "results/README.md")}
+PAGES = {name: (ROOT / name).read_text() for name in ("README.md", "results/README.md", "results/reference/recipes.md")}
 README = PAGES["README.md"]
 
 NOT_RUN = {
@@ -142,7 +142,10 @@ def test_the_record_is_what_the_records_say():
     assert f"{len(records.runs)} of its {len(preset)} runs" in " ".join(README.split())
     assert not any(run["git_dirty"] for run in records.runs.values())
     said = " ".join(README.split())
-    for task, depths, words in (("khop_context", (12, 16, 24), "has {} at 12, {} at 16 and {} at 24"),):
+    for task, depths, words in (
+        ("khop_context", (12, 16, 24), "has {} at 12, {} at 16 and {} at 24"),
+        ("chain_end", (12, 16), "has {} at 12 and {} at 16, the most that its rows hold"),
+    ):
         grid = results.grids[task, "rdt"]
         column, at = grid.headline("160"), [grid.depths.tolist().index(depth) for depth in depths]
         right = grid.correct[:, at, column].sum(0) / grid.count[:, at, column].sum(0)

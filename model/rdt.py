@@ -12,6 +12,7 @@ Transformer reading A h + B e. h never grows without bound: A is below 1 and the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ class RDT(nn.Module):
         self.prelude = Blocks(Block(config) for _ in range(config.prelude_blocks))
         self.input_norm = RMSNorm(config.width)
         self.inject = INJECTION[config.injection](config)
+        self.disturb = partial(noisy, share=config.noise) if config.noise else undisturbed
         self.signal = sinusoidal if config.loop_signal == "sinusoidal" else no_signal
         self.recurrent = Blocks(Block(config, looped=True) for _ in range(config.recurrent_blocks))
         self.coda = Blocks(Block(config) for _ in range(config.coda_blocks))
@@ -145,7 +147,7 @@ class RDT(nn.Module):
                 left = last - t
                 done = [horizon - left for horizon in horizons if horizon >= left]  # of rows that have started
                 n = len(done)
-                h[:n] = self.step(h[:n], given[:n], self.loop_of(done, device), keep[:n])
+                h[:n] = self.step(self.disturb(h[:n]), given[:n], self.loop_of(done, device), keep[:n])
                 if self.gate is not None:
                     part = Halting(*(x[:n] for x in halting)).step(h[:n], self.gate(h[:n])[0])
                     for whole, new in zip(halting, part, strict=True):
@@ -157,7 +159,7 @@ class RDT(nn.Module):
             left = last - t
             done = [horizon - left for horizon in horizons if horizon >= left]
             n = len(done)
-            new = self.step(h[:n], e[:n], self.loop_of(done, device), keep[:n])
+            new = self.step(self.disturb(h[:n]), e[:n], self.loop_of(done, device), keep[:n])
             h = new if n == batch else torch.cat([new, h[n:]])
             if self.gate is not None:
                 probability, probe = self.gate(h)
@@ -178,6 +180,18 @@ class RDT(nn.Module):
         """Called once after each training step: move the routers' biases against their load."""
         for router in self.routers:
             router.balance()
+
+
+def noisy(h: Tensor, share: float) -> Tensor:
+    """h (batch, length, width) and noise of this share of its size: what a loop is handed on in training has to be told
+    from what is near it, so that the next leaves it cleaner than it was, not weaker (after 2102.04877)."""
+    size = h.detach().square().mean(-1, keepdim=True).sqrt()
+    return h + share * size * torch.randn_like(h)
+
+
+def undisturbed(h: Tensor) -> Tensor:
+    """The default: a state is handed on as it is."""
+    return h
 
 
 def no_signal(t: int | Tensor, h: Tensor) -> float:

@@ -19,6 +19,7 @@ from model.halting import Halting, SureGate
 from model.injection import INJECTION, LTIInjection, NormedInjection, UnconstrainedInjection
 from model.moe import MixtureOfExperts, Router
 from model.norm import InFewPasses, RMSNorm
+from model.rdt import noisy
 from model.weights import load_weights
 
 SMALL = ModelConfig(width=32, head_width=8, latent=16, rope_width=4, expert_width=16)
@@ -474,6 +475,8 @@ def test_baselines_have_no_loops_to_count():
         ("memory", 1.0, "memory is 1.0: allowed is above 0, up to 0.99"),
         ("memory", 0.0, "memory is 0.0"),
         ("memory", float("nan"), "memory is nan"),
+        ("noise", 1.5, "noise is 1.5: allowed is 0 to 1"),
+        ("noise", float("nan"), "noise is nan"),
     ],
 )
 def test_what_cannot_be_built_is_named(field, value, says):
@@ -536,6 +539,21 @@ def test_a_training_step_stays_on_its_device_and_never_waits_for_it(halting):
         model.after_step()
     assert loss.device.type == "meta"
     assert all(p.grad is None or p.grad.device.type == "meta" for p in model.parameters())
+
+
+def test_noise_is_a_share_of_each_state_in_training_alone():
+    h = torch.randn(40, 50, 64) * torch.logspace(-3, 3, 40)[:, None, None]
+    share = (noisy(h, 0.3) - h).norm(dim=-1) / h.norm(dim=-1)
+    assert abs(share.mean() - 0.3) < 0.01 and share.min() > 0.15
+    assert torch.equal(noisy(torch.zeros(2, 3, 4), 0.3), torch.zeros(2, 3, 4))
+    model, tokens = rdt(global_drop=0.0, noise=0.3), some_tokens(5, 6)
+    assert torch.equal(model(tokens, (4,)), model(tokens, (4,)))
+    one, other = (model.training_outputs(tokens, [4] * 5, 2).answers[0] for _ in range(2))
+    assert not torch.equal(one, other)
+    first = [model.training_outputs(tokens, [1] * 5, 1).answers[0] for _ in range(2)]
+    assert torch.equal(*first), "the first state is nothing, and no noise is a share of it"
+    quiet = rdt(global_drop=0.0, noise=0.0)
+    assert torch.equal(*(quiet.training_outputs(tokens, [4] * 5, 2).answers[0] for _ in range(2)))
 
 
 def test_bfloat16_is_close_to_float32():

@@ -187,6 +187,8 @@ def test_a_younger_field_leaves_runs_their_ids():
     plain, other = tiny(), override(tiny(), "architecture.memory", "0.25")
     assert "memory" not in plain.to_json()["architecture"] and other.to_json()["architecture"]["memory"] == 0.25
     assert from_json(other.to_json()) == other and other.run != plain.run
+    assert "noise" not in plain.to_json()["architecture"]
+    assert override(tiny(), "architecture.noise", "0.1").to_json()["architecture"]["noise"] == 0.1
 
 
 def test_a_tuple_field_is_read_from_text():

@@ -137,7 +137,7 @@ RECIPES: dict[str, Recipe] = {
     "relation_composition": Recipe(AT_ONE_PLACE, FORGETFUL, TO_160),
     "variable_assignment": Recipe(
         replace(AT_ONE_PLACE, batch=256, steps=2400, shortest_horizon=5, longest_horizon=20),
-        replace(FORGETFUL, window=4),
+        replace(FORGETFUL, window=4, noise=0.3),
         TO_160,
     ),  # a definition's end sees all of it
     "p_hop_induction": Recipe(replace(PROMPT, batch=16), SEES_ALL, TO_160),

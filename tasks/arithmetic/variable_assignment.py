@@ -21,10 +21,10 @@ class VariableAssignment(Task):
     Depth: the longest chain of definitions that the variable rests on. A variable of level l combines one of level
     l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants. Every
     level has a variable in every row, the rest have levels at random: programs of one distribution serve every depth,
-    and only what is asked differs: in a row of depth d, all variables of level d or less. No constant is 0 or 1, so
-    that each step is one; now and then terms cancel, as in any arithmetic. Beside a variable, or in a product, a
-    constant is at most `largest_operand`, so that the arithmetic to be learnt by heart stays small. Two constants that
-    are added are any, as two variables are: all of it is learnt at level 1, before anything is looked up.
+    and only what is asked differs: in a row of depth d, all variables of level d or less. A constant beside a variable
+    is neither 0 nor 1, so that each step is one (now and then terms cancel, as in any arithmetic), and at most
+    `largest_operand`, so that what is learnt by heart stays small; so is one of two that are multiplied. Two constants
+    that are added are any, as two variables are: all sums are learnt at level 1, before anything is looked up.
     Definitions stand in the order of their levels: nothing is used before it is defined, and most rest on one shortly
     before them and some on another at any distance. The name stands last, where the value is known: who looks for a
     variable finds both in one place.
@@ -96,9 +96,9 @@ class VariableAssignment(Task):
         constant = (other.max(axis=2) < 0) | (rng.random(shape) < 0.5)  # is the second operand one?
 
         operator = rng.integers(np.where(constant, 3, 2))
-        first = rng.integers(2, m, size=shape)  # the constants, where there is one
         plain = (level == 1) & (operator < 2)  # two constants, no product
-        second = rng.integers(2, np.where(plain, m, self.largest_operand + 1))
+        first = rng.integers(np.where(plain, 0, 2), m)  # the constants, where there is one
+        second = rng.integers(np.where(plain, 0, 2), np.where(plain, m, self.largest_operand + 1))
         swap = rng.random(shape) < 0.5
         values = np.empty(shape, dtype=np.int64)
         for step in range(1, self.levels + 1):  # each level reads the levels below it, the first none

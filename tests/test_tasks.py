@@ -313,6 +313,18 @@ def test_early_stages_of_reachability_ask_for_ends_and_the_task_does_not() -> No
     assert set(batch.targets[:, last.facts_length + 1 :: 2].ravel()) == {last.names + 1, last.names + 2}
 
 
+def test_early_stages_of_relation_composition_ask_for_ends_and_the_task_does_not() -> None:
+    *early, last = TASKS["relation_composition"]().stages
+    end = last.vocabulary.index("end")
+    for stage in early:
+        batch = stage.sample(stream(0, TRAIN, 1, 0), 1, 20)
+        words, answers = (x[:, stage.facts_length :].reshape(20, -1, 2) for x in (batch.tokens, batch.targets))
+        assert (words[:, :, 1] == end).all() and (words[:, :, 0] != end).all()
+        assert (answers[:, :, 0] < 6).all() and (answers[:, :, 1] >= 6).all(), "of S3"
+    batch = last.sample(stream(0, TRAIN, 1, 0), 1, 20)
+    assert (batch.tokens != end).all() and batch.targets.max() < 6
+
+
 def test_variables_of_level_1_show_every_sum() -> None:
     task = TASKS["variable_assignment"]()
     facts = task.sample(stream(0, TRAIN, 1, 0), 1, 3000).tokens.reshape(-1, 4)

@@ -25,7 +25,9 @@ class RelationComposition(Task):
     Graphs of one distribution serve every depth. What is shallow is asked of any chain, so that a row can be asked
     often; what is deeper than `short` - 1, of the long one. The other chains hold nearly half of the edges, or else the
     signs of all relations, counted without following any, would tell the answer's sign.
-    With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed.
+    With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed. With
+    `ends`, as there, the word `end` after each node asks for the end of its chain: what is learnt from relations alone
+    is to look up one, and no walk.
     Depth is at most one less than the nodes of the long chain; the default keeps rows at 170 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
@@ -48,6 +50,7 @@ class RelationComposition(Task):
     curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10)  # numbers of chains trained on before, all short
     queries: int = 20
     shuffled: bool = True
+    ends: bool = False
     group: str = "S3"
 
     name: ClassVar[str] = "relation_composition"
@@ -63,7 +66,7 @@ class RelationComposition(Task):
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*elements(self.group), *(f"n{i}" for i in range(self.names)))
+        return (*elements(self.group), *(f"n{i}" for i in range(self.names)), "end")
 
     @property
     def chance(self) -> float:
@@ -81,7 +84,8 @@ class RelationComposition(Task):
     def stages(self) -> tuple[Task, ...]:
         """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
         short = chain_lengths(self.curriculum, self.short)
-        return stages(self, chains=self.curriculum, short=short, length=short, shuffled=(False,) * len(short))
+        early = {"shuffled": (False,) * len(short), "ends": (True,) * len(short)}
+        return stages(self, chains=self.curriculum, short=short, length=short, **early)
 
     @property
     def max_depth(self) -> int:
@@ -108,9 +112,15 @@ class RelationComposition(Task):
             further = self._product[relations[row, last[chain] - np.minimum(back, asked)], answer]
             answer = np.where(back <= asked, further, answer)
         facts = lay_chains(rng, np.stack([nodes, relations, after], axis=-1), self.lengths, self.shuffled)
-        tokens = np.concatenate([facts, nodes[row, last[chain] - asked]], axis=1)
+        questions, answers = nodes[row, last[chain] - asked], answer
+        if self.ends:
+            word = np.full_like(questions, len(self.vocabulary) - 1)
+            questions = np.stack([questions, word], axis=2).reshape(count, -1)
+            answers = np.stack([answer, nodes[row, last[chain]]], axis=2).reshape(count, -1)
+            asked = asked.repeat(2, axis=1)
+        tokens = np.concatenate([facts, questions], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, self.facts_length :], depths[:, self.facts_length :] = answer, asked
+        targets[:, self.facts_length :], depths[:, self.facts_length :] = answers, asked
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:
@@ -127,8 +137,13 @@ class RelationComposition(Task):
         words = [self.vocabulary[t] for t in tokens.tolist()]
         fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
-        for here in words[self.facts_length :]:
-            on_the_way = []
+        here, on_the_way = "", list[str]()
+        for word in words[self.facts_length :]:
+            if word == "end":
+                targets.append(self.vocabulary.index(here))
+                depths.append(len(on_the_way[first:last]))
+                continue
+            here, on_the_way = word, []
             while fact[here][1] != here:
                 relation, here = fact[here]
                 on_the_way.append(relation)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 60
+LEAST = 62
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -106,6 +106,16 @@ MUTANTS = (
         "a memory that is always Parcae's", "model/injection.py",
         "-math.log(config.memory)", "0.5 * math.log(5.0)",
         "test_model.py::test_memory_is_what_a_begins_at[LTIInjection]",
+    ),
+    Mutant(
+        "noise of one size for all states", "model/rdt.py",
+        "share * size * torch.randn_like(h)", "share * torch.randn_like(h)",
+        "test_model.py::test_noise_is_a_share_of_each_state_in_training_alone",
+    ),
+    Mutant(
+        "ends that no early stage asks for", "tasks/graph/reachability.py",
+        '"ends": (True,) * len(short)', '"ends": (False,) * len(short)',
+        "test_tasks.py::test_early_stages_of_reachability_ask_for_ends_and_the_task_does_not",
     ),
     # what answers
     Mutant(

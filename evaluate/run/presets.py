@@ -140,7 +140,9 @@ RECIPES: dict[str, Recipe] = {
         replace(FORGETFUL, window=4, noise=0.3),
         TO_160,
     ),  # a definition's end sees all of it
-    "p_hop_induction": Recipe(replace(PROMPT, batch=16), SEES_ALL, TO_160),
+    "p_hop_induction": Recipe(
+        replace(AT_ONE_PLACE, batch=384), replace(FORGETFUL, window=24), TO_160
+    ),  # the character before it that is the same stands seldom further back
 }
 """How each task is trained, whatever its curriculum. Chosen by selection bands, and by how soon training gets there."""
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class PHopInduction(Task):
     length: int = 80
     alphabet: int = 4
     hops: int = 24
+    curriculum: tuple[int, ...] = (10, 16, 28, 48)  # lengths trained on before
 
     name: ClassVar[str] = "p_hop_induction"
     version: ClassVar[int] = 1
@@ -61,6 +62,12 @@ class PHopInduction(Task):
     @property
     def chance(self) -> float:
         return 1 / self.alphabet
+
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        """Short texts first: of one move, then of two, then of nearly as many for their length as the task's."""
+        hops = (min(self.hops, at + 1 if at < 2 else length // 4 + 1) for at, length in enumerate(self.curriculum))
+        return stages(self, length=self.curriculum, hops=tuple(hops))
 
     @property
     def max_depth(self) -> int:

@@ -318,9 +318,10 @@ def test_early_stages_of_relation_composition_ask_for_ends_and_the_task_does_not
     end = last.vocabulary.index("end")
     for stage in early:
         batch = stage.sample(stream(0, TRAIN, 1, 0), 1, 20)
-        words, answers = (x[:, stage.facts_length :].reshape(20, -1, 2) for x in (batch.tokens, batch.targets))
-        assert (words[:, :, 1] == end).all() and (words[:, :, 0] != end).all()
-        assert (answers[:, :, 0] < 6).all() and (answers[:, :, 1] >= 6).all(), "of S3"
+        words, answers = (x[:, stage.facts_length :].reshape(20, -1, 3) for x in (batch.tokens, batch.targets))
+        assert (words[:, :, 1] == end).all() and (words[:, :, [0, 2]] != end).all()
+        assert (answers[:, :, 0] < 6).all() and (answers[:, :, 2] >= 6).all(), "of S3"
+        assert (answers[:, :, 1] == NOT_ASKED).all()
     batch = last.sample(stream(0, TRAIN, 1, 0), 1, 20)
     assert (batch.tokens != end).all() and batch.targets.max() < 6
 

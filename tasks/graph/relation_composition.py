@@ -26,8 +26,8 @@ class RelationComposition(Task):
     often; what is deeper than `short` - 1, of the long one. The other chains hold nearly half of the edges, or else the
     signs of all relations, counted without following any, would tell the answer's sign.
     With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed. With
-    `ends`, as there, the word `end` after each node asks for the end of its chain: what is learnt from relations alone
-    is to look up one, and no walk.
+    `ends`, as there, the word `end` before every second node asks for the end of its chain instead: what is learnt
+    from relations alone is to look up one, and no walk.
     Depth is at most one less than the nodes of the long chain; the default keeps rows at 170 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
@@ -112,15 +112,17 @@ class RelationComposition(Task):
             further = self._product[relations[row, last[chain] - np.minimum(back, asked)], answer]
             answer = np.where(back <= asked, further, answer)
         facts = lay_chains(rng, np.stack([nodes, relations, after], axis=-1), self.lengths, self.shuffled)
-        questions, answers = nodes[row, last[chain] - asked], answer
+        questions = nodes[row, last[chain] - asked]
         if self.ends:
-            word = np.full_like(questions, len(self.vocabulary) - 1)
-            questions = np.stack([questions, word], axis=2).reshape(count, -1)
-            answers = np.stack([answer, nodes[row, last[chain]]], axis=2).reshape(count, -1)
-            asked = asked.repeat(2, axis=1)
+            answer[:, 1::2] = nodes[row, last[chain]][:, 1::2]
+            before = np.arange(1, self.queries, 2)
+            questions, answer, asked = (
+                np.insert(array, before, word, axis=1)
+                for array, word in ((questions, len(self.vocabulary) - 1), (answer, NOT_ASKED), (asked, 0))
+            )
         tokens = np.concatenate([facts, questions], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, self.facts_length :], depths[:, self.facts_length :] = answers, asked
+        targets[:, self.facts_length :], depths[:, self.facts_length :] = answer, asked
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:
@@ -137,21 +139,22 @@ class RelationComposition(Task):
         words = [self.vocabulary[t] for t in tokens.tolist()]
         fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
-        here, on_the_way = "", list[str]()
+        before = ""
         for word in words[self.facts_length :]:
             if word == "end":
-                targets.append(self.vocabulary.index(here))
+                targets.append(NOT_ASKED)
+                depths.append(0)
+            else:
+                here, on_the_way = word, []
+                while fact[here][1] != here:
+                    relation, here = fact[here]
+                    on_the_way.append(relation)
+                answer = elements(self.group)[0]
+                for relation in on_the_way[first:last]:
+                    answer = then(answer, relation)
+                targets.append(self.vocabulary.index(here if before == "end" else answer))
                 depths.append(len(on_the_way[first:last]))
-                continue
-            here, on_the_way = word, []
-            while fact[here][1] != here:
-                relation, here = fact[here]
-                on_the_way.append(relation)
-            answer = elements(self.group)[0]
-            for relation in on_the_way[first:last]:
-                answer = then(answer, relation)
-            targets.append(self.vocabulary.index(answer))
-            depths.append(len(on_the_way[first:last]))
+            before = word
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ def test_stages_grow_and_a_step_costs_about_the_same_at_each(name):
         assert len(rows.tokens) == rows_a_step(experiment, stage)
         lengths.append(rows.tokens.shape[1])
         tokens.append(rows.tokens.size)
-    assert all(after > 0.95 * before for before, after in pairwise(lengths)), "or stay, while their shape changes"
+    assert all(after > 0.94 * before for before, after in pairwise(lengths)), "or stay, while their shape changes"
     assert max(tokens) == tokens[0] and min(tokens) > 0.8 * tokens[0]
 
 

@@ -143,8 +143,8 @@ def test_the_record_is_what_the_records_say():
     assert not any(run["git_dirty"] for run in records.runs.values())
     said = " ".join(README.split())
     for task, depths, words in (
-        ("khop_context", (12, 16, 24), "has {} at 12, {} at 16 and {} at 24"),
         ("chain_end", (12, 16), "has {} at 12 and {} at 16, the most that its rows hold"),
+        ("variable_assignment", (8, 16, 24), "has {} at 8, {} at 16 and {} at 24"),
     ):
         grid = results.grids[task, "rdt"]
         column, at = grid.headline("160"), [grid.depths.tolist().index(depth) for depth in depths]

@@ -106,7 +106,7 @@ then a global head is missing, a hop has to make good what reaches it weakened, 
 at 24 nodes, ten hops where three were trained on, 98% with and 89% without, adapters in turn (selection split). At 48
 nodes that was not enough: 70% of eight hops, with adapters in turn and the default heads (a test depth). With the
 recipe as it is but for noise, 2,400 steps, a record not kept: 100% to six hops, 98.4% of twelve, 87.5% of 24; another
-220 steps with noise on the state: all of 200 questions at each depth to 24 (selection split)."""
+220 steps from half the rates down again: all of 100 at 24 (selection split), with noise on the state and without."""
 
 SEES_NEAR = ModelConfig(local_heads=4)
 """A head that sees all bits can count their ones against the mark before them, up to the lengths trained on."""

@@ -114,6 +114,7 @@ def test_interrupted_it_leaves_whole_records_and_goes_on(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "run_benchmarks.py", *long, "--out", str(out)],
         cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job is born deaf to it
     )  # fmt: skip
     while not (out / "runs.jsonl").exists() or not (out / "runs.jsonl").read_text():
         assert process.poll() is None
@@ -134,14 +135,20 @@ def test_a_ctrl_c_that_python_drops_is_heeded_after_the_run():
         def __del__(self):
             os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.getsignal(signal.SIGINT)
-    with stoppable() as heed:
-        heed()
-        torn = Torn()
-        del torn  # Python says that it ignores the KeyboardInterrupt, and goes on
-        with pytest.raises(KeyboardInterrupt):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with stoppable() as heed:
             heed()
-    assert signal.getsignal(signal.SIGINT) is before
+            torn = Torn()
+            del torn  # Python says that it ignores the KeyboardInterrupt, and goes on
+            with pytest.raises(KeyboardInterrupt):
+                heed()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with stoppable():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "who was told not to hear it does not"
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_run_that_diverges_is_recorded_and_the_others_go_on(tmp_path):

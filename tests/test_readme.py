@@ -143,13 +143,14 @@ def test_the_record_is_what_the_records_say():
     assert not any(run["git_dirty"] for run in records.runs.values())
     said = " ".join(README.split())
     for task, depths, words in (
+        ("khop_context", (12, 16, 24), "has {} at 12, {} at 16 and {} at 24, also by `act`"),
         ("chain_end", (12, 16), "has {} at 12 and {} at 16, the most that its rows hold"),
         ("variable_assignment", (8, 16, 24), "has {} at 8, {} at 16 and {} at 24"),
     ):
         grid = results.grids[task, "rdt"]
         column, at = grid.headline("160"), [grid.depths.tolist().index(depth) for depth in depths]
         right = grid.correct[:, at, column].sum(0) / grid.count[:, at, column].sum(0)
-        assert words.format(*(f"{floor(1000 * share) / 10}%" for share in right)) in said, "never rounded up"
+        assert words.format(*(f"{floor(1000 * share) / 10:.3g}%" for share in right)) in said, "never rounded up"
         assert recipe(task, "rdt").architecture.adapters == "none", "as is told of it"
     most, settled = ratio_rows(results), ratio_rows(results, "settled")
     assert [row["rdt worst"] for row in settled] == [row["rdt worst"] for row in most], "it stops as deep as it goes"

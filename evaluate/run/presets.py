@@ -72,9 +72,9 @@ AT_ONE_PLACE = replace(
 trained question has steps, and gradient through all of them: with six at least and the last four, the first look-ups
 have none, and are lost (the deepest trained depth: 73% when chains of five come in, 65% fifty steps later). Gradient
 through more grows threefold with each. Low rates: at twice these single names are lost, and variables are not read at
-all (eight of 28 names, two levels: at three and four times these flat for 300 steps, at these 97% after 150). With
-ten loops at most, those after the twentieth drift off the end of the chain (trained depths: 99% at 20 loops, 68% at
-160)."""
+all (eight of 28 names, two levels: at three and four times these, and gradient through six loops, flat for 300 steps;
+at these 97% after 150). With ten loops at most, those after the twentieth drift off the end of the chain (trained
+depths: 99% at 20 loops, 68% at 160)."""
 
 SEES_ALL = ModelConfig(global_drop=0.0)
 """Global heads are dropped at random where the facts are in the weights. Where they stand in the prompt, they are

@@ -322,8 +322,10 @@ def test_early_stages_of_relation_composition_ask_for_ends_and_the_task_does_not
         assert (words[:, :, 1] == end).all() and (words[:, :, [0, 2]] != end).all()
         assert (answers[:, :, 0] < 6).all() and (answers[:, :, 2] >= 6).all(), "of S3"
         assert (answers[:, :, 1] == NOT_ASKED).all()
+        assert 0.4 < (answers[:, :, 0] == 0).mean() < 0.6, "half of the edges are idle"
     batch = last.sample(stream(0, TRAIN, 1, 0), 1, 20)
     assert (batch.tokens != end).all() and batch.targets.max() < 6
+    assert (batch.targets[batch.depths == 1] != 0).all(), "no edge is idle"
 
 
 def test_variables_of_level_1_show_every_sum() -> None:

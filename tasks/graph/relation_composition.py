@@ -27,7 +27,8 @@ class RelationComposition(Task):
     signs of all relations, counted without following any, would tell the answer's sign.
     With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed. With
     `ends`, as there, the word `end` before every second node asks for the end of its chain instead: what is learnt
-    from relations alone is to look up one, and no walk.
+    from relations alone is to look up one, and no walk. With `idle`, half of the relations are the identity too: two
+    steps of which one is idle need a walk, and no product yet.
     Depth is at most one less than the nodes of the long chain; the default keeps rows at 170 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
@@ -51,6 +52,7 @@ class RelationComposition(Task):
     queries: int = 20
     shuffled: bool = True
     ends: bool = False
+    idle: bool = False
     group: str = "S3"
 
     name: ClassVar[str] = "relation_composition"
@@ -84,8 +86,8 @@ class RelationComposition(Task):
     def stages(self) -> tuple[Task, ...]:
         """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
         short = chain_lengths(self.curriculum, self.short)
-        early = {"shuffled": (False,) * len(short), "ends": (True,) * len(short)}
-        return stages(self, chains=self.curriculum, short=short, length=short, **early)
+        no, yes = (False,) * len(short), (True,) * len(short)
+        return stages(self, chains=self.curriculum, short=short, length=short, shuffled=no, ends=yes, idle=yes)
 
     @property
     def max_depth(self) -> int:
@@ -104,7 +106,9 @@ class RelationComposition(Task):
         nodes = order + draw_names(rng, count, self.nodes, self.names)  # one chain after another, the long one first
         last = np.cumsum(self.lengths) - 1
         after, relations = np.roll(nodes, -1, axis=1), rng.integers(1, order, size=nodes.shape)
-        after[:, last], relations[:, last] = nodes[:, last], 0  # the identity is element 0
+        if self.idle:
+            relations *= rng.integers(2, size=relations.shape)  # the identity is element 0
+        after[:, last], relations[:, last] = nodes[:, last], 0
         asked = query_depths(rng, count, self.queries, depth)
         row, chain = np.arange(count)[:, None], rng.integers(np.where(asked < self.short, self.chains, 1))
         answer = np.zeros_like(asked)

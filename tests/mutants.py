@@ -266,7 +266,8 @@ MUTANTS = (
     ),
     Mutant(
         "what a step costs is counted on the model itself", "evaluate/run/train.py",
-        "model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops).to(device)",
+        "model = build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)"
+        ".to(device)",
         "model = model.to(device)",
         "test_train.py::test_counting_what_a_step_costs_leaves_the_model_as_it_was[rdt]",
     ),

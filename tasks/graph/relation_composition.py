@@ -26,8 +26,8 @@ class RelationComposition(Task):
     often; what is deeper than `short` - 1, of the long one. The other chains hold nearly half of the edges, or else the
     signs of all relations, counted without following any, would tell the answer's sign.
     With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed. With
-    `ends`, as there, the word `end` before every second node asks for the end of its chain instead: what is learnt
-    from relations alone is to look up one, and no walk. With `idle`, half of the relations are the identity too: two
+    `ends`, as there but for the last, each node asks for the end of its chain itself: what is learnt from relations
+    alone is to look up one, and no walk. With `idle`, as in the last, half of the relations are the identity too: two
     steps of which one is idle need a walk, and no product yet.
     Depth is at most one less than the nodes of the long chain; the default keeps rows at 170 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
@@ -48,7 +48,7 @@ class RelationComposition(Task):
     short: int = 5
     length: int = 25
     names: int = 50
-    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10)  # numbers of chains trained on before, all short
+    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10, 10)  # numbers of chains trained on before, all short
     queries: int = 20
     shuffled: bool = True
     ends: bool = False
@@ -68,7 +68,7 @@ class RelationComposition(Task):
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*elements(self.group), *(f"n{i}" for i in range(self.names)), "end")
+        return (*elements(self.group), *(f"n{i}" for i in range(self.names)))
 
     @property
     def chance(self) -> float:
@@ -86,8 +86,9 @@ class RelationComposition(Task):
     def stages(self) -> tuple[Task, ...]:
         """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
         short = chain_lengths(self.curriculum, self.short)
-        no, yes = (False,) * len(short), (True,) * len(short)
-        return stages(self, chains=self.curriculum, short=short, length=short, shuffled=no, ends=yes, idle=yes)
+        last = tuple(at + 1 == len(short) for at in range(len(short)))
+        early = {"shuffled": (False,) * len(short), "ends": tuple(not x for x in last), "idle": last}
+        return stages(self, chains=self.curriculum, short=short, length=short, **early)
 
     @property
     def max_depth(self) -> int:
@@ -116,17 +117,10 @@ class RelationComposition(Task):
             further = self._product[relations[row, last[chain] - np.minimum(back, asked)], answer]
             answer = np.where(back <= asked, further, answer)
         facts = lay_chains(rng, np.stack([nodes, relations, after], axis=-1), self.lengths, self.shuffled)
-        questions = nodes[row, last[chain] - asked]
-        if self.ends:
-            answer[:, 1::2] = nodes[row, last[chain]][:, 1::2]
-            before = np.arange(1, self.queries, 2)
-            questions, answer, asked = (
-                np.insert(array, before, word, axis=1)
-                for array, word in ((questions, len(self.vocabulary) - 1), (answer, NOT_ASKED), (asked, 0))
-            )
-        tokens = np.concatenate([facts, questions], axis=1)
+        tokens = np.concatenate([facts, nodes[row, last[chain] - asked]], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, self.facts_length :], depths[:, self.facts_length :] = answer, asked
+        targets[:, self.facts_length :] = nodes[row, last[chain]] if self.ends else answer
+        depths[:, self.facts_length :] = asked
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:
@@ -143,22 +137,16 @@ class RelationComposition(Task):
         words = [self.vocabulary[t] for t in tokens.tolist()]
         fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
-        before = ""
-        for word in words[self.facts_length :]:
-            if word == "end":
-                targets.append(NOT_ASKED)
-                depths.append(0)
-            else:
-                here, on_the_way = word, []
-                while fact[here][1] != here:
-                    relation, here = fact[here]
-                    on_the_way.append(relation)
-                answer = elements(self.group)[0]
-                for relation in on_the_way[first:last]:
-                    answer = then(answer, relation)
-                targets.append(self.vocabulary.index(here if before == "end" else answer))
-                depths.append(len(on_the_way[first:last]))
-            before = word
+        for here in words[self.facts_length :]:
+            on_the_way = []
+            while fact[here][1] != here:
+                relation, here = fact[here]
+                on_the_way.append(relation)
+            answer = elements(self.group)[0]
+            for relation in on_the_way[first:last]:
+                answer = then(answer, relation)
+            targets.append(self.vocabulary.index(here if self.ends else answer))
+            depths.append(len(on_the_way[first:last]))
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:

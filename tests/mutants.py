@@ -265,9 +265,13 @@ MUTANTS = (
         "test_curriculum.py::test_what_a_step_is_said_to_cost_is_the_mean_of_what_steps_cost",
     ),
     Mutant(
+        "a last stage like those before it", "evaluate/run/train.py",
+        "settings.at_last() if curriculum.at_last else settings", "settings",
+        "test_curriculum.py::test_the_last_stage_alone_has_the_last_horizon",
+    ),
+    Mutant(
         "what a step costs is counted on the model itself", "evaluate/run/train.py",
-        "model = build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)"
-        ".to(device)",
+        "model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops).to(device)",
         "model = model.to(device)",
         "test_train.py::test_counting_what_a_step_costs_leaves_the_model_as_it_was[rdt]",
     ),

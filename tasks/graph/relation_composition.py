@@ -9,10 +9,12 @@ from typing import ClassVar
 import networkx as nx
 import numpy as np
 
-from tasks.errors import check_sizes
+from tasks.errors import check_sizes, unknown
 from tasks.graph.prompt import chain_lengths, cut, draw_names, drawn, lay_chains, query_depths, sort_facts
 from tasks.groups import elements, product_table, then
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
+
+WANTED = ("end", "latest", "product")
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,10 @@ class RelationComposition(Task):
     Graphs of one distribution serve every depth. What is shallow is asked of any chain, so that a row can be asked
     often; what is deeper than `short` - 1, of the long one. The other chains hold nearly half of the edges, or else the
     signs of all relations, counted without following any, would tell the answer's sign.
-    With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed. With
-    `ends`, as there but for the last, each node asks for the end of its chain itself: what is learnt from relations
-    alone is to look up one, and no walk. With `idle`, as in the last, half of the relations are the identity too: two
-    steps of which one is idle need a walk, and no product yet.
+    With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed. What is
+    learnt from products alone is to look up one relation, and no walk; so what nodes ask for (`wanted`) is at first the
+    end of the chain itself, then the latest relation before it that is not the identity, then the product. With `idle`,
+    as in the stages of these two, half of the relations are the identity too: they change nothing on the way.
     Depth is at most one less than the nodes of the long chain; the default keeps rows at 170 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
@@ -48,10 +50,10 @@ class RelationComposition(Task):
     short: int = 5
     length: int = 25
     names: int = 50
-    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10, 10)  # numbers of chains trained on before, all short
+    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10, 10, 10)  # numbers of chains trained on before, all short
     queries: int = 20
     shuffled: bool = True
-    ends: bool = False
+    wanted: str = "product"
     idle: bool = False
     group: str = "S3"
 
@@ -64,6 +66,8 @@ class RelationComposition(Task):
     def __post_init__(self) -> None:
         check_sizes(self, chains=(2, 100), short=(2, 1_000), queries=(1, 1_000))
         check_sizes(self, length=(self.short, 1_000), names=(self.nodes, 10_000))
+        if self.wanted not in WANTED:
+            raise unknown("wanted", self.wanted, WANTED)
         elements(self.group)  # refuses a group that there is not
 
     @cached_property
@@ -86,9 +90,12 @@ class RelationComposition(Task):
     def stages(self) -> tuple[Task, ...]:
         """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
         short = chain_lengths(self.curriculum, self.short)
-        last = tuple(at + 1 == len(short) for at in range(len(short)))
-        early = {"shuffled": (False,) * len(short), "ends": tuple(not x for x in last), "idle": last}
-        return stages(self, chains=self.curriculum, short=short, length=short, **early)
+        wanted = (("end",) * len(short) + ("latest", "product"))[2:]
+        idle = tuple(what != "end" for what in wanted)
+        in_order = (False,) * len(short)
+        return stages(
+            self, chains=self.curriculum, short=short, length=short, shuffled=in_order, wanted=wanted, idle=idle
+        )
 
     @property
     def max_depth(self) -> int:
@@ -100,7 +107,9 @@ class RelationComposition(Task):
 
     @cached_property
     def _product(self) -> np.ndarray:
-        return product_table(elements(self.group))
+        table = product_table(elements(self.group))
+        before, after = np.indices(table.shape)
+        return np.where(after, after, before) if self.wanted == "latest" else table
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         order = len(self._product)
@@ -119,7 +128,7 @@ class RelationComposition(Task):
         facts = lay_chains(rng, np.stack([nodes, relations, after], axis=-1), self.lengths, self.shuffled)
         tokens = np.concatenate([facts, nodes[row, last[chain] - asked]], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, self.facts_length :] = nodes[row, last[chain]] if self.ends else answer
+        targets[:, self.facts_length :] = nodes[row, last[chain]] if self.wanted == "end" else answer
         depths[:, self.facts_length :] = asked
         return Batch(tokens, targets, depths)
 
@@ -142,10 +151,11 @@ class RelationComposition(Task):
             while fact[here][1] != here:
                 relation, here = fact[here]
                 on_the_way.append(relation)
-            answer = elements(self.group)[0]
+            answer = identity = elements(self.group)[0]
             for relation in on_the_way[first:last]:
-                answer = then(answer, relation)
-            targets.append(self.vocabulary.index(here if self.ends else answer))
+                latest = answer if relation == identity else relation
+                answer = latest if self.wanted == "latest" else then(answer, relation)
+            targets.append(self.vocabulary.index(here if self.wanted == "end" else answer))
             depths.append(len(on_the_way[first:last]))
         return Answers(np.array(targets), np.array(depths))
 

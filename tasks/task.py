@@ -169,7 +169,7 @@ class Task(ABC):
         return None
 
 
-def stages(task: Task, **smaller: tuple[int, ...]) -> tuple[Task, ...]:
+def stages(task: Task, **smaller: tuple[int | str, ...]) -> tuple[Task, ...]:
     """The stages of a curriculum over sizes: `task` with each of the smaller sizes in turn, then the task itself.
 
     A stage trains on those of the task's training depths that its size allows.

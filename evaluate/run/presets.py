@@ -135,7 +135,7 @@ RECIPES: dict[str, Recipe] = {
         replace(AT_ONE_PLACE, steps=2000, longest_horizon=30), FORGETFUL, TO_160
     ),  # what it no longer asks has to be kept: where the chain of s ends
     "tree_path": Recipe(replace(AT_ONE_PLACE, steps=2400), FORGETFUL, TO_160),
-    "relation_composition": Recipe(replace(AT_ONE_PLACE, steps=3200, decay=0.4), FORGETFUL, TO_160),
+    "relation_composition": Recipe(replace(AT_ONE_PLACE, steps=2800, decay=0.4), FORGETFUL, TO_160),
     "variable_assignment": Recipe(
         replace(AT_ONE_PLACE, batch=256, steps=2400, shortest_horizon=5, longest_horizon=20),
         replace(FORGETFUL, window=4, noise=0.3),

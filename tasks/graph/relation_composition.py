@@ -14,12 +14,12 @@ from tasks.graph.prompt import chain_lengths, cut, draw_names, drawn, lay_chains
 from tasks.groups import elements, product_table, then
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
-WANTED = ("end", "latest", "product")
+WANTED = ("end", "both", "product")
 
 
 @dataclass(frozen=True)
 class RelationComposition(Task):
-    """Chains of typed edges as shuffled facts `x g y`, one of them long, then nodes: how is each related to its end?
+    """Chains of typed edges as shuffled facts `x g y`, one of them long, then nodes, each with a `?`: how is it related to its end?
 
     Depth: the number of edges from the asked node to the end of its chain. Relations are elements of a finite group
     other than the identity (every step is one), composed in the order of the path; in S3 order matters. An end leads to
@@ -28,19 +28,19 @@ class RelationComposition(Task):
     often; what is deeper than `short` - 1, of the long one. The other chains hold nearly half of the edges, or else the
     signs of all relations, counted without following any, would tell the answer's sign.
     With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed. What is
-    learnt from products alone is to look up one relation, and no walk; so what nodes ask for (`wanted`) is at first the
-    end of the chain itself, then the latest relation before it that is not the identity, then the product. With `idle`,
-    as in the stages of these two, half of the relations are the identity too: they change nothing on the way.
+    learnt from products alone is to look up one relation, and no walk. So `wanted` is at first the end of the chain,
+    which the node asks for, and no product; then both; then the product. With `idle`, as in the stage of both, half of
+    the relations are the identity too: two steps of which one is idle need no table of products yet.
     Depth is at most one less than the nodes of the long chain; the default keeps rows at 170 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
     Two examples, with `chains=2`, `short=2`, `length=3`, `queries=1`:
 
-        depth 1    tokens  n0 201 n4 n4 012 n4 n2 120 n0 n1 102 n3 n3 012 n3  n0
-                   answer   .   .  .  .   .  .  .   .  .  .   .  .  .   .  . 201
+        depth 1    tokens  n0 201 n4 n4 012 n4 n2 120 n0 n1 102 n3 n3 012 n3 n0   ?
+                   answer   .   .  .  .   .  .  .   .  .  .   .  .  .   .  .  . 201
 
-        depth 2    tokens  n0 012 n0 n1 012 n1 n3 102 n2 n4 102 n1 n2 102 n0  n3
-                   answer   .   .  .  .   .  .  .   .  .  .   .  .  .   .  . 012
+        depth 2    tokens  n0 012 n0 n1 012 n1 n3 102 n2 n4 102 n1 n2 102 n0 n3   ?
+                   answer   .   .  .  .   .  .  .   .  .  .   .  .  .   .  .  . 012
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3, 4)
@@ -50,8 +50,8 @@ class RelationComposition(Task):
     short: int = 5
     length: int = 25
     names: int = 50
-    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10, 10, 10)  # numbers of chains trained on before, all short
-    queries: int = 20
+    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10, 10)  # numbers of chains trained on before, all short
+    queries: int = 10
     shuffled: bool = True
     wanted: str = "product"
     idle: bool = False
@@ -72,7 +72,7 @@ class RelationComposition(Task):
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*elements(self.group), *(f"n{i}" for i in range(self.names)))
+        return (*elements(self.group), *(f"n{i}" for i in range(self.names)), "?")
 
     @property
     def chance(self) -> float:
@@ -90,8 +90,8 @@ class RelationComposition(Task):
     def stages(self) -> tuple[Task, ...]:
         """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
         short = chain_lengths(self.curriculum, self.short)
-        wanted = (("end",) * len(short) + ("latest", "product"))[2:]
-        idle = tuple(what != "end" for what in wanted)
+        wanted = (("end",) * len(short) + ("both",))[1:]
+        idle = tuple(what == "both" for what in wanted)
         in_order = (False,) * len(short)
         return stages(
             self, chains=self.curriculum, short=short, length=short, shuffled=in_order, wanted=wanted, idle=idle
@@ -107,9 +107,7 @@ class RelationComposition(Task):
 
     @cached_property
     def _product(self) -> np.ndarray:
-        table = product_table(elements(self.group))
-        before, after = np.indices(table.shape)
-        return np.where(after, after, before) if self.wanted == "latest" else table
+        return product_table(elements(self.group))
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         order = len(self._product)
@@ -126,10 +124,13 @@ class RelationComposition(Task):
             further = self._product[relations[row, last[chain] - np.minimum(back, asked)], answer]
             answer = np.where(back <= asked, further, answer)
         facts = lay_chains(rng, np.stack([nodes, relations, after], axis=-1), self.lengths, self.shuffled)
-        tokens = np.concatenate([facts, nodes[row, last[chain] - asked]], axis=1)
+        tokens = np.full((count, self.facts_length + 2 * self.queries), order + self.names)
+        tokens[:, : self.facts_length], tokens[:, self.facts_length :: 2] = facts, nodes[row, last[chain] - asked]
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, self.facts_length :] = nodes[row, last[chain]] if self.wanted == "end" else answer
-        depths[:, self.facts_length :] = asked
+        for first, what, of in ((0, "end", nodes[row, last[chain]]), (1, "product", answer)):
+            if self.wanted in (what, "both"):
+                place = slice(self.facts_length + first, None, 2)
+                targets[:, place], depths[:, place] = of, asked
         return Batch(tokens, targets, depths)
 
     def solve(self, tokens: np.ndarray) -> Answers:
@@ -146,17 +147,18 @@ class RelationComposition(Task):
         words = [self.vocabulary[t] for t in tokens.tolist()]
         fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
-        for here in words[self.facts_length :]:
+        for here in words[self.facts_length :: 2]:
             on_the_way = []
             while fact[here][1] != here:
                 relation, here = fact[here]
                 on_the_way.append(relation)
-            answer = identity = elements(self.group)[0]
+            answer = elements(self.group)[0]
             for relation in on_the_way[first:last]:
-                latest = answer if relation == identity else relation
-                answer = latest if self.wanted == "latest" else then(answer, relation)
-            targets.append(self.vocabulary.index(here if self.wanted == "end" else answer))
-            depths.append(len(on_the_way[first:last]))
+                answer = then(answer, relation)
+            for what, of in (("end", here), ("product", answer)):
+                asked = self.wanted in (what, "both")
+                targets.append(self.vocabulary.index(of) if asked else NOT_ASKED)
+                depths.append(len(on_the_way[first:last]) if asked else 0)
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:

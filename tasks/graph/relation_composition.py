@@ -19,7 +19,7 @@ WANTED = ("end", "both", "product")
 
 @dataclass(frozen=True)
 class RelationComposition(Task):
-    """Chains of typed edges as shuffled facts `x g y`, one of them long, then nodes, each with a `?`: how is it related to its end?
+    """Chains of typed edges as shuffled facts `x g y`, one of them long, then nodes and `?`: what ties each to its end?
 
     Depth: the number of edges from the asked node to the end of its chain. Relations are elements of a finite group
     other than the identity (every step is one), composed in the order of the path; in S3 order matters. An end leads to

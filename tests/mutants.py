@@ -265,9 +265,9 @@ MUTANTS = (
         "test_curriculum.py::test_what_a_step_is_said_to_cost_is_the_mean_of_what_steps_cost",
     ),
     Mutant(
-        "products asked of one who does not walk yet", "tasks/graph/relation_composition.py",
-        '("end",) * len(short) + ("both",)', '("both",) * len(short) + ("both",)',
-        "test_tasks.py::test_early_stages_of_relation_composition_ask_for_ends_then_with_idle_edges_and_the_task_does_neither",
+        "no early stage asks who walks where it stands", "tasks/graph/relation_composition.py",
+        'wanted=("both",) * len', 'wanted=("product",) * len',
+        "test_tasks.py::test_early_stages_of_relation_composition_ask_for_nodes_too_and_the_task_does_not",
     ),
     Mutant(
         "what a step costs is counted on the model itself", "evaluate/run/train.py",

@@ -133,9 +133,9 @@ RECIPES: dict[str, Recipe] = {
     "chain_end": Recipe(AT_ONE_PLACE, FORGETFUL, TO_160),
     "reachability": Recipe(AT_ONE_PLACE, FORGETFUL, TO_160),
     "tree_path": Recipe(replace(AT_ONE_PLACE, steps=2400), FORGETFUL, TO_160),
-    "relation_composition": Recipe(replace(AT_ONE_PLACE, steps=2800, decay=0.4), FORGETFUL, TO_160),
+    "relation_composition": Recipe(replace(AT_ONE_PLACE, batch=256, steps=1600), replace(SEES_ONE, window=3), TO_160),
     "variable_assignment": Recipe(
-        replace(AT_ONE_PLACE, batch=256, steps=2400, shortest_horizon=5, longest_horizon=20),
+        replace(AT_ONE_PLACE, batch=256, steps=3600, shortest_horizon=5, longest_horizon=20),
         replace(FORGETFUL, window=4, noise=0.3),
         TO_160,
     ),  # a definition's end sees all of it

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.errors import check_sizes
+from tasks.graph.prompt import draw_names
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
@@ -16,52 +17,54 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 class PHopInduction(Task):
     """From the last character, p times: find the previous occurrence, move to the character after it; each is asked.
 
+    Every character stands behind a name of its place, drawn for the row (an index hint); the answer is the name of the
+    place moved to. The papers have no names and ask for the character there, one of four, which tells too little of
+    where a walk stands to be learnt from, and which the commonest character of a short text often is.
     Depth: the number p of such moves. The last character asks for the first, each `>` after it for one more; there are
     always `hops` - 1 of these, those beyond the depth unasked, so that rows of one distribution serve every depth.
-    No character repeats at once (the move would stay where it is), so that two answers in a row always differ: who
-    has stopped one move early and guesses is right once in `alphabet` - 1. Sequences that run out before `hops` moves
-    are drawn again, at every depth alike. Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
-    The papers ask p = 16 and 32 of 256 characters, alphabet 4: that is `length=256`, `hops=32`.
-    The definition's own shortcut: the commonest character of a random text is the likeliest answer, and the more so
-    the shorter the text. The audit's learners score up to 0.31 at 80 characters, and 0.27 at the papers' 256.
-    After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416).
+    No character repeats at once (the move would stay where it is). Sequences that run out before `hops` moves are
+    drawn again, at every depth alike. Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
+    The papers ask p = 16 and 32 of 256 characters, alphabet 4: that is `length=256`, `names=256`, `hops=32`.
+    After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416); the hints: Zhou et al. 2023
+    (arXiv 2310.16028).
 
     Two examples, with `length=8`, `hops=2`:
 
-        depth 1    tokens  a b d b a c d b >
-                   answer  . . . . . . . a .
+        depth 1    tokens  n6 a n2 c n3 b n1 a n0 b n4 c n7 b n5  a >
+                   answer   . .  . .  . .  . .  . .  . .  . .  . n0 .
 
-        depth 2    tokens  a b d b a c d b >
-                   answer  . . . . . . . a b
+        depth 2    tokens  n6 a n2 c n3 b n1 a n0 b n4 c n7 b n5  a  >
+                   answer   . .  . .  . .  . .  . .  . .  . .  . n0 n1
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
     selection_depths: tuple[int, ...] = (4, 5)
     test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
     length: int = 80
+    names: int = 80
     alphabet: int = 4
     hops: int = 24
     curriculum: tuple[int, ...] = (10, 16, 28, 48)  # lengths trained on before
 
     name: ClassVar[str] = "p_hop_induction"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "p times: previous occurrence, then the character after it"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
-    known_shortcut: ClassVar[str] = "the commonest character of a short text"
 
     def __post_init__(self) -> None:
         check_sizes(self, alphabet=(3, 26), length=(8, 100_000))
         most = (self.length + 8) // (self.alphabet - 1)  # above it, too few sequences have so many moves
         check_sizes(self, hops=(1, most))
+        check_sizes(self, names=(self.length, 100_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*"abcdefghijklmnopqrstuvwxyz"[: self.alphabet], ">")
+        return (*"abcdefghijklmnopqrstuvwxyz"[: self.alphabet], ">", *(f"n{i}" for i in range(self.names)))
 
     @property
     def chance(self) -> float:
-        return 1 / self.alphabet
+        return 1 / self.length
 
     @property
     def stages(self) -> tuple[Task, ...]:
@@ -75,24 +78,27 @@ class PHopInduction(Task):
 
     @property
     def facts_length(self) -> int:
-        return self.length - 1
+        return 2 * self.length - 2
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         found: list[tuple[np.ndarray, np.ndarray]] = []
         have = 0
         while have < count:
-            text, answers = self._draw(rng, 4 * (count - have) + 8)
-            found.append((text, answers))
+            text, places = self._draw(rng, 4 * (count - have) + 8)
+            found.append((text, places))
             have += len(text)
-        text, answers = (np.concatenate(parts)[:count] for parts in zip(*found, strict=True))
-        tokens = np.concatenate([text, np.full((count, self.hops - 1), self.alphabet)], axis=1)
+        text, places = (np.concatenate(parts)[:count] for parts in zip(*found, strict=True))
+        names = draw_names(rng, count, self.length, self.names) + self.alphabet + 1
+        named = np.stack([names, text], axis=2).reshape(count, -1)
+        tokens = np.concatenate([named, np.full((count, self.hops - 1), self.alphabet)], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        asked = slice(self.length - 1, self.length - 1 + depth)
-        targets[:, asked], depths[:, asked] = answers[:, :depth], np.arange(1, depth + 1)
+        asked = slice(2 * self.length - 1, 2 * self.length - 1 + depth)
+        targets[:, asked] = np.take_along_axis(names, places[:, :depth], axis=1)
+        depths[:, asked] = np.arange(1, depth + 1)
         return Batch(tokens, targets, depths)
 
     def _draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Texts (some of count, length) that last for all hops, and the character after each hop (some, hops)."""
+        """Texts (some of count, length) that last for all hops, and the place after each hop (some, hops)."""
         turns = rng.integers(1, self.alphabet, size=(count, self.length))
         turns[:, 0] = rng.integers(self.alphabet, size=count)
         text = turns.cumsum(axis=1) % self.alphabet  # the next differs from the last by 1 to alphabet - 1
@@ -104,18 +110,19 @@ class PHopInduction(Task):
             move[:, at] = seen[row, here] + 1
             seen[row, here] = at
         place = np.full(count, self.length - 1)
-        answers = np.empty((count, self.hops), dtype=np.int64)
+        places = np.empty((count, self.hops), dtype=np.int64)
         for hop in range(self.hops):
             place = move[row, place]
-            answers[:, hop] = text[row, place]
+            places[:, hop] = place
         lasted = place > 0
-        return text[lasted], answers[lasted]
+        return text[lasted], places[lasted]
 
     def solve(self, tokens: np.ndarray) -> Answers:
-        text = "".join(self.vocabulary[t] for t in tokens.tolist()[: self.length])
-        place, targets, depths = self.length - 1, [NOT_ASKED] * (self.length - 1), [0] * (self.length - 1)
+        words = [self.vocabulary[t] for t in tokens.tolist()[: 2 * self.length]]
+        names, text = tokens.tolist()[: 2 * self.length : 2], "".join(words[1::2])
+        place, targets, depths = self.length - 1, [NOT_ASKED] * (len(words) - 1), [0] * (len(words) - 1)
         for hop in range(1, self.hops + 1):
             place = text.rindex(text[place], 0, place) + 1
-            targets.append(self.vocabulary.index(text[place]))
+            targets.append(names[place])
             depths.append(hop)
         return Answers(np.array(targets), np.array(depths))

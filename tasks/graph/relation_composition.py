@@ -1,4 +1,4 @@
-"""The relation from a node to the end of its chain is the product of the relations on the way."""
+"""The relation between two nodes is the product of the relations on the way from one to the other."""
 
 from __future__ import annotations
 
@@ -10,96 +10,72 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes, unknown
-from tasks.graph.prompt import chain_lengths, cut, draw_names, drawn, lay_chains, query_depths, sort_facts
+from tasks.graph.prompt import cut, draw_names, drawn, shuffle_facts, sort_facts
 from tasks.groups import elements, product_table, then
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
-WANTED = ("end", "both", "product")
+WANTED = ("both", "product")
 
 
 @dataclass(frozen=True)
 class RelationComposition(Task):
-    """Chains of typed edges as shuffled facts `x g y`, one of them long, then nodes and `?`: what ties each to its end?
+    """A cycle of typed edges as shuffled facts `x g y`, then walks `x ? > ? > ?`: what ties x to where the walk is?
 
-    Depth: the number of edges from the asked node to the end of its chain. Relations are elements of a finite group
-    other than the identity (every step is one), composed in the order of the path; in S3 order matters. An end leads to
-    itself, by the identity: to follow is the same step everywhere, and one step more changes nothing.
-    Graphs of one distribution serve every depth. What is shallow is asked of any chain, so that a row can be asked
-    often; what is deeper than `short` - 1, of the long one. The other chains hold nearly half of the edges, or else the
-    signs of all relations, counted without following any, would tell the answer's sign.
-    With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed. What is
-    learnt from products alone is to look up one relation, and no walk. So `wanted` is at first the end of the chain,
-    which the node asks for, and no product; then both; then the product. With `idle`, as in the stage of both, half of
-    the relations are the identity too: two steps of which one is idle need no table of products yet.
-    Depth is at most one less than the nodes of the long chain; the default keeps rows at 190 tokens.
+    Depth: the number of edges walked. The start takes the first, each `>` one more; the `?` behind it asks for the
+    relation from the start to there, the product of the relations on the way, in their order. Relations are elements of
+    a finite group other than the identity (every step is one); in S3 order matters. A row has room for `hops` edges:
+    for as many walks of depth d as fit, so that rows of all depths are equally long; what is left over is not asked.
+    Products alone do not teach to walk: one of six answers does not tell who walked. So the stages of training before
+    the task itself ask the start and each `>` for the node that it leads to as well (`wanted="both"`).
+    Depth ends at half the nodes, as in `khop_context`; the default has rows of 192 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
-    Two examples, with `chains=2`, `short=2`, `length=3`, `queries=1`:
+    Two examples, with `nodes=4`, `names=4`, `hops=2`:
 
-        depth 1    tokens  n0 201 n4 n4 012 n4 n2 120 n0 n1 102 n3 n3 012 n3 n0   ?
-                   answer   .   .  .  .   .  .  .   .  .  .   .  .  .   .  .  . 201
+        depth 1    tokens  n3 210 n0 n2 210 n3 n0 021 n1 n1 021 n2 n1   ? n1   ?
+                   answer   .   .  .  .   .  .  .   .  .  .   .  .  . 021  . 021
 
-        depth 2    tokens  n0 012 n0 n1 012 n1 n3 102 n2 n4 102 n1 n2 102 n0 n3   ?
-                   answer   .   .  .  .   .  .  .   .  .  .   .  .  .   .  .  . 012
+        depth 2    tokens  n3 210 n0 n2 210 n3 n0 021 n1 n1 021 n2 n1   ? >   ?
+                   answer   .   .  .  .   .  .  .   .  .  .   .  .  . 021 . 201
     """
 
-    train_depths: tuple[int, ...] = (1, 2, 3, 4)
-    selection_depths: tuple[int, ...] = (5, 6)
-    test_depths: tuple[int, ...] = (8, 12, 16, 24)
-    chains: int = 6
-    short: int = 5
-    length: int = 25
-    names: int = 50
-    curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10, 10)  # numbers of chains trained on before, all short
-    queries: int = 20
-    shuffled: bool = True
+    train_depths: tuple[int, ...] = (1, 2, 3)
+    selection_depths: tuple[int, ...] = (4, 5)
+    test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
+    nodes: int = 48
+    names: int = 48
+    hops: int = 24
+    curriculum: tuple[int, ...] = (3, 4, 6, 12, 24, 48)  # numbers of nodes trained on before, with both asked
     wanted: str = "product"
-    idle: bool = False
     group: str = "S3"
 
     name: ClassVar[str] = "relation_composition"
-    version: ClassVar[int] = 4
-    summary: ClassVar[str] = "the relation from a node to the end of its chain of typed edges"
+    version: ClassVar[int] = 5
+    summary: ClassVar[str] = "the product of the relations on a walk along typed edges"
     fixed_length: ClassVar[bool] = True
-    prefixes: ClassVar[bool] = False
+    prefixes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_sizes(self, chains=(2, 100), short=(2, 1_000), queries=(1, 1_000))
-        check_sizes(self, length=(self.short, 1_000), names=(self.nodes, 10_000))
+        check_sizes(self, names=(3, 10_000), nodes=(3, self.names), hops=(1, 10_000))
         if self.wanted not in WANTED:
             raise unknown("wanted", self.wanted, WANTED)
         elements(self.group)  # refuses a group that there is not
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*elements(self.group), *(f"n{i}" for i in range(self.names)), "?")
+        return (*elements(self.group), *(f"n{i}" for i in range(self.names)), ">", "?")
 
     @property
     def chance(self) -> float:
         return 1 / len(elements(self.group))
 
     @property
-    def lengths(self) -> list[int]:
-        return [self.length] + [self.short] * (self.chains - 1)
-
-    @property
-    def nodes(self) -> int:
-        return sum(self.lengths)
-
-    @property
     def stages(self) -> tuple[Task, ...]:
-        """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
-        short = chain_lengths(self.curriculum, self.short)
-        wanted = (("end",) * len(short) + ("both",))[1:]
-        idle = tuple(what == "both" for what in wanted)
-        in_order = (False,) * len(short)
-        return stages(
-            self, chains=self.curriculum, short=short, length=short, shuffled=in_order, wanted=wanted, idle=idle
-        )
+        return stages(self, nodes=self.curriculum, wanted=("both",) * len(self.curriculum))
 
     @property
     def max_depth(self) -> int:
-        return self.length - 1
+        return min(self.nodes // 2, self.hops)
 
     @property
     def facts_length(self) -> int:
@@ -111,55 +87,58 @@ class RelationComposition(Task):
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         order = len(self._product)
-        nodes = order + draw_names(rng, count, self.nodes, self.names)  # one chain after another, the long one first
-        last = np.cumsum(self.lengths) - 1
-        after, relations = np.roll(nodes, -1, axis=1), rng.integers(1, order, size=nodes.shape)
-        if self.idle:
-            relations *= rng.integers(2, size=relations.shape)  # the identity is element 0
-        after[:, last], relations[:, last] = nodes[:, last], 0
-        asked = query_depths(rng, count, self.queries, depth)
-        row, chain = np.arange(count)[:, None], rng.integers(np.where(asked < self.short, self.chains, 1))
-        answer = np.zeros_like(asked)
-        for back in range(1, depth + 1):  # from the end of the chain to the asked node
-            further = self._product[relations[row, last[chain] - np.minimum(back, asked)], answer]
-            answer = np.where(back <= asked, further, answer)
-        facts = lay_chains(rng, np.stack([nodes, relations, after], axis=-1), self.lengths, self.shuffled)
-        tokens = np.full((count, self.facts_length + 2 * self.queries), order + self.names)
-        tokens[:, : self.facts_length], tokens[:, self.facts_length :: 2] = facts, nodes[row, last[chain] - asked]
+        cycle = order + draw_names(rng, count, self.nodes, self.names)  # (count, nodes), each leads to the next
+        relations = rng.integers(1, order, size=cycle.shape)  # the identity is element 0
+        facts = shuffle_facts(rng, np.stack([cycle, relations, np.roll(cycle, -1, axis=1)], axis=-1))
+        walks, row = self.hops // depth, np.arange(count)[:, None]
+        start = rng.integers(self.nodes, size=(count, walks))
+        words = np.full((count, self.hops, 2), order + self.names)
+        words[:, :, 1] += 1  # the question mark
+        words[:, : walks * depth : depth, 0] = cycle[row, start]
+        asked = np.full((2, count, self.hops), NOT_ASKED)  # nodes and products
+        product = np.zeros_like(start)
+        for hop in range(depth):
+            product = self._product[product, relations[row, (start + hop) % self.nodes]]
+            asked[:, :, hop : walks * depth : depth] = cycle[row, (start + hop + 1) % self.nodes], product
+        if self.wanted == "product":
+            asked[0] = NOT_ASKED
+        tokens = np.concatenate([facts, words.reshape(count, -1)], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        for first, what, of in ((0, "end", nodes[row, last[chain]]), (1, "product", answer)):
-            if self.wanted in (what, "both"):
-                place = slice(self.facts_length + first, None, 2)
-                targets[:, place], depths[:, place] = of, asked
-        return Batch(tokens, targets, depths)
+        targets[:, self.facts_length :] = np.moveaxis(asked, 0, 2).reshape(count, -1)
+        depths[:, self.facts_length :] = np.arange(2 * self.hops) // 2 % depth + 1
+        return Batch(tokens, targets, np.where(targets == NOT_ASKED, 0, depths))
 
     def solve(self, tokens: np.ndarray) -> Answers:
-        return self._compose(tokens, 0, self.length)
-
-    def partial(self, tokens: np.ndarray, steps: int) -> np.ndarray:
-        return self._compose(tokens, 0, steps).targets
-
-    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
-        return self._compose(tokens, -steps, self.length).targets
-
-    def _compose(self, tokens: np.ndarray, first: int, last: int) -> Answers:
-        """Follow the chain from each asked node to its end, and compose the relations of its edges [first:last]."""
         words = [self.vocabulary[t] for t in tokens.tolist()]
         fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
+        here, steps, product = "", 0, elements(self.group)[0]
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
-        for here in words[self.facts_length :: 2]:
-            on_the_way = []
-            while fact[here][1] != here:
-                relation, here = fact[here]
-                on_the_way.append(relation)
-            answer = elements(self.group)[0]
-            for relation in on_the_way[first:last]:
-                answer = then(answer, relation)
-            for what, of in (("end", here), ("product", answer)):
-                asked = self.wanted in (what, "both")
-                targets.append(self.vocabulary.index(of) if asked else NOT_ASKED)
-                depths.append(len(on_the_way[first:last]) if asked else 0)
+        for word in words[self.facts_length :: 2]:
+            if word != ">":
+                here, steps, product = word, 0, elements(self.group)[0]
+            relation, here = fact[here]
+            steps, product = steps + 1, then(product, relation)
+            for answer, asked in ((here, self.wanted == "both"), (product, True)):
+                targets.append(self.vocabulary.index(answer) if asked else NOT_ASKED)
+                depths.append(steps if asked else 0)
         return Answers(np.array(targets), np.array(depths))
+
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+        """Of the walk that ends with the row: the product of its last `steps` relations, at each of its questions."""
+        words = [self.vocabulary[t] for t in tokens.tolist()]
+        fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
+        here, relations = "", []
+        answers = np.full(len(words), NOT_ASKED)
+        for place in range(self.facts_length, len(words), 2):
+            if words[place] != ">":
+                here, relations = words[place], []
+            relation, here = fact[here]
+            relations.append(relation)
+            product = elements(self.group)[0]
+            for g in relations[-steps:]:
+                product = then(product, g)
+            answers[place + 1] = self.vocabulary.index(product)
+        return answers
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
         return sort_facts(tokens, self.nodes, 3, key=0)

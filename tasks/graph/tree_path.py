@@ -18,6 +18,7 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 class TreePath(Task):
     """A path-star, two arms long, as shuffled edges `x : y`, then named nodes: the first step from the root to each?
 
+    Each edge leads from a node to the one before it on the way from the root, as a walk from the leaf would take it.
     Depth: the number of edges from the named node back to that first step (a leaf of an arm of n nodes has n - 1).
     Graphs of one distribution serve every depth: only the named node differs. What is shallow is asked of any arm, so
     that a row can be asked often; what is deeper than `short` - 1, of the long ones. The paper has equal arms, names
@@ -30,11 +31,11 @@ class TreePath(Task):
 
     Two examples, with `arms=2`, `short=3`, `length=3`, `queries=1`:
 
-        depth 1    tokens  n1 : n3 root : n5 n4 : n1 n5 : n2 root : n4 n2 : n0 n1
-                   answer   . .  .    . .  .  . .  .  . .  .    . .  .  . .  . n4
+        depth 1    tokens  n1 : root n2 : n0 n4 : root n0 : n4 n3 : n5 n5 : n1 n5
+                   answer   . .    .  . .  .  . .    .  . .  .  . .  .  . .  . n1
 
-        depth 2    tokens  n1 : n0 root : n4 n4 : n1 n3 : n2 n2 : n5 root : n3 n5
-                   answer   . .  .    . .  .  . .  .  . .  .  . .  .    . .  . n3
+        depth 2    tokens  n4 : root n1 : n0 n5 : n3 n2 : n5 n0 : n4 n3 : root n2
+                   answer   . .    .  . .  .  . .  .  . .  .  . .  .  . .    . n3
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3, 4)
@@ -47,9 +48,10 @@ class TreePath(Task):
     curriculum: tuple[int, ...] = (4, 10, 25, 16, 12, 10)  # numbers of arms trained on before, all short
     queries: int = 20
     shuffled: bool = True
+    rooted: bool = True
 
     name: ClassVar[str] = "tree_path"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     summary: ClassVar[str] = "the first step from the root of a path-star towards a named node"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
@@ -78,7 +80,10 @@ class TreePath(Task):
     def stages(self) -> tuple[Task, ...]:
         """Pairs first, then longer arms, in order. None is long: few of its nodes are near enough the root to ask."""
         short = chain_lengths(self.curriculum, self.short)
-        return stages(self, arms=self.curriculum, short=short, length=short, shuffled=(False,) * len(short))
+        return stages(
+            self, arms=(*self.curriculum, self.curriculum[-1]), short=(*short, short[-1]), length=(*short, short[-1]),
+            shuffled=(False,) * (len(short) + 1), rooted=(*(False,) * len(short), True),
+        )  # fmt: skip
 
     @property
     def max_depth(self) -> int:
@@ -92,10 +97,10 @@ class TreePath(Task):
         nodes = draw_names(rng, count, self.nodes, self.names)  # one arm after another, the two long ones first
         first = np.cumsum([0, *self.lengths])[: self.arms]
         before = np.roll(nodes, 1, axis=1)
-        before[:, first] = self.names + 1  # the root
+        before[:, first] = self.names + 1 if self.rooted else nodes[:, first]
         asked = query_depths(rng, count, self.queries, depth)
         row, arm = np.arange(count)[:, None], rng.integers(np.where(asked < self.short, self.arms, 2))
-        edges = link(before, nodes, self.names)[:, ::-1]  # from the leaf of each arm, as they are walked
+        edges = link(nodes, before, self.names)[:, ::-1]  # from the leaf of each arm, as they are walked
         facts = lay_chains(rng, edges, self.lengths[::-1], self.shuffled)
         tokens = np.concatenate([facts, nodes[row, first[arm] + asked]], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
@@ -115,14 +120,14 @@ class TreePath(Task):
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
         for here in words[self.facts_length :]:
             steps = 0
-            while steps < most and (before := next(graph.predecessors(here))) != "root":
+            while steps < most and (before := next(graph.successors(here))) not in (here, "root"):
                 here, steps = before, steps + 1
             targets.append(int(here[1:]))
             depths.append(steps)
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.nodes, 3, key=2)
+        return sort_facts(tokens, self.nodes, 3, key=0)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
         return drawn(self, tokens)

@@ -128,14 +128,18 @@ RECIPES: dict[str, Recipe] = {
     "n_ary_addition": Recipe(
         replace(PATIENT, steps=1200, batch=96, shortest_horizon=14, longest_horizon=34), replace(SEES_NEAR, window=4)
     ),  # a digit, and the one of the number before; a number takes two steps where it carries
-    "nested_expression": Recipe(Train(batch=16, shortest_horizon=8)),
+    "nested_expression": Recipe(
+        replace(AT_ONE_PLACE, batch=256, steps=1200, shortest_horizon=6, longest_horizon=24),
+        replace(FORGETFUL, window=4, noise=0.3),
+        TO_160,
+    ),  # an operator sees its two names and what ends before them
     "khop_context": Recipe(replace(AT_ONE_PLACE, batch=256, steps=1200), SEES_ONE, TO_160),
     "chain_end": Recipe(AT_ONE_PLACE, FORGETFUL, TO_160),
     "reachability": Recipe(AT_ONE_PLACE, FORGETFUL, TO_160),
-    "tree_path": Recipe(replace(AT_ONE_PLACE, steps=2400), FORGETFUL, TO_160),
+    "tree_path": Recipe(replace(AT_ONE_PLACE, steps=2000), FORGETFUL, TO_160),
     "relation_composition": Recipe(replace(AT_ONE_PLACE, batch=256, steps=1600), replace(SEES_ONE, window=3), TO_160),
     "variable_assignment": Recipe(
-        replace(AT_ONE_PLACE, batch=256, steps=3600, shortest_horizon=5, longest_horizon=20),
+        replace(AT_ONE_PLACE, batch=256, steps=2400, shortest_horizon=5, longest_horizon=20),
         replace(FORGETFUL, window=4, noise=0.3),
         TO_160,
     ),  # a definition's end sees all of it

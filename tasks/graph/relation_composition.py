@@ -127,7 +127,8 @@ class RelationComposition(Task):
         """Of the walk that ends with the row: the product of its last `steps` relations, at each of its questions."""
         words = [self.vocabulary[t] for t in tokens.tolist()]
         fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
-        here, relations = "", []
+        here = ""
+        relations: list[str] = []
         answers = np.full(len(words), NOT_ASKED)
         for place in range(self.facts_length, len(words), 2):
             if words[place] != ">":

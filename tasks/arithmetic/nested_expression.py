@@ -41,7 +41,7 @@ class NestedExpression(Task):
     test_depths: tuple[int, ...] = (12, 16, 24, 31)
     leaves: int = 32
     names: int = 32
-    curriculum: tuple[int, ...] = (8, 16)  # numbers of leaves trained on before
+    curriculum: tuple[int, ...] = (2, 4, 8, 16)  # numbers of leaves trained on before
     modulus: int = 7
 
     name: ClassVar[str] = "nested_expression"
@@ -70,7 +70,7 @@ class NestedExpression(Task):
         for leaves in self.curriculum:
             stage = replace(self, leaves=leaves, curriculum=())
             depths = tuple(stage.min_depth + d - self.min_depth for d in self.train_depths)
-            made.append(replace(stage, train_depths=depths))
+            made.append(replace(stage, train_depths=tuple(d for d in depths if d <= stage.max_depth)))
         return (*made, self)
 
     @property

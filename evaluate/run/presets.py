@@ -144,7 +144,9 @@ RECIPES: dict[str, Recipe] = {
         TO_160,
     ),  # a definition's end sees all of it
     "p_hop_induction": Recipe(
-        replace(AT_ONE_PLACE, batch=256), replace(FORGETFUL, window=2, prelude_window=48, prelude_blocks=2), TO_160
+        replace(AT_ONE_PLACE, batch=256, steps=2400),
+        replace(FORGETFUL, window=2, prelude_window=48, prelude_blocks=2),
+        TO_160,
     ),  # the prelude finds where each character stood last, among 24; a `>` sees the one before it
 }
 """How each task is trained, whatever its curriculum. Chosen by selection bands, and by how soon training gets there."""

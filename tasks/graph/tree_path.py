@@ -26,6 +26,8 @@ class TreePath(Task):
     while the graph does not, and the root is `root`, so that a first step is known for one where it stands.
     Who rules out the first steps of the short arms, and guesses between the others, is right half of the time.
     With `shuffled=False`, as in the early stages of training, each arm stands from its leaf to the root, all mixed.
+    With `rooted=False`, as in all of these but the last, the edge of a first step leads to itself and not to the root:
+    to follow is the same step everywhere, and pairs of nodes, which ask for one step, do not teach to stop after it.
     Depth is at most one less than the nodes of a long arm; the default keeps rows near 170 tokens.
     After: Bachmann and Nagarajan 2024, The Pitfalls of Next-Token Prediction (arXiv 2403.06963).
 
@@ -78,7 +80,8 @@ class TreePath(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        """Pairs first, then longer arms, in order. None is long: few of its nodes are near enough the root to ask."""
+        """Pairs first, then longer arms, in order, at last with the root. None is long: few of its nodes are near
+        enough the root to ask."""
         short = chain_lengths(self.curriculum, self.short)
         return stages(
             self, arms=(*self.curriculum, self.curriculum[-1]), short=(*short, short[-1]), length=(*short, short[-1]),

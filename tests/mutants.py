@@ -271,7 +271,7 @@ MUTANTS = (
     ),
     Mutant(
         "no early stage asks who walks where it stands", "tasks/graph/relation_composition.py",
-        'wanted=("both",) * len', 'wanted=("product",) * len',
+        '("step",) * len(self.curriculum) + ("both",)', '("product",) * (len(self.curriculum) + 1)',
         "test_tasks.py::test_early_stages_of_relation_composition_ask_for_nodes_too_and_the_task_does_not",
     ),
     Mutant(

@@ -22,7 +22,12 @@ SIZES: dict[str, list[dict[str, object]]] = {
     "khop_facts": [{"entities": 3, "relations": 1}, {"entities": 200, "relations": 10, "facts_seed": 7}],
     "khop_context": [{"nodes": 3}, {"nodes": 9, "hops": 7}, {"nodes": 16, "names": 16}],
     "chain_end": [{"chains": 2, "length": 6}, {"chains": 5, "short": 2, "length": 4, "queries": 1}],
-    "relation_composition": [{"nodes": 3}, {"nodes": 9, "hops": 7, "group": "A5"}, {"wanted": "both", "group": "S4"}],
+    "relation_composition": [
+        {"nodes": 3},
+        {"nodes": 9, "hops": 7, "group": "A5"},
+        {"wanted": "both", "group": "S4"},
+        {"wanted": "step"},
+    ],
     "reachability": [{"chains": 2, "length": 6}, {"chains": 5, "short": 2, "length": 4, "queries": 1}],
     "tree_path": [{"arms": 2, "length": 6}, {"arms": 5, "short": 2, "length": 4, "queries": 1}],
     "p_hop_induction": [
@@ -316,13 +321,15 @@ def test_early_stages_of_reachability_ask_for_ends_and_the_task_does_not() -> No
 
 
 def test_early_stages_of_relation_composition_ask_for_nodes_too_and_the_task_does_not() -> None:
-    *early, last = TASKS["relation_composition"]().stages
-    assert [stage.nodes for stage in early][-1] == last.nodes
-    for stage in (*early, last):
-        batch = stage.sample(stream(0, TRAIN, 1, 0), 1, 50)
+    *early, both, last = TASKS["relation_composition"]().stages
+    assert {stage.wanted for stage in early} == {"step"} and early[-1].nodes == both.nodes == last.nodes
+    for stage in (*early, both, last):
+        depth = stage.train_depths[-1]
+        batch = stage.sample(stream(0, TRAIN, depth, 0), depth, 50)
         of_nodes, of_marks = (batch.targets[:, stage.facts_length + at :: 2] for at in (0, 1))
         assert (of_nodes == NOT_ASKED).all() if stage is last else (of_nodes >= 6).all(), "of S3"
-        assert ((of_marks > 0) & (of_marks < 6)).all(), "one relation is never the identity"
+        assert ((of_marks >= 0) & (of_marks < 6)).all()
+        assert (of_marks > 0).all() or stage in (both, last), "a relation is not the identity, but a product may be"
 
 
 def test_variables_of_level_1_show_every_sum() -> None:

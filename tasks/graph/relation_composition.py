@@ -14,7 +14,7 @@ from tasks.graph.prompt import cut, draw_names, drawn, shuffle_facts, sort_facts
 from tasks.groups import elements, product_table, then
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
-WANTED = ("both", "product")
+WANTED = ("step", "both", "product")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class RelationComposition(Task):
     a finite group other than the identity (every step is one); in S3 order matters. A row has room for `hops` edges:
     for as many walks of depth d as fit, so that rows of all depths are equally long; what is left over is not asked.
     Products alone do not teach to walk: one of six answers does not tell who walked. So the stages of training before
-    the task itself ask the start and each `>` for the node that it leads to as well (`wanted="both"`).
+    the task itself ask the start and each `>` for the node that it leads to as well; and the `?` at first for the last
+    relation alone (`wanted="step"`), then for the product (`wanted="both"`).
     Depth ends at half the nodes, as in `khop_context`; the default has rows of 192 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
@@ -45,7 +46,15 @@ class RelationComposition(Task):
     nodes: int = 48
     names: int = 48
     hops: int = 24
-    curriculum: tuple[int, ...] = (3, 4, 6, 12, 24, 48)  # numbers of nodes trained on before, with both asked
+    curriculum: tuple[int, ...] = (
+        3,
+        4,
+        6,
+        12,
+        24,
+        48,
+        48,
+    )  # numbers of nodes trained on before, the last with products
     wanted: str = "product"
     group: str = "S3"
 
@@ -71,7 +80,8 @@ class RelationComposition(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        return stages(self, nodes=self.curriculum, wanted=("both",) * len(self.curriculum))
+        wanted = (("step",) * len(self.curriculum) + ("both",))[1:]
+        return stages(self, nodes=self.curriculum, wanted=wanted)
 
     @property
     def max_depth(self) -> int:
@@ -98,7 +108,8 @@ class RelationComposition(Task):
         asked = np.full((2, count, self.hops), NOT_ASKED)  # nodes and products
         product = np.zeros_like(start)
         for hop in range(depth):
-            product = self._product[product, relations[row, (start + hop) % self.nodes]]
+            relation = relations[row, (start + hop) % self.nodes]
+            product = relation if self.wanted == "step" else self._product[product, relation]
             asked[:, :, hop : walks * depth : depth] = cycle[row, (start + hop + 1) % self.nodes], product
         if self.wanted == "product":
             asked[0] = NOT_ASKED
@@ -117,8 +128,8 @@ class RelationComposition(Task):
             if word != ">":
                 here, steps, product = word, 0, elements(self.group)[0]
             relation, here = fact[here]
-            steps, product = steps + 1, then(product, relation)
-            for answer, asked in ((here, self.wanted == "both"), (product, True)):
+            steps, product = steps + 1, relation if self.wanted == "step" else then(product, relation)
+            for answer, asked in ((here, self.wanted != "product"), (product, True)):
                 targets.append(self.vocabulary.index(answer) if asked else NOT_ASKED)
                 depths.append(steps if asked else 0)
         return Answers(np.array(targets), np.array(depths))

@@ -21,13 +21,14 @@ WANTED = ("step", "both", "product")
 class RelationComposition(Task):
     """A cycle of typed edges as shuffled facts `x g y`, then walks `x ? > ? > ?`: what ties x to where the walk is?
 
-    Depth: the number of edges walked. The start takes the first, each `>` one more; the `?` behind it asks for the
-    relation from the start to there, the product of the relations on the way, in their order. Relations are elements of
-    a finite group other than the identity (every step is one); in S3 order matters. A row has room for `hops` edges:
-    for as many walks of depth d as fit, so that rows of all depths are equally long; what is left over is not asked.
+    Depth: the number of edges walked. Each `>` walks on by one edge, and the `?` behind a node asks for the relation
+    from the start to the node that this one leads to, the product of the relations on the way, in their order.
+    Relations are elements of a finite group other than the identity (every step is one); in S3 order matters. A row has
+    room for `hops` edges: for as many walks of depth d as fit, so that rows of all depths are equally long; what is
+    left over is not asked.
     Products alone do not teach to walk: one of six answers does not tell who walked. So the stages of training before
-    the task itself ask the start and each `>` for the node that it leads to as well; and the `?` at first for the last
-    relation alone (`wanted="step"`), then for the product (`wanted="both"`).
+    the task itself ask each `>` for its node as well; and the `?` at first for the last relation alone
+    (`wanted="step"`), then for the product (`wanted="both"`).
     Depth ends at half the nodes, as in `khop_context`; the default has rows of 192 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
@@ -105,18 +106,18 @@ class RelationComposition(Task):
         words = np.full((count, self.hops, 2), order + self.names)
         words[:, :, 1] += 1  # the question mark
         words[:, : walks * depth : depth, 0] = cycle[row, start]
-        asked = np.full((2, count, self.hops), NOT_ASKED)  # nodes and products
+        asked = np.full((2, count, self.hops), NOT_ASKED)  # of nodes and of products
         product = np.zeros_like(start)
         for hop in range(depth):
             relation = relations[row, (start + hop) % self.nodes]
             product = relation if self.wanted == "step" else self._product[product, relation]
-            asked[:, :, hop : walks * depth : depth] = cycle[row, (start + hop + 1) % self.nodes], product
-        if self.wanted == "product":
-            asked[0] = NOT_ASKED
+            asked[1, :, hop : walks * depth : depth] = product
+            if hop and self.wanted != "product":
+                asked[0, :, hop : walks * depth : depth] = cycle[row, (start + hop) % self.nodes]
         tokens = np.concatenate([facts, words.reshape(count, -1)], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length :] = np.moveaxis(asked, 0, 2).reshape(count, -1)
-        depths[:, self.facts_length :] = np.arange(2 * self.hops) // 2 % depth + 1
+        depths[:, self.facts_length :] = (np.arange(2 * self.hops) % (2 * depth) + 1) // 2
         return Batch(tokens, targets, np.where(targets == NOT_ASKED, 0, depths))
 
     def solve(self, tokens: np.ndarray) -> Answers:
@@ -125,13 +126,15 @@ class RelationComposition(Task):
         here, steps, product = "", 0, elements(self.group)[0]
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
         for word in words[self.facts_length :: 2]:
+            walked = word == ">" and self.wanted != "product"
+            targets.append(self.vocabulary.index(here) if walked else NOT_ASKED)
+            depths.append(steps if walked else 0)
             if word != ">":
                 here, steps, product = word, 0, elements(self.group)[0]
             relation, here = fact[here]
             steps, product = steps + 1, relation if self.wanted == "step" else then(product, relation)
-            for answer, asked in ((here, self.wanted != "product"), (product, True)):
-                targets.append(self.vocabulary.index(answer) if asked else NOT_ASKED)
-                depths.append(steps if asked else 0)
+            targets.append(self.vocabulary.index(product))
+            depths.append(steps)
         return Answers(np.array(targets), np.array(depths))
 
     def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:

@@ -20,8 +20,9 @@ class PHopInduction(Task):
     Every character stands behind a name of its place, drawn for the row (an index hint); the answer is the name of the
     place moved to. The papers have no names and ask for the character there, one of four, which tells too little of
     where a walk stands to be learnt from, and which the commonest character of a short text often is.
-    Depth: the number p of such moves. The last character asks for the first, each `>` after it for one more; there are
-    always `hops` - 1 of these, those beyond the depth unasked, so that rows of one distribution serve every depth.
+    Depth: the number p of such moves. Every character asks for its own first one, if there is any; from the last one on
+    each `>` asks for one more. There are always `hops` - 1 of these, those beyond the depth unasked, so that rows of
+    one distribution serve every depth.
     No character repeats at once (the move would stay where it is). Sequences that run out before `hops` moves are
     drawn again, at every depth alike. Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
     The papers ask p = 16 and 32 of 256 characters, alphabet 4: that is `length=256`, `names=256`, `hops=32`.
@@ -30,11 +31,11 @@ class PHopInduction(Task):
 
     Two examples, with `length=8`, `hops=2`:
 
-        depth 1    tokens  n6 a n2 c n3 b n1 a n0 b n4 c n7 b n5  a >
-                   answer   . .  . .  . .  . .  . .  . .  . .  . n0 .
+        depth 1    tokens  n3 b n1 c n2 d n4 a n5  c n6  b n0  d n7  a >
+                   answer   . .  . .  . .  . .  . n2  . n1  . n4  . n5 .
 
-        depth 2    tokens  n6 a n2 c n3 b n1 a n0 b n4 c n7 b n5  a  >
-                   answer   . .  . .  . .  . .  . .  . .  . .  . n0 n1
+        depth 2    tokens  n3 b n1 c n2 d n4 a n5  c n6  b n0  d n7  a  >
+                   answer   . .  . .  . .  . .  . n2  . n1  . n4  . n5 n2
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -76,29 +77,29 @@ class PHopInduction(Task):
     def max_depth(self) -> int:
         return self.hops
 
-    @property
-    def facts_length(self) -> int:
-        return 2 * self.length - 2
-
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         found: list[tuple[np.ndarray, np.ndarray]] = []
         have = 0
         while have < count:
-            text, places = self._draw(rng, 4 * (count - have) + 8)
-            found.append((text, places))
+            text, moves = self._draw(rng, 4 * (count - have) + 8)
+            found.append((text, moves))
             have += len(text)
-        text, places = (np.concatenate(parts)[:count] for parts in zip(*found, strict=True))
+        text, moves = (np.concatenate(parts)[:count] for parts in zip(*found, strict=True))
         names = draw_names(rng, count, self.length, self.names) + self.alphabet + 1
         named = np.stack([names, text], axis=2).reshape(count, -1)
         tokens = np.concatenate([named, np.full((count, self.hops - 1), self.alphabet)], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        asked = slice(2 * self.length - 1, 2 * self.length - 1 + depth)
-        targets[:, asked] = np.take_along_axis(names, places[:, :depth], axis=1)
-        depths[:, asked] = np.arange(1, depth + 1)
+        first = slice(1, 2 * self.length, 2)
+        targets[:, first] = np.where(moves > 0, np.take_along_axis(names, moves, axis=1), NOT_ASKED)
+        depths[:, first] = moves > 0
+        row, place = np.arange(count), moves[:, -1]
+        for hop in range(2, depth + 1):
+            place = moves[row, place]
+            targets[:, 2 * self.length - 2 + hop], depths[:, 2 * self.length - 2 + hop] = names[row, place], hop
         return Batch(tokens, targets, depths)
 
     def _draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Texts (some of count, length) that last for all hops, and the place after each hop (some, hops)."""
+        """Texts (some of count, length) that last for all hops, and where each place leads, of the same shape."""
         turns = rng.integers(1, self.alphabet, size=(count, self.length))
         turns[:, 0] = rng.integers(self.alphabet, size=count)
         text = turns.cumsum(axis=1) % self.alphabet  # the next differs from the last by 1 to alphabet - 1
@@ -110,19 +111,23 @@ class PHopInduction(Task):
             move[:, at] = seen[row, here] + 1
             seen[row, here] = at
         place = np.full(count, self.length - 1)
-        places = np.empty((count, self.hops), dtype=np.int64)
-        for hop in range(self.hops):
+        for _ in range(self.hops):
             place = move[row, place]
-            places[:, hop] = place
         lasted = place > 0
-        return text[lasted], places[lasted]
+        return text[lasted], move[lasted]
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()[: 2 * self.length]]
         names, text = tokens.tolist()[: 2 * self.length : 2], "".join(words[1::2])
-        place, targets, depths = self.length - 1, [NOT_ASKED] * (len(words) - 1), [0] * (len(words) - 1)
+        targets, depths = [], []
+        for place in range(self.length):
+            before = text.rfind(text[place], 0, place)
+            targets += [NOT_ASKED, names[before + 1] if before >= 0 else NOT_ASKED]
+            depths += [0, int(before >= 0)]
+        place = self.length - 1
         for hop in range(1, self.hops + 1):
             place = text.rindex(text[place], 0, place) + 1
-            targets.append(names[place])
-            depths.append(hop)
+            if hop > 1:
+                targets.append(names[place])
+                depths.append(hop)
         return Answers(np.array(targets), np.array(depths))

@@ -32,8 +32,8 @@ SIZES: dict[str, list[dict[str, object]]] = {
     "tree_path": [{"arms": 2, "length": 6}, {"arms": 5, "short": 2, "length": 4, "queries": 1}],
     "p_hop_induction": [
         {"length": 16, "hops": 8},
-        {"length": 256, "names": 256, "hops": 32},
-        {"alphabet": 8, "hops": 6},
+        {"length": 256, "names": 256, "hops": 32, "room": 40},
+        {"alphabet": 8, "hops": 6, "room": 6},
     ],
     "mod_chain": [{"modulus": 3, "largest_operand": 2}, {"modulus": 97, "largest_operand": 96}],
     "nested_expression": [{"leaves": 2}, {"leaves": 9, "modulus": 5}, {"leaves": 33, "names": 40, "modulus": 11}],
@@ -237,13 +237,16 @@ def test_an_unknown_task_gets_the_nearest_spelling() -> None:
 
 def test_p_hop_is_the_papers_definition() -> None:
     """find(i) = the largest j <= i with x[j - 1] = x[i], applied p times; x counted from 1. Here named, not shown."""
-    task = TASKS["p_hop_induction"](length=30, hops=7)
-    batch = task.sample(stream(0, TRAIN, 7, 0), 7, 50)
-    for tokens, targets in zip(batch.tokens.tolist(), batch.targets.tolist(), strict=True):
-        names, x, place = [None, *tokens[:60:2]], [None, *tokens[1:60:2]], 30
-        for hop in range(7):
-            place = max(j for j in range(2, place + 1) if x[j - 1] == x[place])
-            assert targets[59 + hop] == names[place]
+    task = TASKS["p_hop_induction"](length=30, hops=7, room=15)
+    for depth in (2, 7):
+        batch = task.sample(stream(0, TRAIN, depth, 0), depth, 50)
+        for tokens, targets in zip(batch.tokens.tolist(), batch.targets.tolist(), strict=True):
+            names, x = [None, *tokens[:60:2]], [None, *tokens[1:60:2]]
+            for walk in range(60, 60 + 15 // depth * depth, depth):
+                place = names.index(tokens[walk])
+                for hop in range(depth):
+                    place = max(j for j in range(2, place + 1) if x[j - 1] == x[place])
+                    assert targets[walk + hop] == names[place]
 
 
 def test_no_value_of_an_expression_is_zero_and_all_heights_are_had() -> None:

@@ -1,4 +1,4 @@
-"""p-hop induction: jump from a character to what followed its previous occurrence, p times."""
+"""p-hop induction: jump from a place to the one after its character's previous occurrence, p times."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 @dataclass(frozen=True)
 class PHopInduction(Task):
-    """From the last character, p times: find the previous occurrence, move to the character after it; each is asked.
+    """A text, then walks: from a place, p times to its character's previous occurrence and the place after it.
 
-    Every character stands behind a name of its place, drawn for the row (an index hint); the answer is the name of the
-    place moved to. The papers have no names and ask for the character there, one of four, which tells too little of
-    where a walk stands to be learnt from, and which the commonest character of a short text often is.
-    Depth: the number p of such moves. Every character asks for its own first one, if there is any; from the last one on
-    each `>` asks for one more. There are always `hops` - 1 of these, those beyond the depth unasked, so that rows of
-    one distribution serve every depth.
-    No character repeats at once (the move would stay where it is). Sequences that run out before `hops` moves are
-    drawn again, at every depth alike. Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
+    Every character stands behind a name of its place, drawn for the row (an index hint). A walk is the name of its
+    start, which asks for the first move, and one `>` a further move; the answer is the name of the place moved to. A
+    row has `room` for so many moves: for as many walks of depth d as fit. The papers have no names, start at the last
+    character alone and ask for the character moved to, one of four: too little of where a walk stands to be learnt
+    from, and often the commonest character of a short text.
+    Depth: the number p of such moves. Texts of one distribution serve every depth: the last character of each has
+    `hops` moves, and a walk starts at any place that has as many as are asked. No character repeats at once (the move
+    would stay where it is). Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
     The papers ask p = 16 and 32 of 256 characters, alphabet 4: that is `length=256`, `names=256`, `hops=32`.
     After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416); the hints: Zhou et al. 2023
     (arXiv 2310.16028).
 
-    Two examples, with `length=8`, `hops=2`:
+    Two examples, with `length=8`, `hops=2`, `room=2`:
 
-        depth 1    tokens  n3 b n1 c n2 d n4 a n5  c n6  b n0  d n7  a >
-                   answer   . .  . .  . .  . .  . n2  . n1  . n4  . n5 .
+        depth 1    tokens  n3 b n1 c n2 d n4 a n5 c n6 b n0 d n7 a n6 n7
+                   answer   . .  . .  . .  . .  . .  . .  . .  . . n1 n5
 
-        depth 2    tokens  n3 b n1 c n2 d n4 a n5  c n6  b n0  d n7  a  >
-                   answer   . .  . .  . .  . .  . n2  . n1  . n4  . n5 n2
+        depth 2    tokens  n3 b n1 c n2 d n4 a n5 c n6 b n0 d n7 a n7  >
+                   answer   . .  . .  . .  . .  . .  . .  . .  . . n5 n2
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -45,11 +45,12 @@ class PHopInduction(Task):
     names: int = 80
     alphabet: int = 4
     hops: int = 24
+    room: int = 24
     curriculum: tuple[int, ...] = (10, 16, 28, 48)  # lengths trained on before
 
     name: ClassVar[str] = "p_hop_induction"
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "p times: previous occurrence, then the character after it"
+    summary: ClassVar[str] = "p times: previous occurrence, then the place after it"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
 
@@ -57,6 +58,7 @@ class PHopInduction(Task):
         check_sizes(self, alphabet=(3, 26), length=(8, 100_000))
         most = (self.length + 8) // (self.alphabet - 1)  # above it, too few sequences have so many moves
         check_sizes(self, hops=(1, most))
+        check_sizes(self, room=(self.hops, 100_000))
         check_sizes(self, names=(self.length, 100_000))
 
     @cached_property
@@ -74,6 +76,10 @@ class PHopInduction(Task):
         return stages(self, length=self.curriculum, hops=tuple(hops))
 
     @property
+    def facts_length(self) -> int:
+        return 2 * self.length
+
+    @property
     def max_depth(self) -> int:
         return self.hops
 
@@ -87,15 +93,19 @@ class PHopInduction(Task):
         text, moves = (np.concatenate(parts)[:count] for parts in zip(*found, strict=True))
         names = draw_names(rng, count, self.length, self.names) + self.alphabet + 1
         named = np.stack([names, text], axis=2).reshape(count, -1)
-        tokens = np.concatenate([named, np.full((count, self.hops - 1), self.alphabet)], axis=1)
-        targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        first = slice(1, 2 * self.length, 2)
-        targets[:, first] = np.where(moves > 0, np.take_along_axis(names, moves, axis=1), NOT_ASKED)
-        depths[:, first] = moves > 0
-        row, place = np.arange(count), moves[:, -1]
-        for hop in range(2, depth + 1):
+        walks, row = self.room // depth, np.arange(count)[:, None]
+        lot = rng.random((count, walks, self.length), dtype=np.float32)
+        place = np.where(self._lasting(moves)[:, None] >= depth, lot, -1).argmax(axis=2)  # (count, walks)
+        words = np.full((count, self.room), self.alphabet)
+        words[:, : walks * depth : depth] = names[row, place]
+        answers = np.empty((count, walks, depth), dtype=np.int64)
+        for hop in range(depth):
             place = moves[row, place]
-            targets[:, 2 * self.length - 2 + hop], depths[:, 2 * self.length - 2 + hop] = names[row, place], hop
+            answers[:, :, hop] = names[row, place]
+        tokens = np.concatenate([named, words], axis=1)
+        targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
+        asked = slice(self.facts_length, self.facts_length + walks * depth)
+        targets[:, asked], depths[:, asked] = answers.reshape(count, -1), np.tile(np.arange(1, depth + 1), walks)
         return Batch(tokens, targets, depths)
 
     def _draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -110,24 +120,26 @@ class PHopInduction(Task):
             here = text[:, at]
             move[:, at] = seen[row, here] + 1
             seen[row, here] = at
-        place = np.full(count, self.length - 1)
-        for _ in range(self.hops):
-            place = move[row, place]
-        lasted = place > 0
+        lasted = self._lasting(move)[:, -1] >= self.hops
         return text[lasted], move[lasted]
 
+    def _lasting(self, moves: np.ndarray) -> np.ndarray:
+        """How many moves (count, length) each place has, of those that each place makes."""
+        lasting = np.zeros_like(moves)
+        row = np.arange(len(moves))
+        for at in range(1, self.length):
+            lasting[:, at] = np.where(moves[:, at] > 0, lasting[row, moves[:, at]] + 1, 0)
+        return lasting
+
     def solve(self, tokens: np.ndarray) -> Answers:
-        words = [self.vocabulary[t] for t in tokens.tolist()[: 2 * self.length]]
-        names, text = tokens.tolist()[: 2 * self.length : 2], "".join(words[1::2])
-        targets, depths = [], []
-        for place in range(self.length):
-            before = text.rfind(text[place], 0, place)
-            targets += [NOT_ASKED, names[before + 1] if before >= 0 else NOT_ASKED]
-            depths += [0, int(before >= 0)]
-        place = self.length - 1
-        for hop in range(1, self.hops + 1):
-            place = text.rindex(text[place], 0, place) + 1
-            if hop > 1:
-                targets.append(names[place])
-                depths.append(hop)
+        words = [self.vocabulary[t] for t in tokens.tolist()]
+        names, text = words[: self.facts_length : 2], "".join(words[1 : self.facts_length : 2])
+        place, steps = 0, 0
+        targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
+        for word in words[self.facts_length :]:
+            if word != ">":
+                place, steps = names.index(word), 0
+            place, steps = text.rfind(text[place], 0, place) + 1, steps + 1
+            targets.append(self.vocabulary.index(names[place]))
+            depths.append(steps)
         return Answers(np.array(targets), np.array(depths))

@@ -329,10 +329,11 @@ def test_early_stages_of_relation_composition_ask_for_nodes_too_and_the_task_doe
     for stage in (*early, both, last):
         depth = stage.train_depths[-1]
         batch = stage.sample(stream(0, TRAIN, depth, 0), depth, 50)
-        of_nodes, of_marks = (batch.targets[:, stage.facts_length + at :: 2] for at in (0, 1))
-        walked = batch.tokens[:, stage.facts_length :: 2] == stage.vocabulary.index(">")
-        assert (of_nodes[~walked] == NOT_ASKED).all() and walked.any() == (depth > 1)
-        assert (of_nodes[walked] == NOT_ASKED).all() if stage is last else (of_nodes[walked] >= 6).all(), "of S3"
+        walks = 49 // (2 * depth + 1)
+        asked = batch.targets[:, stage.facts_length :][:, : walks * (2 * depth + 1)].reshape(50, walks, -1)
+        of_nodes, of_marks = asked[:, :, 2::2], asked[:, :, 1::2]
+        assert (asked[:, :, 0] == NOT_ASKED).all(), "a start asks nothing"
+        assert (of_nodes == NOT_ASKED).all() if stage is last else (of_nodes >= 6).all(), "of S3"
         assert ((of_marks >= 0) & (of_marks < 6)).all()
         assert (of_marks > 0).all() or stage in (both, last), "a relation is not the identity, but a product may be"
 

@@ -19,26 +19,26 @@ WANTED = ("step", "both", "product")
 
 @dataclass(frozen=True)
 class RelationComposition(Task):
-    """A cycle of typed edges as shuffled facts `x g y`, then walks `x ? > ? > ?`: what ties x to where the walk is?
+    """A cycle of typed edges as shuffled facts `x g y`, then walks `x ? > ? >`: what ties x to where the walk is?
 
     Depth: the number of edges walked. Each `>` walks on by one edge, and the `?` behind a node asks for the relation
     from the start to the node that this one leads to, the product of the relations on the way, in their order.
     Relations are elements of a finite group other than the identity (every step is one); in S3 order matters. A row has
-    room for `hops` edges: for as many walks of depth d as fit, so that rows of all depths are equally long; what is
-    left over is not asked.
+    room for one walk of `hops` edges, or for as many walks of depth d as fit, so that rows of all depths are equally
+    long; what is left over is not asked.
     Products alone do not teach to walk: one of six answers does not tell who walked. So the stages of training before
     the task itself ask each `>` for its node as well; and the `?` at first for the last relation alone
     (`wanted="step"`), then for the product (`wanted="both"`).
-    Depth ends at half the nodes, as in `khop_context`; the default has rows of 192 tokens.
+    Depth ends at half the nodes, as in `khop_context`; the default has rows of 193 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
     Two examples, with `nodes=4`, `names=4`, `hops=2`:
 
-        depth 1    tokens  n3 210 n0 n2 210 n3 n0 021 n1 n1 021 n2 n1   ? n1   ?
-                   answer   .   .  .  .   .  .  .   .  .  .   .  .  . 021  . 021
+        depth 1    tokens  n3 102 n2 n0 210 n1 n1 120 n3 n2 120 n0 n1   ? > > ?
+                   answer   .   .  .  .   .  .  .   .  .  .   .  .  . 120 . . .
 
-        depth 2    tokens  n3 210 n0 n2 210 n3 n0 021 n1 n1 021 n2 n1   ? >   ?
-                   answer   .   .  .  .   .  .  .   .  .  .   .  .  . 021 . 201
+        depth 2    tokens  n3 102 n2 n0 210 n1 n1 120 n3 n2 120 n0 n1   ? >   ? >
+                   answer   .   .  .  .   .  .  .   .  .  .   .  .  . 120 . 021 .
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -101,41 +101,51 @@ class RelationComposition(Task):
         cycle = order + draw_names(rng, count, self.nodes, self.names)  # (count, nodes), each leads to the next
         relations = rng.integers(1, order, size=cycle.shape)  # the identity is element 0
         facts = shuffle_facts(rng, np.stack([cycle, relations, np.roll(cycle, -1, axis=1)], axis=-1))
-        walks, row = self.hops // depth, np.arange(count)[:, None]
+        length = 2 * depth + 1
+        walks, row = (2 * self.hops + 1) // length, np.arange(count)[:, None]
         start = rng.integers(self.nodes, size=(count, walks))
-        words = np.full((count, self.hops, 2), order + self.names)
-        words[:, :, 1] += 1  # the question mark
-        words[:, : walks * depth : depth, 0] = cycle[row, start]
-        asked = np.full((2, count, self.hops), NOT_ASKED)  # of nodes and of products
+        place = np.arange(2 * self.hops + 1) % length
+        words = np.tile(order + self.names + place % 2, (count, 1))  # > and ? by turns
+        words[:, : walks * length : length] = cycle[row, start]
+        answers = np.full((count, walks, length), NOT_ASKED)
         product = np.zeros_like(start)
         for hop in range(depth):
             relation = relations[row, (start + hop) % self.nodes]
             product = relation if self.wanted == "step" else self._product[product, relation]
-            asked[1, :, hop : walks * depth : depth] = product
-            if hop and self.wanted != "product":
-                asked[0, :, hop : walks * depth : depth] = cycle[row, (start + hop) % self.nodes]
-        tokens = np.concatenate([facts, words.reshape(count, -1)], axis=1)
+            answers[:, :, 2 * hop + 1] = product
+            if self.wanted != "product":
+                answers[:, :, 2 * hop + 2] = cycle[row, (start + hop + 1) % self.nodes]
+        tokens = np.concatenate([facts, words], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        targets[:, self.facts_length :] = np.moveaxis(asked, 0, 2).reshape(count, -1)
-        depths[:, self.facts_length :] = (np.arange(2 * self.hops) % (2 * depth) + 1) // 2
+        targets[:, self.facts_length : self.facts_length + walks * length] = answers.reshape(count, -1)
+        depths[:, self.facts_length :] = (place + 1) // 2
         return Batch(tokens, targets, np.where(targets == NOT_ASKED, 0, depths))
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]
         fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
-        here, steps, product = "", 0, elements(self.group)[0]
+        here = ""
+        on_the_way: list[str] = []
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
-        for word in words[self.facts_length :: 2]:
-            walked = word == ">" and self.wanted != "product"
-            targets.append(self.vocabulary.index(here) if walked else NOT_ASKED)
-            depths.append(steps if walked else 0)
-            if word != ">":
-                here, steps, product = word, 0, elements(self.group)[0]
-            relation, here = fact[here]
-            steps, product = steps + 1, relation if self.wanted == "step" else then(product, relation)
-            targets.append(self.vocabulary.index(product))
-            depths.append(steps)
+        for word in words[self.facts_length :]:
+            answer = ""
+            if word == "?":
+                answer = self._composed([*on_the_way, fact[here][0]][-1 if self.wanted == "step" else 0 :])
+            elif word == ">":
+                relation, here = fact[here]
+                on_the_way.append(relation)
+                answer = "" if self.wanted == "product" else here
+            else:
+                here, on_the_way = word, []
+            targets.append(self.vocabulary.index(answer) if answer else NOT_ASKED)
+            depths.append((len(on_the_way) + (word == "?")) if answer else 0)
         return Answers(np.array(targets), np.array(depths))
+
+    def _composed(self, relations: list[str]) -> str:
+        product = elements(self.group)[0]
+        for relation in relations:
+            product = then(product, relation)
+        return product
 
     def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
         """Of the walk that ends with the row: the product of its last `steps` relations, at each of its questions."""
@@ -144,15 +154,15 @@ class RelationComposition(Task):
         here = ""
         relations: list[str] = []
         answers = np.full(len(words), NOT_ASKED)
-        for place in range(self.facts_length, len(words), 2):
-            if words[place] != ">":
+        for place in range(self.facts_length, len(words)):
+            if words[place] == "?":
+                product = self._composed([*relations, fact[here][0]][-steps:])
+                answers[place] = self.vocabulary.index(product)
+            elif words[place] == ">":
+                relation, here = fact[here]
+                relations.append(relation)
+            else:
                 here, relations = words[place], []
-            relation, here = fact[here]
-            relations.append(relation)
-            product = elements(self.group)[0]
-            for g in relations[-steps:]:
-                product = then(product, g)
-            answers[place + 1] = self.vocabulary.index(product)
         return answers
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:

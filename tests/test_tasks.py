@@ -33,7 +33,7 @@ SIZES: dict[str, list[dict[str, object]]] = {
     "p_hop_induction": [
         {"length": 16, "hops": 8},
         {"length": 256, "names": 256, "hops": 32, "room": 40},
-        {"alphabet": 8, "hops": 6, "room": 6},
+        {"alphabet": 8, "hops": 6, "room": 6, "own": True},
     ],
     "mod_chain": [{"modulus": 3, "largest_operand": 2}, {"modulus": 97, "largest_operand": 96}],
     "nested_expression": [{"leaves": 2}, {"leaves": 9, "modulus": 5}, {"leaves": 33, "names": 40, "modulus": 11}],
@@ -321,6 +321,13 @@ def test_early_stages_of_reachability_ask_for_ends_and_the_task_does_not() -> No
     batch = last.sample(stream(0, TRAIN, 1, 0), 1, 20)
     assert (batch.targets[:, : last.facts_length + 1] == NOT_ASKED).all()
     assert set(batch.targets[:, last.facts_length + 1 :: 2].ravel()) == {last.names + 1, last.names + 2}
+
+
+def test_early_stages_of_p_hop_induction_ask_every_character_and_the_task_does_not() -> None:
+    *early, last = TASKS["p_hop_induction"]().stages
+    for stage in (*early, last):
+        of_text = stage.sample(stream(0, TRAIN, 1, 0), 1, 20).targets[:, : stage.facts_length]
+        assert (of_text == NOT_ASKED).all() if stage is last else (of_text[:, 1::2] != NOT_ASKED).mean() > 0.5
 
 
 def test_early_stages_of_relation_composition_ask_for_nodes_too_and_the_task_does_not() -> None:

@@ -24,7 +24,8 @@ class PHopInduction(Task):
     from, and often the commonest character of a short text.
     Depth: the number p of such moves. Texts of one distribution serve every depth: the last character of each has
     `hops` moves, and a walk starts at any place that has as many as are asked. No character repeats at once (the move
-    would stay where it is). Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
+    would stay where it is). With `own=True`, as in the stages of training before the task itself, every character asks
+    for its own first move too. Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
     The papers ask p = 16 and 32 of 256 characters, alphabet 4: that is `length=256`, `names=256`, `hops=32`.
     After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416); the hints: Zhou et al. 2023
     (arXiv 2310.16028).
@@ -46,6 +47,7 @@ class PHopInduction(Task):
     alphabet: int = 4
     hops: int = 24
     room: int = 24
+    own: bool = False
     curriculum: tuple[int, ...] = (10, 16, 28, 48)  # lengths trained on before
 
     name: ClassVar[str] = "p_hop_induction"
@@ -73,7 +75,7 @@ class PHopInduction(Task):
     def stages(self) -> tuple[Task, ...]:
         """Short texts first: of one move, then of two, then of nearly as many for their length as the task's."""
         hops = (min(self.hops, at + 1 if at < 2 else length // 4 + 1) for at, length in enumerate(self.curriculum))
-        return stages(self, length=self.curriculum, hops=tuple(hops))
+        return stages(self, length=self.curriculum, hops=tuple(hops), own=(True,) * len(self.curriculum))
 
     @property
     def facts_length(self) -> int:
@@ -105,6 +107,10 @@ class PHopInduction(Task):
         tokens = np.concatenate([named, words], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         asked = slice(self.facts_length, self.facts_length + walks * depth)
+        if self.own:
+            first = slice(1, self.facts_length, 2)
+            targets[:, first] = np.where(moves > 0, np.take_along_axis(names, moves, axis=1), NOT_ASKED)
+            depths[:, first] = moves > 0
         targets[:, asked], depths[:, asked] = answers.reshape(count, -1), np.tile(np.arange(1, depth + 1), walks)
         return Batch(tokens, targets, depths)
 
@@ -136,6 +142,9 @@ class PHopInduction(Task):
         names, text = words[: self.facts_length : 2], "".join(words[1 : self.facts_length : 2])
         place, steps = 0, 0
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
+        for place in range(self.length if self.own else 0):
+            if (before := text.rfind(text[place], 0, place)) >= 0:
+                targets[2 * place + 1], depths[2 * place + 1] = self.vocabulary.index(names[before + 1]), 1
         for word in words[self.facts_length :]:
             if word != ">":
                 place, steps = names.index(word), 0

@@ -1,7 +1,8 @@
-"""An expression of nested + - x modulo a prime, from balanced to comb, at one length."""
+"""Expressions of nested + - x modulo a prime, from balanced to comb, at one length."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
@@ -9,51 +10,57 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.errors import check_prime, check_sizes
-from tasks.graph.prompt import draw_names
 from tasks.task import NOT_ASKED, Answers, Batch, Task
+
+Word = tuple[int, int, int]  # a token, its target and its depth
 
 
 @dataclass(frozen=True)
 class NestedExpression(Task):
-    """A tree of + - x over a fixed number of leaves, operators after their operands; each subexpression is asked.
+    """Trees of + - x over a fixed number of leaves, operators after their operands; each subexpression is asked.
 
     Depth: the height of the subexpression that ends at the asked operator, so that a row of depth d holds every depth
-    up to d. A left operand's last token has a name before it, which stands again before the operator that takes it:
-    (1 + 2) x 3 is `n4 1 2 n0 n4 + 3 n0 x`. There, the name asks too, for what it stands for; its depth is that of the
-    operand. Without names, `1 2 + 3 x`, who reads has to count brackets first, and a comb stacks more of them than any
-    tree as shallow as those trained on: a failure there would not tell reasoning from parsing.
+    up to d; its last expression has that height, the others no more. A left operand's last token has a name before it,
+    which stands again before the operator that takes it: (1 + 2) x 3 is `n4 1 2 n0 n4 + 3 n0 x`. There, the name asks
+    too, for what it stands for; its depth is that of the operand. Between a left operand and its right one, other
+    expressions may stand. Without names, `1 2 + 3 x`, who reads has to count brackets first, and a comb stacks more of
+    them than any tree as shallow as those trained on; and where nothing stands between, the shape of a shallow tree
+    tells where its operand is, so that names are not learnt.
     No value on the way is zero, so that no product forgets its operands; answers are the residues 1 to modulus - 1.
-    n leaves have depths from log2(n), balanced, to n - 1, a comb. That is why training begins at 5 and not at 1; its
-    curriculum is of fewer leaves. The default keeps rows near 125 tokens.
+    An expression of n leaves has a depth from log2(n), balanced, to n - 1, a comb; each has two leaves or more. That is
+    why training begins at 3 and not at 1, and its curriculum is of fewer leaves. The default keeps rows below 120
+    tokens.
     After: modular arithmetic with brackets (Deletang et al. 2023, arXiv 2207.02098).
 
-    Two examples, with `leaves=4`, modulo 7:
+    Two examples, with `leaves=6`, `expressions=2`, modulo 7:
 
-        depth 2    tokens  n2 3 2 n4 n2 + n0 5 3 n0 + n4 +
-                   answer   . . .  .  . 5  . . .  . 1  5 6
+        depth 2    tokens  n4 1 5 n3 n4 - n1 5 n0 2 6 n0 - 3 n1 - n3 x
+                   answer   . . .  .  . 3  . .  . . .  . 3 .  . 2  3 6
 
-        depth 3    tokens  n2 4 4 n0 n2 + 3 n4 n0 - 1 n4 +
-                   answer   . . .  .  . 1 .  .  1 5 .  5 6
+        depth 3    tokens  n4 4 n1 2 2 n1 x n0 5 3 n0 + n2 n4 + 4 n2 +
+                   answer   . .  . . .  . 4  . . .  . 1  .  . 5 .  5 2
     """
 
-    train_depths: tuple[int, ...] = (5, 6)
-    selection_depths: tuple[int, ...] = (7, 8)
-    test_depths: tuple[int, ...] = (12, 16, 24, 31)
+    train_depths: tuple[int, ...] = (3, 4)
+    selection_depths: tuple[int, ...] = (5, 6)
+    test_depths: tuple[int, ...] = (8, 12, 16, 20, 25)
     leaves: int = 32
+    expressions: int = 4
     names: int = 32
-    curriculum: tuple[int, ...] = (2, 4, 8, 16)  # numbers of leaves trained on before
+    curriculum: tuple[int, ...] = (8, 12, 24)  # numbers of leaves trained on before
     modulus: int = 7
 
     name: ClassVar[str] = "nested_expression"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "nested + - x modulo a prime, from balanced to comb at one length"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_prime(self, "modulus", 5, 97)
-        check_sizes(self, leaves=(2, 1_000))
-        check_sizes(self, names=(self.leaves - 1, 10_000))
+        check_sizes(self, expressions=(1, 1_000))
+        check_sizes(self, leaves=(2 * self.expressions, 1_000))
+        check_sizes(self, names=(self.leaves - self.expressions, 10_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -75,76 +82,63 @@ class NestedExpression(Task):
 
     @property
     def min_depth(self) -> int:
-        return (self.leaves - 1).bit_length()
+        return (-(-self.leaves // self.expressions) - 1).bit_length()
 
     @property
     def max_depth(self) -> int:
-        return self.leaves - 1
+        return self.leaves - 2 * self.expressions + 1
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
-        """Grow each tree from its root, writing the row from right to left.
+        rows = np.array([self._row(rng, depth) for _ in range(count)], dtype=np.int64)  # (count, length, 3)
+        return Batch(*(np.ascontiguousarray(rows[:, :, part]) for part in range(3)))
 
-        A stack a row holds what is still to write: the leaves of a subtree, the height allowed, whether it must be
-        reached, its value, and its name if it is a left operand. A name alone has no leaves. A subtree of height h is
-        split into one of height h - 1 and one of at most that.
-        """
-        m, length = self.modulus, 4 * self.leaves - 3
-        inverse = np.array([0] + [pow(v, -1, m) for v in range(1, m)])
-        names = draw_names(rng, count, self.leaves - 1, self.names) + m + 3
-        tokens = np.empty((count, length), dtype=np.int64)
-        targets = np.full_like(tokens, NOT_ASKED)
-        stack = np.zeros((5, count, 4 * self.leaves), dtype=np.int64)  # leaves, height allowed, reached?, value, name
-        stack[:4, :, 0] = np.stack(
-            [np.full(count, self.leaves), np.full(count, depth), np.ones(count), rng.integers(1, m, size=count)]
-        )
-        top, used, row = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64), np.arange(count)
-        none = np.zeros_like(top)
-        for place in range(length - 1, -1, -1):
-            n, height, exact, value, name = stack[:, row, top]
-            inner = n > 1
-            half = 2 ** np.clip(height - 1, 0, 30) * inner  # the most leaves that a child can have
-            low = np.where(exact, np.maximum(height, n - half), np.maximum(1, n - half))
-            first = rng.integers(low, np.maximum(np.minimum(half, n - 1), low) + 1)  # leaves of the exact child, if any
-            operator, swap = rng.integers(3, size=count), rng.integers(2, size=count)
-            left = rng.integers(1, m - (operator < 2), size=count)
-            left += (operator < 2) & (left >= value)  # a + b = v and a - b = v: b is zero if a is v
-            right = np.choose(operator, [value - left, left - value, value * inverse[left]]) % m
-            of_left = names[row, np.minimum(used, self.leaves - 2)]
-            tokens[:, place] = np.where(inner, m + operator, np.where(n == 1, value, name))
-            targets[:, place] = np.where(n == 1, NOT_ASKED, value)
-            swapped = np.where(swap, n - first, first)
-            named = (n > 0) & (name > 0)  # has its name before it
-            after = [
-                (inner, (swapped, height - 1, exact * (1 - swap), left, of_left)),
-                (inner, (n - swapped, height - 1, exact * swap, right, none)),
-                (named, (none, none, none, none + NOT_ASKED, name)),
-                (inner, (none, none, none, left, of_left)),
-            ]  # what stands before it, the nearest last
-            top -= 1
-            for wanted, item in after:
-                top += wanted
-                at = np.maximum(top, 0)
-                stack[:, row, at] = np.where(wanted, np.stack(item), stack[:, row, at])
-            used += inner
-        depths = self._heights(tokens)
-        return Batch(tokens, np.where(depths > 0, targets, NOT_ASKED), depths)
+    def _row(self, rng: np.random.Generator, depth: int) -> list[Word]:
+        """The last expression, and each of the others put before it or behind a left operand in what stands there."""
+        lot = iter(rng.random(8 * self.leaves).tolist())
+        names = iter((rng.permutation(self.names) + self.modulus + 3).tolist())
+        fullest = 2 ** min(depth, 30)  # the most leaves of a tree so high
+        others, left = self.expressions - 1, self.leaves
+        least = max(depth + 1, left - others * fullest)
+        size = within(next(lot), least, min(fullest, left - 2 * others))
+        row = self._written(lot, names, size, depth, True, 1 + int(next(lot) * (self.modulus - 1)), 0)
+        for more in range(others - 1, -1, -1):
+            left -= size
+            size = within(next(lot), max(2, left - more * fullest), min(fullest, left - 2 * more))
+            other = self._written(lot, names, size, depth, False, 1 + int(next(lot) * (self.modulus - 1)), 0)
+            ends = self._ends(row)
+            at = ends[int(next(lot) * len(ends))]
+            row[at:at] = other
+        return row
 
-    def _heights(self, tokens: np.ndarray) -> np.ndarray:
-        """The height (count, length) of the subexpression that ends at each operator, or that its name stands for."""
-        count, length = tokens.shape
-        row, top = np.arange(count), np.zeros(count, dtype=np.int64)
-        waiting = np.zeros((count, self.leaves + 2), dtype=np.int64)  # heights of the operands written so far
-        heights = np.zeros_like(tokens)
-        for place in range(length):
-            operator = (tokens[:, place] >= self.modulus) & (tokens[:, place] < self.modulus + 3)
-            digit = tokens[:, place] < self.modulus
-            both = np.maximum(waiting[row, top - 1], waiting[row, top - 2]) + 1
-            heights[:, place] = np.where(operator, both, 0)
-            if place:
-                heights[:, place - 1] = np.where(operator, waiting[row, top - 2], heights[:, place - 1])
-            top += np.where(operator, -1, digit)
-            waiting[row, top - 1] = np.where(operator, both, np.where(digit, 0, waiting[row, top - 1]))
-        return heights
+    def _ends(self, row: list[Word]) -> list[int]:
+        """Where another expression may stand: first of all, and behind each left operand, which has a new name."""
+        ends, seen = [0], set()
+        for place, (token, _, _) in enumerate(row):
+            if token >= self.modulus + 3 and token not in seen:
+                seen.add(token)
+                ends.append(place + (2 if row[place + 1][0] < self.modulus else 3))  # a digit, or a name and operator
+        return ends
+
+    def _written(
+        self, lot: Iterator[float], names: Iterator[int], leaves: int, height: int, exact: bool, value: int, name: int
+    ) -> list[Word]:
+        """A tree of at most this height, or of exactly this, with its name before its last token if it has one."""
+        kept = [(name, NOT_ASKED, 0)] if name else []
+        if leaves == 1:
+            return [*kept, (value, NOT_ASKED, 0)]
+        m, half = self.modulus, 2 ** min(height - 1, 30)  # the most leaves that an operand can have
+        first = within(next(lot), max(height if exact else 1, leaves - half), min(half, leaves - 1))
+        operator, swap = int(next(lot) * 3), next(lot) < 0.5  # is the right operand the first one?
+        left = 1 + int(next(lot) * (m - 1 - (operator < 2)))
+        left += operator < 2 and left >= value  # a + b = v and a - b = v: b is zero if a is v
+        right = (value - left, left - value, value * pow(left, -1, m))[operator] % m
+        mine = next(names)
+        sizes = (leaves - first, first) if swap else (first, leaves - first)
+        a = self._written(lot, names, sizes[0], height - 1, exact and not swap, left, mine)
+        b = self._written(lot, names, sizes[1], height - 1, exact and swap, right, 0)
+        deep = [operand[-1][2] for operand in (a, b)]
+        called = (mine, left if deep[0] else NOT_ASKED, deep[0])
+        return [*a, *b, *kept, called, (m + operator, value, 1 + max(deep))]
 
     def solve(self, tokens: np.ndarray) -> Answers:
         return self._evaluate(tokens, self.leaves)
@@ -182,3 +176,8 @@ class NestedExpression(Task):
             targets.append(answer[0] if answer[1] else NOT_ASKED)
             depths.append(answer[1])
         return Answers(np.array(targets), np.array(depths))
+
+
+def within(share: float, least: int, most: int) -> int:
+    """The whole number from least to most that a random share from 0 to 1 falls on."""
+    return least + int(share * (most - least + 1))

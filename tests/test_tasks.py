@@ -245,7 +245,7 @@ def test_p_hop_is_the_papers_definition() -> None:
     for depth in (2, 7):
         batch = task.sample(stream(0, TRAIN, depth, 0), depth, 50)
         for tokens, targets in zip(batch.tokens.tolist(), batch.targets.tolist(), strict=True):
-            names, x = [None, *tokens[:60:2]], [None, *tokens[1:60:2]]
+            x, names = [None, *tokens[:60:2]], [None, *tokens[1:60:2]]
             for walk in range(60, 60 + 15 // depth * depth, depth):
                 place = names.index(tokens[walk])
                 for hop in range(depth):
@@ -327,7 +327,7 @@ def test_early_stages_of_reachability_ask_for_ends_and_the_task_does_not() -> No
     assert set(batch.targets[:, last.facts_length + 1 :: 2].ravel()) == {last.names + 1, last.names + 2}
 
 
-def test_early_stages_of_p_hop_induction_ask_every_character_and_the_task_does_not() -> None:
+def test_early_stages_of_p_hop_induction_ask_every_place_and_the_task_does_not() -> None:
     *early, last = TASKS["p_hop_induction"]().stages
     for stage in (*early, last):
         of_text = stage.sample(stream(0, TRAIN, 1, 0), 1, 20).targets[:, : stage.facts_length]

@@ -144,7 +144,7 @@ RECIPES: dict[str, Recipe] = {
         TO_160,
     ),  # a definition's end sees all of it
     "p_hop_induction": Recipe(
-        replace(AT_ONE_PLACE, batch=192, steps=1200),
+        replace(AT_ONE_PLACE, batch=192, steps=1000),
         replace(FORGETFUL, window=2, prelude_window=48, prelude_blocks=2),
         TO_160,
     ),  # the prelude finds where each character stood last, among 24; a `>` sees the one before it

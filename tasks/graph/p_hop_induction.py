@@ -17,26 +17,26 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 class PHopInduction(Task):
     """A text, then walks: from a place, p times to its character's previous occurrence and the place after it.
 
-    Every character stands behind a name of its place, drawn for the row (an index hint). A walk is the name of its
+    Every character has a name of its place behind it, drawn for the row (an index hint). A walk is the name of its
     start, which asks for the first move, and one `>` a further move; the answer is the name of the place moved to. A
     row has `room` for so many moves: for as many walks of depth d as fit. The papers have no names, start at the last
     character alone and ask for the character moved to, one of four: too little of where a walk stands to be learnt
     from, and often the commonest character of a short text.
     Depth: the number p of such moves. Texts of one distribution serve every depth: the last character of each has
     `hops` moves, and a walk starts at any place that has as many as are asked. No character repeats at once (the move
-    would stay where it is). With `own=True`, as in the stages of training before the task itself, every character asks
-    for its own first move too. Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
+    would stay where it is). With `own=True`, as in the stages of training before the task itself, every place asks for
+    its own first move too. Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
     The papers ask p = 16 and 32 of 256 characters, alphabet 4: that is `length=256`, `names=256`, `hops=32`.
     After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416); the hints: Zhou et al. 2023
     (arXiv 2310.16028).
 
     Two examples, with `length=8`, `hops=2`, `room=2`:
 
-        depth 1    tokens  n3 b n1 c n2 d n4 a n5 c n6 b n0 d n7 a n6 n7
-                   answer   . .  . .  . .  . .  . .  . .  . .  . . n1 n5
+        depth 1    tokens  b n3 c n1 d n2 a n4 c n5 b n6 d n0 a n7 n6 n7
+                   answer  .  . .  . .  . .  . .  . .  . .  . .  . n1 n5
 
-        depth 2    tokens  n3 b n1 c n2 d n4 a n5 c n6 b n0 d n7 a n7  >
-                   answer   . .  . .  . .  . .  . .  . .  . .  . . n5 n2
+        depth 2    tokens  b n3 c n1 d n2 a n4 c n5 b n6 d n0 a n7 n7  >
+                   answer  .  . .  . .  . .  . .  . .  . .  . .  . n5 n2
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -94,7 +94,7 @@ class PHopInduction(Task):
             have += len(text)
         text, moves = (np.concatenate(parts)[:count] for parts in zip(*found, strict=True))
         names = draw_names(rng, count, self.length, self.names) + self.alphabet + 1
-        named = np.stack([names, text], axis=2).reshape(count, -1)
+        named = np.stack([text, names], axis=2).reshape(count, -1)
         walks, row = self.room // depth, np.arange(count)[:, None]
         lot = rng.random((count, walks, self.length), dtype=np.float32)
         place = np.where(self._lasting(moves)[:, None] >= depth, lot, -1).argmax(axis=2)  # (count, walks)
@@ -139,7 +139,7 @@ class PHopInduction(Task):
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        names, text = words[: self.facts_length : 2], "".join(words[1 : self.facts_length : 2])
+        text, names = "".join(words[: self.facts_length : 2]), words[1 : self.facts_length : 2]
         place, steps = 0, 0
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length
         for place in range(self.length if self.own else 0):

@@ -93,43 +93,22 @@ def test_loops_are_in_proportion_to_depth():
     assert set(loops) == set(range(2, 7)) and sorted(order) == list(range(200))
 
 
-@pytest.mark.parametrize(("place", "last"), [(0, 0), (-1, 0), (0, 30), (-1, 30)])
-def test_what_a_step_is_said_to_cost_is_the_mean_of_what_steps_cost(place, last):
-    experiment, steps = tiny(batch=16, shortest_horizon=4, longest_horizon=12, last_horizon=last), 10
+@pytest.mark.parametrize("place", [0, -1])
+def test_what_a_step_is_said_to_cost_is_the_mean_of_what_steps_cost(place):
+    experiment, steps = tiny(batch=16, shortest_horizon=4, longest_horizon=12), 10
     stage = experiment.task.stages[place]
     share = stage.train_depths[-1] / experiment.task.train_depths[-1]
     assert share == (0.5 if place == 0 else 1.0)
-    habits = replace(experiment.train, longest_horizon=30 if last and place else 12, last_horizon=0)
     torch.manual_seed(0)
     model = build("rdt", experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
     with FlopCounterMode(display=False) as counter:
         for step in range(steps):
             rows = training_rows(experiment, step, stage)
-            loops, order = horizons(habits, 0, step, len(rows.tokens), share)
+            loops, order = horizons(experiment.train, 0, step, len(rows.tokens), share)
             tokens, targets, _ = (torch.from_numpy(array[order]) for array in rows)
             loss_of(model, tokens, targets, loops, experiment.train)[0].backward()
     said = step_flops(model, experiment, CPU, stage)
     assert said == pytest.approx(counter.get_total_flops() / steps, rel=0.06)
-
-
-def test_the_last_stage_alone_has_the_last_horizon(monkeypatch):
-    monkeypatch.setattr("evaluate.run.curriculum.PASS", 0.0)  # goes on at every look
-    monkeypatch.setattr("evaluate.run.train.CHECK_EVERY", 2)
-    experiment = tiny(shortest_horizon=2, longest_horizon=6, last_horizon=9)
-    most = []
-    monkeypatch.setattr("evaluate.run.train.horizons", lambda *given: most.append(given) or horizons(*given))
-    model = build("rdt", experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
-    train(model, experiment, CPU)
-    drawn = [horizon_range(habits, share)[1] for habits, _, _, _, share in most]
-    early = 2 * (len(experiment.task.stages) - 1)
-    assert max(drawn[:early]) <= 6 and set(drawn[early:]) == {9} and len(drawn) > early
-
-
-def test_the_last_horizon_counts_for_the_mean_and_for_nothing_where_it_is_not_set():
-    settings = tiny(shortest_horizon=2, longest_horizon=6).train
-    assert (settings.mean_loops, replace(settings, last_horizon=10).mean_loops) == (4.0, 6.0)
-    assert settings.at_last() == settings
-    assert "last_horizon" not in tiny().to_json()["train"]
 
 
 @pytest.mark.parametrize("model", ["rdt", "transformer"])

@@ -39,11 +39,6 @@ class Curriculum(nn.Module):
         return self.stages[int(self.stage)]
 
     @property
-    def at_last(self) -> bool:
-        """Whether that is the task itself."""
-        return int(self.stage) + 1 == len(self.stages)
-
-    @property
     def share(self) -> float:
         """How deep this stage goes, as a share of the deepest training depth: loops are in proportion to it."""
         return self.task.train_depths[-1] / self.stages[-1].train_depths[-1]
@@ -63,7 +58,7 @@ class Curriculum(nn.Module):
     def look(self) -> None:
         """Go on to the next stage if what was counted since the last look is good enough."""
         asked, right = self.tally.tolist()
-        if asked and right >= PASS * asked and not self.at_last:
+        if asked and right >= PASS * asked and int(self.stage) + 1 < len(self.stages):
             self.stage += 1
         self.tally.zero_()
 

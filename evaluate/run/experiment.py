@@ -18,12 +18,7 @@ from tasks import Task, UserError, plugin, task_class, unknown
 OPTIMIZERS = ("muon", "adamw")
 PRECISIONS = ("float32", "bfloat16")
 
-LATER = (
-    ("architecture", "memory"),
-    ("architecture", "noise"),
-    ("architecture", "prelude_window"),
-    ("train", "last_horizon"),
-)
+LATER = (("architecture", "memory"), ("architecture", "noise"), ("architecture", "prelude_window"))
 """Fields younger than the first records. At its default such a field is left out, so that a run keeps its id."""
 
 
@@ -43,20 +38,13 @@ class Train:
     clip: float = 1.0  # largest norm of the gradient
     shortest_horizon: int = 6  # loops in a training step are drawn for each row between these two
     longest_horizon: int = 18
-    last_horizon: int = 0  # the longest at the last stage of a curriculum; 0: longest_horizon there too
     blank: float = 0.125  # share of rows in which one token is blanked out, so that some answers cannot be known
     gradient_loops: int = 5  # the last loops of each row, through which the gradient flows
     precision: str = "float32"  # of products in training; "bfloat16" is autocast
 
     @property
     def mean_loops(self) -> float:
-        """Loops of a row of the task itself."""
-        last = self.at_last()
-        return (last.shortest_horizon + last.longest_horizon) / 2
-
-    def at_last(self) -> Train:
-        """How the last stage of a curriculum is trained: that of the task itself."""
-        return replace(self, longest_horizon=self.last_horizon or self.longest_horizon, last_horizon=0)
+        return (self.shortest_horizon + self.longest_horizon) / 2
 
 
 @dataclass(frozen=True)
@@ -113,11 +101,6 @@ class Experiment:
             raise UserError(
                 f"train.longest_horizon is {train.longest_horizon}: "
                 f"allowed is train.shortest_horizon, {train.shortest_horizon}, or more"
-            )
-        if train.last_horizon and train.last_horizon < train.shortest_horizon:
-            raise UserError(
-                f"train.last_horizon is {train.last_horizon}: "
-                f"allowed is 0, or train.shortest_horizon, {train.shortest_horizon}, or more"
             )
         for name in ("learning_rate", "matrix_learning_rate", "clip"):
             if not 0 < getattr(train, name) < float("inf"):

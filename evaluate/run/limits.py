@@ -17,7 +17,6 @@ MOST = {
     "train.warmup": 10**8,
     "train.shortest_horizon": 10**4,
     "train.longest_horizon": 10**4,
-    "train.last_horizon": 10**4,
     "train.gradient_loops": 10**4,
     "evaluate.count": 10**7,
     "architecture.width": 2**16,

@@ -157,7 +157,7 @@ def accuracy_of(answers: Tensor, tokens: Tensor, targets: Tensor, blank: int) ->
 
 def step_flops(model: nn.Module, experiment: Experiment, device: torch.device, task: Task) -> int:
     """FLOPs of a mean training step at one stage by torch's counter: horizons spread evenly over their range."""
-    train = experiment.train.at_last() if task == experiment.task else experiment.train
+    train = experiment.train
     tokens, targets, _ = (torch.from_numpy(a).to(device) for a in training_rows(experiment, 0, task))
     held = model.state_dict()
     model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops).to(device)
@@ -205,8 +205,7 @@ def train(
             for group, full in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = full * rate(settings, step)
         rows = training_rows(experiment, step, curriculum.task)
-        habits = settings.at_last() if curriculum.at_last else settings
-        loops, order = horizons(habits, experiment.seed, step, len(rows.tokens), curriculum.share)
+        loops, order = horizons(settings, experiment.seed, step, len(rows.tokens), curriculum.share)
         tokens, targets, asked = (torch.from_numpy(array[order]).to(device, non_blocking=True) for array in rows)
         loss, answers = ranks.gradients(loss_of, model, tokens, targets, loops, settings)
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip)

@@ -144,10 +144,8 @@ RECIPES: dict[str, Recipe] = {
         TO_160,
     ),  # a definition's end sees all of it
     "p_hop_induction": Recipe(
-        replace(AT_ONE_PLACE, batch=192, steps=1000),
-        replace(FORGETFUL, window=2, prelude_window=48, prelude_blocks=2),
-        TO_160,
-    ),  # the prelude finds where each character stood last, among 24; a `>` sees the one before it
+        replace(AT_ONE_PLACE, batch=384), replace(FORGETFUL, window=24), TO_160
+    ),  # the character before it that is the same stands seldom further back
 }
 """How each task is trained, whatever its curriculum. Chosen by selection bands, and by how soon training gets there."""
 

@@ -266,8 +266,8 @@ MUTANTS = (
     ),
     Mutant(
         "no early stage asks who walks where it stands", "tasks/graph/relation_composition.py",
-        '("step",) * len(self.curriculum) + ("both",)', '("product",) * (len(self.curriculum) + 1)',
-        "test_tasks.py::test_early_stages_of_relation_composition_ask_for_nodes_too_and_the_task_does_not",
+        '("steps",) * len(self.curriculum) + ("all",)', '("product",) * (len(self.curriculum) + 1)',
+        "test_tasks.py::test_early_stages_of_relation_composition_ask_for_each_step_and_the_task_does_not",
     ),
     Mutant(
         "what a step costs is counted on the model itself", "evaluate/run/train.py",

@@ -25,8 +25,8 @@ SIZES: dict[str, list[dict[str, object]]] = {
     "relation_composition": [
         {"nodes": 3},
         {"nodes": 9, "hops": 7, "group": "A5"},
-        {"wanted": "both", "group": "S4"},
-        {"wanted": "step"},
+        {"wanted": "all", "group": "S4"},
+        {"wanted": "steps"},
     ],
     "reachability": [{"chains": 2, "length": 6}, {"chains": 5, "short": 2, "length": 4, "queries": 1}],
     "tree_path": [{"arms": 2, "length": 6}, {"arms": 5, "short": 2, "length": 4, "queries": 1}],
@@ -320,19 +320,19 @@ def test_early_stages_of_reachability_ask_for_ends_and_the_task_does_not() -> No
     assert set(batch.targets[:, last.facts_length + 1 :: 2].ravel()) == {last.names + 1, last.names + 2}
 
 
-def test_early_stages_of_relation_composition_ask_for_nodes_too_and_the_task_does_not() -> None:
-    *early, both, last = TASKS["relation_composition"]().stages
-    assert {stage.wanted for stage in early} == {"step"} and early[-1].nodes == both.nodes == last.nodes
-    for stage in (*early, both, last):
+def test_early_stages_of_relation_composition_ask_for_each_step_and_the_task_does_not() -> None:
+    *early, every, last = TASKS["relation_composition"]().stages
+    assert {stage.wanted for stage in early} == {"steps"} and early[-1].nodes == every.nodes == last.nodes
+    for stage in (*early, every, last):
         depth = stage.train_depths[-1]
         batch = stage.sample(stream(0, TRAIN, depth, 0), depth, 50)
-        walks = 49 // (2 * depth + 1)
-        asked = batch.targets[:, stage.facts_length :][:, : walks * (2 * depth + 1)].reshape(50, walks, -1)
-        of_nodes, of_marks = asked[:, :, 2::2], asked[:, :, 1::2]
+        walks = 61 // (3 * depth + 1)
+        asked = batch.targets[:, stage.facts_length :][:, : walks * (3 * depth + 1)].reshape(50, walks, -1)
+        relations, products, nodes = (asked[:, :, 1 + part :: 3] for part in range(3))
         assert (asked[:, :, 0] == NOT_ASKED).all(), "a start asks nothing"
-        assert (of_nodes == NOT_ASKED).all() if stage is last else (of_nodes >= 6).all(), "of S3"
-        assert ((of_marks >= 0) & (of_marks < 6)).all()
-        assert (of_marks > 0).all() or stage in (both, last), "a relation is not the identity, but a product may be"
+        assert (nodes == NOT_ASKED).all() if stage is last else (nodes >= 6).all(), "of S3"
+        assert (relations == NOT_ASKED).all() if stage is last else (relations > 0).all(), "never the identity"
+        assert ((products >= 0) & (products < 6)).all() if stage in (every, last) else (products == NOT_ASKED).all()
 
 
 def test_variables_of_level_1_show_every_sum() -> None:

@@ -14,31 +14,31 @@ from tasks.graph.prompt import cut, draw_names, drawn, shuffle_facts, sort_facts
 from tasks.groups import elements, product_table, then
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
-WANTED = ("step", "both", "product")
+WANTED = ("steps", "all", "product")
 
 
 @dataclass(frozen=True)
 class RelationComposition(Task):
-    """A cycle of typed edges as shuffled facts `x g y`, then walks `x ? > ? >`: what ties x to where the walk is?
+    """A cycle of typed edges as shuffled facts `x g y`, then walks `x ? = > ? = >`: what ties x to where they are?
 
-    Depth: the number of edges walked. Each `>` walks on by one edge, and the `?` behind a node asks for the relation
-    from the start to the node that this one leads to, the product of the relations on the way, in their order.
+    Depth: the number of edges walked. Each `>` walks on by one edge; the `=` before it asks for the relation from the
+    start to the node that this edge leads to, the product of the relations on the way, in their order.
     Relations are elements of a finite group other than the identity (every step is one); in S3 order matters. A row has
     room for one walk of `hops` edges, or for as many walks of depth d as fit, so that rows of all depths are equally
     long; what is left over is not asked.
-    Products alone do not teach to walk: one of six answers does not tell who walked. So the stages of training before
-    the task itself ask each `>` for its node as well; and the `?` at first for the last relation alone
-    (`wanted="step"`), then for the product (`wanted="both"`).
-    Depth ends at half the nodes, as in `khop_context`; the default has rows of 193 tokens.
+    Products alone do not teach to walk: one of six answers does not tell who walked, and of a product either factor
+    alone tells next to nothing. So the stages of training before the task itself ask each `?` for its edge's relation
+    and each `>` for its node, at first without the products (`wanted="steps"`), then with them (`wanted="all"`).
+    Depth ends at half the nodes, as in `khop_context`; the default has rows of 181 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
     Two examples, with `nodes=4`, `names=4`, `hops=2`:
 
-        depth 1    tokens  n3 102 n2 n0 210 n1 n1 120 n3 n2 120 n0 n1   ? > > ?
-                   answer   .   .  .  .   .  .  .   .  .  .   .  .  . 120 . . .
+        depth 1    tokens  n0 120 n3 n2 210 n1 n3 021 n2 n1 210 n0 n2 ?   = > > ? =
+                   answer   .   .  .  .   .  .  .   .  .  .   .  .  . . 210 . . . .
 
-        depth 2    tokens  n3 102 n2 n0 210 n1 n1 120 n3 n2 120 n0 n1   ? >   ? >
-                   answer   .   .  .  .   .  .  .   .  .  .   .  .  . 120 . 021 .
+        depth 2    tokens  n0 120 n3 n2 210 n1 n3 021 n2 n1 210 n0 n2 ?   = > ?   = >
+                   answer   .   .  .  .   .  .  .   .  .  .   .  .  . . 210 . . 012 .
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -73,7 +73,7 @@ class RelationComposition(Task):
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*elements(self.group), *(f"n{i}" for i in range(self.names)), ">", "?")
+        return (*elements(self.group), *(f"n{i}" for i in range(self.names)), "?", "=", ">")
 
     @property
     def chance(self) -> float:
@@ -81,7 +81,7 @@ class RelationComposition(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        wanted = (("step",) * len(self.curriculum) + ("both",))[1:]
+        wanted = (("steps",) * len(self.curriculum) + ("all",))[1:]
         return stages(self, nodes=self.curriculum, wanted=wanted)
 
     @property
@@ -101,24 +101,26 @@ class RelationComposition(Task):
         cycle = order + draw_names(rng, count, self.nodes, self.names)  # (count, nodes), each leads to the next
         relations = rng.integers(1, order, size=cycle.shape)  # the identity is element 0
         facts = shuffle_facts(rng, np.stack([cycle, relations, np.roll(cycle, -1, axis=1)], axis=-1))
-        length = 2 * depth + 1
-        walks, row = (2 * self.hops + 1) // length, np.arange(count)[:, None]
+        length = 3 * depth + 1
+        walks, row = (3 * self.hops + 1) // length, np.arange(count)[:, None]
         start = rng.integers(self.nodes, size=(count, walks))
-        place = np.arange(2 * self.hops + 1) % length
-        words = np.tile(order + self.names + place % 2, (count, 1))  # > and ? by turns
+        place = np.arange(3 * self.hops + 1) % length
+        words = np.tile(order + self.names + (place + 2) % 3, (count, 1))  # ? = > by turns
         words[:, : walks * length : length] = cycle[row, start]
         answers = np.full((count, walks, length), NOT_ASKED)
         product = np.zeros_like(start)
         for hop in range(depth):
             relation = relations[row, (start + hop) % self.nodes]
-            product = relation if self.wanted == "step" else self._product[product, relation]
-            answers[:, :, 2 * hop + 1] = product
+            product = self._product[product, relation]
+            if self.wanted != "steps":
+                answers[:, :, 3 * hop + 2] = product
             if self.wanted != "product":
-                answers[:, :, 2 * hop + 2] = cycle[row, (start + hop + 1) % self.nodes]
+                answers[:, :, 3 * hop + 1] = relation
+                answers[:, :, 3 * hop + 3] = cycle[row, (start + hop + 1) % self.nodes]
         tokens = np.concatenate([facts, words], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length : self.facts_length + walks * length] = answers.reshape(count, -1)
-        depths[:, self.facts_length :] = (place + 1) // 2
+        depths[:, self.facts_length :] = (place + 2) // 3
         return Batch(tokens, targets, np.where(targets == NOT_ASKED, 0, depths))
 
     def solve(self, tokens: np.ndarray) -> Answers:
@@ -130,15 +132,17 @@ class RelationComposition(Task):
         for word in words[self.facts_length :]:
             answer = ""
             if word == "?":
-                answer = self._composed([*on_the_way, fact[here][0]][-1 if self.wanted == "step" else 0 :])
+                on_the_way.append(fact[here][0])
+                answer = "" if self.wanted == "product" else on_the_way[-1]
+            elif word == "=":
+                answer = "" if self.wanted == "steps" else self._composed(on_the_way)
             elif word == ">":
-                relation, here = fact[here]
-                on_the_way.append(relation)
+                here = fact[here][1]
                 answer = "" if self.wanted == "product" else here
             else:
                 here, on_the_way = word, []
             targets.append(self.vocabulary.index(answer) if answer else NOT_ASKED)
-            depths.append((len(on_the_way) + (word == "?")) if answer else 0)
+            depths.append(len(on_the_way) if answer else 0)
         return Answers(np.array(targets), np.array(depths))
 
     def _composed(self, relations: list[str]) -> str:
@@ -156,11 +160,11 @@ class RelationComposition(Task):
         answers = np.full(len(words), NOT_ASKED)
         for place in range(self.facts_length, len(words)):
             if words[place] == "?":
-                product = self._composed([*relations, fact[here][0]][-steps:])
-                answers[place] = self.vocabulary.index(product)
+                relations.append(fact[here][0])
+            elif words[place] == "=":
+                answers[place] = self.vocabulary.index(self._composed(relations[-steps:]))
             elif words[place] == ">":
-                relation, here = fact[here]
-                relations.append(relation)
+                here = fact[here][1]
             else:
                 here, relations = words[place], []
         return answers

@@ -29,7 +29,7 @@ class RelationComposition(Task):
     Products alone do not teach to walk: one of six answers does not tell who walked, and of a product either factor
     alone tells next to nothing. So the stages of training before the task itself ask each `?` for its edge's relation
     and each `>` for its node, at first without the products (`wanted="steps"`), then with them (`wanted="all"`).
-    Depth ends at half the nodes, as in `khop_context`; the default has rows of 181 tokens.
+    Depth ends at half the nodes, as in `khop_context`; the default has rows of 217 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
     Two examples, with `nodes=4`, `names=4`, `hops=2`:
@@ -47,15 +47,7 @@ class RelationComposition(Task):
     nodes: int = 48
     names: int = 48
     hops: int = 24
-    curriculum: tuple[int, ...] = (
-        3,
-        4,
-        6,
-        12,
-        24,
-        48,
-        48,
-    )  # numbers of nodes trained on before, the last with products
+    curriculum: tuple[int, ...] = (3, 4, 6, 12, 24, 48, 48)  # numbers of nodes, the last one's with products
     wanted: str = "product"
     group: str = "S3"
 

@@ -253,6 +253,23 @@ def test_no_value_of_an_expression_is_zero_and_all_heights_are_had() -> None:
         assert (batch.targets != 0).all() and (batch.depths[:, -1] == depth).all()
 
 
+def test_an_expression_is_not_read_by_a_stack_that_ignores_its_names() -> None:
+    """As other expressions stand between operands, it takes one of these; of one expression it would be right."""
+    for expressions in (1, 4):
+        task = TASKS["nested_expression"](expressions=expressions)
+        wrong = 0
+        for tokens, targets in zip(*task.sample(stream(0, TRAIN, 8, 0), 8, 100)[:2], strict=True):
+            waiting: list[int] = []
+            for word in (task.vocabulary[t] for t in tokens.tolist()):
+                if word.isdigit():
+                    waiting.append(int(word))
+                elif not word.startswith("n"):
+                    b, a = waiting.pop(), waiting.pop()
+                    waiting.append({"+": a + b, "-": a - b, "x": a * b}[word] % task.modulus)
+            wrong += waiting[-1] != targets[-1]
+        assert wrong == 0 if expressions == 1 else wrong > 30
+
+
 @pytest.mark.parametrize("name", ["chain_end", "reachability", "tree_path"])
 def test_who_knows_the_short_chains_apart_has_still_to_choose_between_two(name: str) -> None:
     """A deep question is about a long chain. Were there one alone, its end could be told in a few steps, as the end
@@ -298,6 +315,8 @@ def test_facts_in_order_leave_nothing_to_look_up_before_them(name: str) -> None:
     assert 0.4 < found_before(task) < 0.6
     assert [stage.short for stage in early][:6] == [2, 2, 2, 3, 4, 5]
     assert {stage.nodes for stage in early[2:]} == {48, 50}
+    if name == "tree_path":
+        assert [stage.rooted for stage in early] == [False] * 6 + [True] and task.rooted
 
 
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if len(task().stages) > 1])
@@ -326,7 +345,7 @@ def test_early_stages_of_relation_composition_ask_for_each_step_and_the_task_doe
     for stage in (*early, every, last):
         depth = stage.train_depths[-1]
         batch = stage.sample(stream(0, TRAIN, depth, 0), depth, 50)
-        walks = 61 // (3 * depth + 1)
+        walks = (3 * stage.hops + 1) // (3 * depth + 1)
         asked = batch.targets[:, stage.facts_length :][:, : walks * (3 * depth + 1)].reshape(50, walks, -1)
         relations, products, nodes = (asked[:, :, 1 + part :: 3] for part in range(3))
         assert (asked[:, :, 0] == NOT_ASKED).all(), "a start asks nothing"

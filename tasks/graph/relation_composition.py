@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import ClassVar
 
 import networkx as nx
@@ -116,6 +116,13 @@ class RelationComposition(Task):
         return Batch(tokens, targets, np.where(targets == NOT_ASKED, 0, depths))
 
     def solve(self, tokens: np.ndarray) -> Answers:
+        return self._walk(tokens, self.hops)
+
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+        return self._walk(tokens, steps).targets
+
+    def _walk(self, tokens: np.ndarray, last: int) -> Answers:
+        """Follow each walk, and compose the `last` relations of what was walked."""
         words = [self.vocabulary[t] for t in tokens.tolist()]
         fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
         here = ""
@@ -127,7 +134,7 @@ class RelationComposition(Task):
                 on_the_way.append(fact[here][0])
                 answer = "" if self.wanted == "product" else on_the_way[-1]
             elif word == "=":
-                answer = "" if self.wanted == "steps" else self._composed(on_the_way)
+                answer = "" if self.wanted == "steps" else reduce(then, on_the_way[-last:], elements(self.group)[0])
             elif word == ">":
                 here = fact[here][1]
                 answer = "" if self.wanted == "product" else here
@@ -136,30 +143,6 @@ class RelationComposition(Task):
             targets.append(self.vocabulary.index(answer) if answer else NOT_ASKED)
             depths.append(len(on_the_way) if answer else 0)
         return Answers(np.array(targets), np.array(depths))
-
-    def _composed(self, relations: list[str]) -> str:
-        product = elements(self.group)[0]
-        for relation in relations:
-            product = then(product, relation)
-        return product
-
-    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
-        """Of the walk that ends with the row: the product of its last `steps` relations, at each of its questions."""
-        words = [self.vocabulary[t] for t in tokens.tolist()]
-        fact = {x: (g, y) for x, g, y in cut(words[: self.facts_length], 3)}
-        here = ""
-        relations: list[str] = []
-        answers = np.full(len(words), NOT_ASKED)
-        for place in range(self.facts_length, len(words)):
-            if words[place] == "?":
-                relations.append(fact[here][0])
-            elif words[place] == "=":
-                answers[place] = self.vocabulary.index(self._composed(relations[-steps:]))
-            elif words[place] == ">":
-                here = fact[here][1]
-            else:
-                here, relations = words[place], []
-        return answers
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
         return sort_facts(tokens, self.nodes, 3, key=0)

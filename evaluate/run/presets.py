@@ -129,7 +129,7 @@ RECIPES: dict[str, Recipe] = {
         replace(PATIENT, steps=1200, batch=96, shortest_horizon=14, longest_horizon=34), replace(SEES_NEAR, window=4)
     ),  # a digit, and the one of the number before; a number takes two steps where it carries
     "nested_expression": Recipe(
-        replace(AT_ONE_PLACE, batch=400, steps=4000, shortest_horizon=6, longest_horizon=20),
+        replace(AT_ONE_PLACE, batch=400, steps=3000, shortest_horizon=6, longest_horizon=20),
         replace(FORGETFUL, window=4, noise=0.3),
         TO_160,
     ),  # an operator sees its two names and what ends before them

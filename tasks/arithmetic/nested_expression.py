@@ -22,7 +22,7 @@ class NestedExpression(Task):
     Depth: the height of the subexpression that ends at the asked operator, so that a row of depth d holds every depth
     up to d; its last expression has that height, the others no more. A left operand's last token has a name before it,
     which stands again before the operator that takes it: (1 + 2) x 3 is `n4 1 2 n0 n4 + 3 n0 x`. There, the name asks
-    too, for what it stands for; its depth is that of the operand. Between a left operand and its right one, other
+    too, for what it stands for; its depth is that of the operand, and 1 for a digit. Between a left operand and its right one, other
     expressions may stand. Without names, `1 2 + 3 x`, who reads has to count brackets first, and a comb stacks more of
     them than any tree as shallow as those trained on; and where nothing stands between, the shape of a shallow tree
     tells where its operand is, so that names are not learnt.
@@ -35,10 +35,10 @@ class NestedExpression(Task):
     Two examples, with `leaves=6`, `expressions=2`, modulo 7:
 
         depth 2    tokens  n4 1 5 n3 n4 - n1 5 n0 2 6 n0 - 3 n1 - n3 x
-                   answer   . . .  .  . 3  . .  . . .  . 3 .  . 2  3 6
+                   answer   . . .  .  1 3  . .  . . .  2 3 .  5 2  3 6
 
         depth 3    tokens  n4 4 n1 2 2 n1 x n0 5 3 n0 + n2 n4 + 4 n2 +
-                   answer   . .  . . .  . 4  . . .  . 1  .  . 5 .  5 2
+                   answer   . .  . . .  2 4  . . .  5 1  .  4 5 .  5 2
     """
 
     train_depths: tuple[int, ...] = (3, 4)
@@ -51,7 +51,7 @@ class NestedExpression(Task):
     modulus: int = 7
 
     name: ClassVar[str] = "nested_expression"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "nested + - x modulo a prime, from balanced to comb at one length"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
@@ -137,7 +137,7 @@ class NestedExpression(Task):
         a = self._written(lot, names, sizes[0], height - 1, exact and not swap, left, mine)
         b = self._written(lot, names, sizes[1], height - 1, exact and swap, right, 0)
         deep = [operand[-1][2] for operand in (a, b)]
-        called = (mine, left if deep[0] else NOT_ASKED, deep[0])
+        called = (mine, left, max(deep[0], 1))
         return [*a, *b, *kept, called, (m + operator, value, 1 + max(deep))]
 
     def solve(self, tokens: np.ndarray) -> Answers:
@@ -158,7 +158,9 @@ class NestedExpression(Task):
         for word in (self.vocabulary[t] for t in tokens.tolist()):
             answer = (NOT_ASKED, 0)
             if word.startswith("n"):
-                answer = registers.get(word, answer)
+                if word in registers:
+                    value, height = registers[word]
+                    answer = (value, max(height, 1))
                 named.append(word)
             else:
                 if word.isdigit():

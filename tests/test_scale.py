@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -111,6 +112,25 @@ def test_a_rank_that_dies_ends_the_run_in_a_line_and_it_resumes(tmp_path, dies):
     shown, told = again.communicate(timeout=400)
     assert again.returncode == 0 and shown.count("plots: ") == 1, told
     assert len((tmp_path / "out/runs.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.soak
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="asks for two cores")
+def test_two_workers_keep_two_cores_busy_on_reference(tmp_path):
+    """Of the time of two cores, from the first line to an interrupt five minutes later, on a machine at rest."""
+
+    def spent() -> float:
+        of = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return of.ru_utime + of.ru_stime
+
+    before, began = spent(), time.monotonic()
+    process = faults.start(["run", "--preset", "reference", "--workers", "2"], tmp_path / "out")
+    time.sleep(300)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=100)
+    share = (spent() - before) / (time.monotonic() - began) / 2
+    print(f"\nbusy {share:.1%} of two cores")
+    assert share > 0.85
 
 
 def test_ranks_together_write_the_records_of_one_and_only_the_first_speaks(tmp_path):

@@ -23,6 +23,7 @@ LEAVE_OUT = [".git", ".venv", "results", "tests", "**/__pycache__", ".*_cache", 
 def carry_out_on_ray(todo: list[Experiment], folder: Path, place: Place) -> Iterator[tuple[Experiment, Outcome]]:
     """Every experiment with what came of it, as they end, on the cluster that RAY_ADDRESS names, or on a new one."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tells nobody outside about itself
+    os.environ.setdefault("RAY_worker_niceness", "0")  # a cluster begun here; by default runs give way to all else
     try:
         import ray
     except ModuleNotFoundError:

@@ -85,7 +85,8 @@ class Task(ABC):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        """What is trained on, easiest first and this task last. All stages share its vocabulary."""
+        """What is trained on, easiest first. The last has this task's rows, and asks what it asks or more of them; all
+        share its vocabulary."""
         return (self,)
 
     @abstractmethod

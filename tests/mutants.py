@@ -113,9 +113,9 @@ MUTANTS = (
         "test_model.py::test_noise_is_a_share_of_each_state_in_training_alone",
     ),
     Mutant(
-        "ends that no early stage asks for", "tasks/graph/reachability.py",
-        '"ends": (True,) * len(short)', '"ends": (False,) * len(short)',
-        "test_tasks.py::test_early_stages_of_reachability_ask_for_ends_and_the_task_does_not",
+        "ends that the last stage does not ask for", "tasks/graph/reachability.py",
+        "replace(task, ends=True)", "task",
+        "test_tasks.py::test_training_of_reachability_asks_for_ends_and_the_task_does_not",
     ),
     # what answers
     Mutant(
@@ -266,8 +266,8 @@ MUTANTS = (
     ),
     Mutant(
         "no early stage asks who walks where it stands", "tasks/graph/relation_composition.py",
-        '("steps",) * len(self.curriculum) + ("all",)', '("product",) * (len(self.curriculum) + 1)',
-        "test_tasks.py::test_early_stages_of_relation_composition_ask_for_each_step_and_the_task_does_not",
+        '("steps",) * len(self.curriculum)', '("product",) * len(self.curriculum)',
+        "test_tasks.py::test_training_of_relation_composition_asks_for_each_step_and_the_task_does_not",
     ),
     Mutant(
         "what a step costs is counted on the model itself", "evaluate/run/train.py",

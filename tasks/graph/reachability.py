@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -34,7 +34,7 @@ class Reachability(Task):
     Graphs of one distribution serve every depth: only the asked s differs. What is shallow is asked of any chain, so
     that a row can be asked often; what is deeper than `short` - 1, of the long ones, so that both must be walked.
     With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed. With
-    `ends`, as there, s is asked too, for the end of its chain: from yes and no alone no look-up is learnt.
+    `ends`, as in all training, s is asked too, for the end of its chain: from yes and no alone no look-up is learnt.
     Depth is at most one less than the nodes of a long chain; the default keeps rows near 190 tokens.
     After: graph connectivity, as in Sanford et al. 2024 (arXiv 2405.18512).
 
@@ -60,7 +60,7 @@ class Reachability(Task):
     ends: bool = False
 
     name: ClassVar[str] = "reachability"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "is t reached from s? yes and no alike in all but the path"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = False
@@ -87,10 +87,14 @@ class Reachability(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask."""
+        """Pairs first, then longer chains, in order. None is long: few of its nodes are near enough its end to ask.
+
+        Ends are asked to the last, on the rows of the task: what nothing asks for is lost again.
+        """
         short = chain_lengths(self.curriculum, self.short)
         early = {"shuffled": (False,) * len(short), "ends": (True,) * len(short)}
-        return stages(self, chains=self.curriculum, short=short, length=short, **early)
+        *made, task = stages(self, chains=self.curriculum, short=short, length=short, **early)
+        return (*made, replace(task, ends=True))
 
     @property
     def max_depth(self) -> int:

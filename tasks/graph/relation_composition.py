@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import ClassVar
 
@@ -27,8 +27,8 @@ class RelationComposition(Task):
     room for one walk of `hops` edges, or for as many walks of depth d as fit, so that rows of all depths are equally
     long; what is left over is not asked.
     Products alone do not teach to walk: one of six answers does not tell who walked, and of a product either factor
-    alone tells next to nothing. So the stages of training before the task itself ask each `?` for its edge's relation
-    and each `>` for its node, at first without the products (`wanted="steps"`), then with them (`wanted="all"`).
+    alone tells next to nothing. So in training each `?` is asked for its edge's relation and each `>` for its node, at
+    first without the products (`wanted="steps"`), then with them to the end (`wanted="all"`).
     Depth ends at half the nodes, as in `khop_context`; the default has rows of 217 tokens.
     After: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a group for its kinship, so that no relation leaks.
 
@@ -47,12 +47,12 @@ class RelationComposition(Task):
     nodes: int = 48
     names: int = 48
     hops: int = 24
-    curriculum: tuple[int, ...] = (3, 4, 6, 12, 24, 48, 48)  # numbers of nodes, the last one's with products
+    curriculum: tuple[int, ...] = (3, 4, 6, 12, 24, 48)  # numbers of nodes, before products are asked
     wanted: str = "product"
     group: str = "S3"
 
     name: ClassVar[str] = "relation_composition"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     summary: ClassVar[str] = "the product of the relations on a walk along typed edges"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
@@ -73,8 +73,9 @@ class RelationComposition(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        wanted = (("steps",) * len(self.curriculum) + ("all",))[1:]
-        return stages(self, nodes=self.curriculum, wanted=wanted)
+        """Steps first, then all, on the rows of the task: a walk that nothing asks for is lost again."""
+        *early, task = stages(self, nodes=self.curriculum, wanted=("steps",) * len(self.curriculum))
+        return (*early, replace(task, wanted="all"))
 
     @property
     def max_depth(self) -> int:

@@ -145,7 +145,8 @@ def test_the_record_is_what_the_records_say():
     for task, depths, words in (
         ("khop_context", (12, 16, 24), "has {} at 12, {} at 16 and {} at 24, also by `act`"),
         ("chain_end", (12, 16), "has {} at 12 and {} at 16, the most that its rows hold"),
-        ("relation_composition", (3, 6, 16), "trained to three edges, it has {} at 3, {} at 6 and {} at 16"),
+        ("relation_composition", (6, 12, 24), "trained to three edges, it has {} at 6, {} at 12 and {} at 24"),
+        ("reachability", (4, 8, 16), "trained to four steps, {} at 4, {} at 8 and {} at 16"),
         ("tree_path", (8, 12, 16), "it has {} at 8, {} at 12 and {} at 16"),
         ("variable_assignment", (8, 16, 24), "has {} at 8, {} at 16 and {} at 24"),
         ("nested_expression", (4, 8, 16), "trained to a height of four, {} at 4, {} at 8 and {} at 16"),

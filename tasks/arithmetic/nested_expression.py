@@ -22,10 +22,10 @@ class NestedExpression(Task):
     Depth: the height of the subexpression that ends at the asked operator, so that a row of depth d holds every depth
     up to d; its last expression has that height, the others no more. A left operand's last token has a name before it,
     which stands again before the operator that takes it: (1 + 2) x 3 is `n4 1 2 n0 n4 + 3 n0 x`. There, the name asks
-    too, for what it stands for; its depth is that of the operand, and 1 for a digit. Between a left operand and its right one, other
-    expressions may stand. Without names, `1 2 + 3 x`, who reads has to count brackets first, and a comb stacks more of
-    them than any tree as shallow as those trained on; and where nothing stands between, the shape of a shallow tree
-    tells where its operand is, so that names are not learnt.
+    too, for what it stands for; its depth is that of the operand, and 1 for a digit. Between a left operand and its
+    right one, other expressions may stand. Without names, `1 2 + 3 x`, who reads has to count brackets first, and a
+    comb stacks more of them than any tree as shallow as those trained on; and where nothing stands between, the shape
+    of a shallow tree tells where its operand is, so that names are not learnt.
     No value on the way is zero, so that no product forgets its operands; answers are the residues 1 to modulus - 1.
     An expression of n leaves has a depth from log2(n), balanced, to n - 1, a comb; each has two leaves or more. That is
     why training begins at 3 and not at 1, and its curriculum is of fewer leaves. The default keeps rows below 120

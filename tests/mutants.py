@@ -114,7 +114,7 @@ MUTANTS = (
     ),
     Mutant(
         "ends that the last stage does not ask for", "tasks/graph/reachability.py",
-        "replace(task, ends=True)", "task",
+        "replace(self, ends=True)", "self",
         "test_tasks.py::test_training_of_reachability_asks_for_ends_and_the_task_does_not",
     ),
     # what answers

@@ -93,8 +93,8 @@ class Reachability(Task):
         """
         short = chain_lengths(self.curriculum, self.short)
         early = {"shuffled": (False,) * len(short), "ends": (True,) * len(short)}
-        *made, task = stages(self, chains=self.curriculum, short=short, length=short, **early)
-        return (*made, replace(task, ends=True))
+        *made, _ = stages(self, chains=self.curriculum, short=short, length=short, **early)
+        return (*made, replace(self, ends=True))
 
     @property
     def max_depth(self) -> int:

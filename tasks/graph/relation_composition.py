@@ -74,8 +74,8 @@ class RelationComposition(Task):
     @property
     def stages(self) -> tuple[Task, ...]:
         """Steps first, then all, on the rows of the task: a walk that nothing asks for is lost again."""
-        *early, task = stages(self, nodes=self.curriculum, wanted=("steps",) * len(self.curriculum))
-        return (*early, replace(task, wanted="all"))
+        *early, _ = stages(self, nodes=self.curriculum, wanted=("steps",) * len(self.curriculum))
+        return (*early, replace(self, wanted="all"))
 
     @property
     def max_depth(self) -> int:

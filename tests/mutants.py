@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(
         "a curriculum that ends before the task", "tasks/task.py",
         "return (*made, task)", "return tuple(made)",
-        "test_curriculum.py::test_the_last_stage_is_the_task_and_all_share_its_words[chain_end]",
+        "test_curriculum.py::test_the_last_stage_has_the_rows_of_the_task_and_all_share_its_words[chain_end]",
     ),
     Mutant(
         "a chain that is one edge shorter than its depth", "tasks/graph/chain_end.py",

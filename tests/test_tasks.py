@@ -253,6 +253,26 @@ def test_no_value_of_an_expression_is_zero_and_all_heights_are_had() -> None:
         assert (batch.targets != 0).all() and (batch.depths[:, -1] == depth).all()
 
 
+def test_a_name_in_an_expression_asks_where_it_stands_again_and_nowhere_else() -> None:
+    """For a digit too, which is one look-up: what nothing asks for is read worst."""
+    task = TASKS["nested_expression"]()
+    digits = 0
+    for tokens, targets, depths in zip(*task.sample(stream(0, TRAIN, 6, 0), 6, 50), strict=True):
+        stands: dict[int, int] = {}
+        for place, token in enumerate(tokens.tolist()):
+            if not task.vocabulary[token].startswith("n"):
+                continue
+            if token not in stands:
+                stands[token] = place
+                assert targets[place] == NOT_ASKED
+            elif (digit := tokens[stands[token] + 1]) < task.modulus:
+                digits += 1
+                assert (targets[place], depths[place]) == (digit, 1)
+            else:
+                assert targets[place] != NOT_ASKED
+    assert digits > 100
+
+
 def test_an_expression_is_not_read_by_a_stack_that_ignores_its_names() -> None:
     """As other expressions stand between operands, it takes one of these; of one expression it would be right."""
     for expressions in (1, 4):

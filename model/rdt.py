@@ -183,8 +183,8 @@ class RDT(nn.Module):
 
 
 def noisy(h: Tensor, share: float) -> Tensor:
-    """h (batch, length, width) and noise of this share of its size: what a loop is handed on in training has to be told
-    from what is near it, so that the next leaves it cleaner than it was, not weaker (after 2102.04877)."""
+    """h (batch, length, width) and noise of this share of its size, so that in training a loop has to answer right from
+    what is only near the state that it was left (after 2102.04877)."""
     size = h.detach().square().mean(-1, keepdim=True).sqrt()
     return h + share * size * torch.randn_like(h)
 

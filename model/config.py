@@ -53,6 +53,7 @@ class ModelConfig:
     adapter_past: str = "hold"  # past them: hold the last one, cycle through them, or off
     memory: float = 5**-0.5  # what A begins at: the share of a state that the next loop keeps (Parcae's, 2604.12946)
     noise: float = 0.0  # added to a state before each loop in training, in shares of its size
+    late: float = 0.0  # share of rows in training whose later positions start when their gradient does
     global_drop: float = 0.5  # share of rows for which a global head is dropped in training
     balance_rate: float = 0.001  # how far a router bias moves a step (2408.15664)
 
@@ -72,10 +73,11 @@ class ModelConfig:
                 raise unknown(part, str(getattr(self, part)), allowed)
         if not 0 < self.memory <= LONGEST_MEMORY:
             raise ConfigError(f"memory is {self.memory}: allowed is above 0, up to {LONGEST_MEMORY}")
-        if not 0 <= self.noise <= 1:
-            raise ConfigError(f"noise is {self.noise}: allowed is 0 to 1")
+        for name in ("noise", "late"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}: allowed is 0 to 1")
         may_be_zero = {"local_heads", "shared_experts", "prelude_blocks", "coda_blocks"}
-        may_be_zero |= {"memory", "noise", "global_drop", "balance_rate"}  # and any fraction
+        may_be_zero |= {"memory", "noise", "late", "global_drop", "balance_rate"}  # and any fraction
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and value < (0 if field.name in may_be_zero else 1):

@@ -154,6 +154,8 @@ class RDT(nn.Module):
                         whole[:n] = new
         started = sum(horizon > last - cut for horizon in horizons)
         h = torch.cat([h[:started], self.first(e[started:])])
+        if self.config.late:
+            h = torch.where(late_starters(h, self.config.late), self.first(e), h)
         probes = []
         for t in range(cut, last):
             left = last - t
@@ -180,6 +182,17 @@ class RDT(nn.Module):
         """Called once after each training step: move the routers' biases against their load."""
         for router in self.routers:
             router.balance()
+
+
+def late_starters(h: Tensor, share: float) -> Tensor:
+    """(batch, length, 1): in this share of the rows, all positions from a random one on.
+
+    Who walks at one position is done within the first loops of a trained row, and rests in those after them. Started
+    late it walks among states as old as they are on longer walks, and with gradient through every step.
+    """
+    batch, length = h.shape[:2]
+    place = torch.rand(batch, 1, 1, device=h.device) * length / share  # past the end in the other rows
+    return torch.arange(length, device=h.device)[:, None] >= place
 
 
 def noisy(h: Tensor, share: float) -> Tensor:

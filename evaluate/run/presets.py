@@ -135,7 +135,9 @@ RECIPES: dict[str, Recipe] = {
     ),  # an operator sees its two names and what ends before them
     "khop_context": Recipe(replace(AT_ONE_PLACE, batch=256, steps=1200), SEES_ONE, TO_160),
     "chain_end": Recipe(AT_ONE_PLACE, FORGETFUL, TO_160),
-    "reachability": Recipe(AT_ONE_PLACE, FORGETFUL, TO_160),
+    "reachability": Recipe(
+        replace(AT_ONE_PLACE, shortest_horizon=5, gradient_loops=5), replace(FORGETFUL, late=0.5), TO_160
+    ),  # t takes a loop more than s
     "tree_path": Recipe(replace(AT_ONE_PLACE, steps=1800, decay=0.8), FORGETFUL, TO_160),
     "relation_composition": Recipe(replace(AT_ONE_PLACE, batch=256, steps=2000), replace(SEES_ONE, window=4), TO_160),
     "variable_assignment": Recipe(

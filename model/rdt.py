@@ -191,7 +191,7 @@ def late_starters(h: Tensor, share: float) -> Tensor:
     late it walks among states as old as they are on longer walks, and with gradient through every step.
     """
     batch, length = h.shape[:2]
-    place = torch.rand(batch, 1, 1, device=h.device) * length / share  # past the end in the other rows
+    place = (torch.rand(batch, 1, 1, device=h.device) * length / share).floor()  # past the end in the other rows
     return torch.arange(length, device=h.device)[:, None] >= place
 
 

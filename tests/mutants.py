@@ -113,6 +113,11 @@ MUTANTS = (
         "test_model.py::test_noise_is_a_share_of_each_state_in_training_alone",
     ),
     Mutant(
+        "late starters that start with the others", "model/rdt.py",
+        "if self.config.late:", "if self.config.late > 1:",
+        "test_model.py::test_late_starters_begin_with_the_gradient_and_the_others_before",
+    ),
+    Mutant(
         "ends that the last stage does not ask for", "tasks/graph/reachability.py",
         "replace(self, ends=True)", "self",
         "test_tasks.py::test_training_of_reachability_asks_for_ends_and_the_task_does_not",

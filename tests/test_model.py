@@ -19,7 +19,7 @@ from model.halting import Halting, SureGate
 from model.injection import INJECTION, LTIInjection, NormedInjection, UnconstrainedInjection
 from model.moe import MixtureOfExperts, Router
 from model.norm import InFewPasses, RMSNorm
-from model.rdt import noisy
+from model.rdt import late_starters, noisy
 from model.weights import load_weights
 
 SMALL = ModelConfig(width=32, head_width=8, latent=16, rope_width=4, expert_width=16)
@@ -554,6 +554,28 @@ def test_noise_is_a_share_of_each_state_in_training_alone():
     assert torch.equal(*first), "the first state is nothing, and no noise is a share of it"
     quiet = rdt(global_drop=0.0, noise=0.0)
     assert torch.equal(*(quiet.training_outputs(tokens, [4] * 5, 2).answers[0] for _ in range(2)))
+
+
+def test_late_starters_begin_with_the_gradient_and_the_others_before():
+    """Against the loop written out: from a random place on, a row's states are h_0 again when the gradient begins."""
+    model, tokens = rdt(global_drop=0.0, late=1.0), some_tokens(40, 9)
+    torch.manual_seed(1)
+    answers = model.training_outputs(tokens, [7] * 40, 3).answers[0]
+    torch.manual_seed(1)
+    torch.rand(40, SMALL.heads - SMALL.local_heads)  # the heads that are dropped
+    late = late_starters(torch.empty(40, 9, 1), 1.0)
+    assert late[:, -1].all() and 0 < late[:, 0].sum() < 20, "a place is any, and all behind it are late"
+    assert (late[:, 1:] >= late[:, :-1]).all()
+    e = model.encode(tokens)
+    h = torch.zeros_like(e)
+    for loop in range(7):
+        h = torch.where(late, 0.0, h) if loop == 4 else h
+        h = model.step(h, e, loop)
+    assert torch.allclose(answers, model.read(h), atol=1e-5)
+    assert not torch.allclose(answers, model(tokens, (7,))[0], atol=1e-3)
+    some = late_starters(torch.empty(4000, 9, 1), 0.25)[:, -1].float().mean()
+    assert abs(some - 0.25) < 0.03
+    assert torch.equal(*(rdt(global_drop=0.0, late=s).training_outputs(tokens, [3] * 40, 3).answers[0] for s in (0, 1)))
 
 
 def test_bfloat16_is_close_to_float32():

@@ -575,7 +575,8 @@ def test_late_starters_begin_with_the_gradient_and_the_others_before():
     assert not torch.allclose(answers, model(tokens, (7,))[0], atol=1e-3)
     some = late_starters(torch.empty(4000, 9, 1), 0.25)[:, -1].float().mean()
     assert abs(some - 0.25) < 0.03
-    assert torch.equal(*(rdt(global_drop=0.0, late=s).training_outputs(tokens, [3] * 40, 3).answers[0] for s in (0, 1)))
+    alike = model.training_outputs(tokens, [3] * 40, 3).answers[0]
+    assert torch.allclose(alike, model(tokens, (3,))[0], atol=1e-5), "where the gradient begins with the row, nobody is"
 
 
 def test_bfloat16_is_close_to_float32():

@@ -139,7 +139,7 @@ RECIPES: dict[str, Recipe] = {
     "tree_path": Recipe(replace(AT_ONE_PLACE, steps=1800, decay=0.8), FORGETFUL, TO_160),
     "relation_composition": Recipe(replace(AT_ONE_PLACE, batch=256, steps=2000), replace(SEES_ONE, window=4), TO_160),
     "variable_assignment": Recipe(
-        replace(AT_ONE_PLACE, batch=256, steps=2400, shortest_horizon=5, longest_horizon=20),
+        replace(AT_ONE_PLACE, batch=256, steps=3600, shortest_horizon=5, longest_horizon=20),
         replace(FORGETFUL, window=4, noise=0.3),
         TO_160,
     ),  # a definition's end sees all of it

@@ -29,10 +29,7 @@ soak: $(READY)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -s -m soak tests
 
 reference: $(READY)
-	for packed in results/reference/all/*.gz; do \
-	    if [ -e "$$packed" ] && [ ! -e "$${packed%.gz}" ]; then gunzip "$$packed" || exit 1; fi; \
-	done
-	$(VENV)/bin/python run_benchmarks.py run --preset reference --out results/reference/all
+	$(VENV)/bin/python run_benchmarks.py run --preset reference --out results/all
 
 $(READY): requirements.txt constraints.txt
 	$(PYTHON) -m venv $(VENV)

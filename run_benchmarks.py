@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] in (["-h"], ["--help"]):
         print("usage: python run_benchmarks.py [VERB] [OPTIONS], VERB --help for its options\n")
         for name, command in COMMANDS.items():
-            print(f"  {name:9}{command.__doc__}" + (" (the default)" if name == "run" else ""))
+            print(f"  {name:11}{command.__doc__}" + (" (the default)" if name == "run" else ""))
         return 0
     try:
         if unreadable := [word for word in arguments if "\0" in word]:  # which no shell can pass on

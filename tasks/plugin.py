@@ -89,7 +89,10 @@ def models() -> dict[str, tuple[Callable[..., Any], str]]:
     """What the loaded plugins hold under MODELS, by name, each with its plugin's `origin`."""
     found: dict[str, tuple[Callable[..., Any], str]] = {}
     for module, source in _loaded.items():
-        for name, make in getattr(sys.modules[module], "MODELS", {}).items():
+        held = getattr(sys.modules[module], "MODELS", {})
+        if not isinstance(held, dict):
+            raise UserError(f"{source.file}: MODELS is {held!r}: allowed is a dictionary of names and functions")
+        for name, make in held.items():
             if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name) or not callable(make):
                 allowed = "lower-case letters, digits and _, and a function that builds it"
                 raise UserError(f"{source.file}: MODELS has {name!r}: allowed is {allowed}")
@@ -131,7 +134,9 @@ def _stamp(source: Source) -> str:
 def write_skeleton(name: str, path: Path) -> None:
     """Write a working task of this name, from tasks/template.py, to a new file."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise UserError(f"a task cannot be called {name!r}: allowed are lower-case letters, digits and _")
+        raise UserError(
+            f"a task cannot be called {name!r}: allowed are lower-case letters, digits and _, and no keyword"
+        )
     if name in TASKS:
         raise UserError(f"the name {name!r} is already taken: choose another")
     written = Path(__file__).with_name("template.py").read_text(encoding="utf-8")

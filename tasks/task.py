@@ -21,6 +21,7 @@ NOT_ASKED = -100  # the target where nothing is asked: torch's cross_entropy pas
 
 TRAIN, SELECTION, TEST = 0, 1, 2  # the second integer of a random stream
 SPLITS = {"train": TRAIN, "selection": SELECTION, "test": TEST}
+MOST_DEPTH = 10**6  # of any question: rows of deeper ones fit in no memory
 _SHARES = 8  # of eight shares of all possible rows, one is held out for selection, one for test
 
 
@@ -134,9 +135,9 @@ class Task(ABC):
 
     def check_depth(self, depth: int) -> None:
         """Refuse a depth that this task cannot have, naming those that it can."""
-        top = self.max_depth
-        if depth < self.min_depth or (top is not None and depth > top):
-            allowed = f"{self.min_depth} or more" if top is None else f"{self.min_depth} to {top}"
+        top = MOST_DEPTH if self.max_depth is None else self.max_depth
+        if not self.min_depth <= depth <= top:
+            allowed = f"{self.min_depth} to {top}"
             raise UserError(f"{self.name} has no depth {depth}: allowed are depths of {allowed} at this size")
 
     def check_bands(self) -> None:

@@ -21,8 +21,9 @@ def on_ray(address: str, words: list[str], out: Path) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def cluster():
+def cluster(monkeypatch):
     pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # at Ray's own 15 they starve beside whatever else runs here
     from ray.cluster_utils import Cluster
 
     small = {"object_store_memory": 100 * 2**20}

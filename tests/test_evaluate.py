@@ -10,7 +10,7 @@ from torch import nn
 
 from evaluate.metrics import depth95, loops_enough, overthinking, wilson
 from evaluate.run.experiment import Evaluate, Experiment
-from evaluate.run.extrapolation import asked_together, depths_of, evaluate, questions
+from evaluate.run.extrapolation import asked_together, evaluate, questions
 from evaluate.run.presets import SMALL
 from model import build
 from tasks import TASKS
@@ -45,6 +45,10 @@ class Player(nn.Module):
                 told = np.where(answer.targets < 0, 0, told)
                 logits[i, b, torch.arange(len(told)), torch.from_numpy(told)] = 1.0
         return logits
+
+
+def depths_of(task):
+    return sorted({*task.train_depths, *task.selection_depths, *task.test_depths})
 
 
 def scores(task, player, **changes):

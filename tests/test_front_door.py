@@ -161,7 +161,7 @@ def test_forty_generated_command_lines():
         (["--train.batch", str(10**12)], "train.batch is 1000000000000: allowed is at most 1000000"),
         (["--architecture.experts", str(10**9)], "architecture.experts is 1000000000: allowed is at most 65536"),
         (["--evaluate.loops", f"1,{10**9}"], "evaluate.loops ends with 1000000000: allowed is at most 1000000"),
-        (["--task.test_depths", str(10**9)], "task.test_depths ends with 1000000000: allowed is at most 1000000"),
+        (["--task.test_depths", str(10**9)], "has no depth 1000000000: allowed are depths of 1 to 1000000"),
         (["--architecture.width", "65536", "--architecture.expert_width", "65536"], "and training it takes"),
         (["--threads", str(10**12)], "--threads is 1000000000000: allowed is 0 to 1024"),
         (["--engine", "rya"], "unknown engine 'rya': did you mean 'ray'?"),

@@ -136,7 +136,7 @@ SAYS = {
     "train and test overlap": "canonical of 'p",
     "canonical forgets": "equal, but their answers differ",
     "too few questions": "walk at depth 1 has too few different questions",
-    "band cannot be had": "walk has no depth 0: allowed are depths of 1 or more",
+    "band cannot be had": "walk has no depth 0: allowed are depths of 1 to 1000000",
     "bands overlap": "selection_depths begin at 5, but must begin above the deepest of train_depths, 5",
     "band is empty": "selection_depths is empty",
     "band is no tuple of ints": "selection_depths is (6.0, 8): allowed is a tuple of whole numbers",
@@ -228,7 +228,7 @@ def test_new_task_runs_in_worker_processes_and_is_tabled(tmp_path, monkeypatch, 
     assert run_benchmarks.main(["new-task", "ring_walk"]) == 0
     assert "show ring_walk --depth 3 --plugin ring_walk.py" in capsys.readouterr().out
     assert run_benchmarks.main(["list", "--plugin", "ring_walk.py"]) == 0
-    assert "ring_walk         a walk round a ring" in capsys.readouterr().out
+    assert "ring_walk            a walk round a ring" in capsys.readouterr().out
 
     def command(*words: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, str(ROOT / "run_benchmarks.py"), *words]

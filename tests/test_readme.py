@@ -183,7 +183,7 @@ def test_the_rates_are_what_the_selection_band_chose():
         if row["band"] == "selection":
             rate = float(re.search(r"train.learning_rate=([\d.e-]+)", row["model"])[1])
             best[model] = max(best.get(model, (0.0, 0.0)), (row["accuracy"], rate))
-            assert f"{100 * row['accuracy']:.1f}%" in README
+            assert f"{tables.points(row['accuracy'])}%" in README
     for model, (_, rate) in best.items():
         assert recipe("khop_facts", model).train.learning_rate == rate, model
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -137,13 +138,19 @@ def test_a_missing_figure_is_empty_and_never_zero():
     assert table.splitlines()[2].strip() == "2"
 
 
+QUICK = Path(__file__).parents[1] / "results/reference/quick"
+
 WRONG = [
     (["show", "mod_chian", "--depth", "2"], "unknown task 'mod_chian': did you mean 'mod_chain'?"),
     (["show", "mod_chain"], "required: --depth"),
-    (["show", "mod_chain", "--depth", "0"], "mod_chain has no depth 0: allowed are depths of 1 or more"),
+    (["show", "mod_chain", "--depth", "0"], "mod_chain has no depth 0: allowed are depths of 1 to 1000000"),
+    (["show", "mod_chain", "--depth", str(10**8)], "has no depth 100000000: allowed are depths of 1 to 1000000"),
+    (["show", "mod_chain", "--depth", "2", "--task.modulsu", "7"], "did you mean '--task.modulus'?"),
+    (["audit", "mod_chain", "--seed", str(2**32)], "--seed is 4294967296: allowed is 4294967295 or less"),
+    (["bench", "--what", "slots", "--folder", str(QUICK)], "no weights file"),
     (["show", "mod_chain", "--depth", "2", "--seed", "-1"], "--seed is -1: allowed is 0 or more"),
     (["show", "mod_chain", "--depth", "2", "--count", "0"], "--count is 0: allowed is 1 or more"),
-    (["show", "mod_chain", "--depth", "2", "--task.modulo", "3"], "unknown field 'task.modulo': did you mean"),
+    (["show", "mod_chain", "--depth", "2", "--task.modulo", "3"], "unknown option '--task.modulo': did you mean"),
     (["show", "mod_chain", "--depth", "2", "--train.steps", "3"], "unknown option --train.steps"),
     (["show", "mod_chain", "--depth", "2", "--plugin", "none.py"], "no plugin file"),
     (["export", "mod_chain"], "required: --out"),

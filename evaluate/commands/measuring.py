@@ -17,6 +17,7 @@ from evaluate.commands.options import (
     add_plugins,
     add_seed,
     at_least,
+    at_most,
     names,
     overrides,
     whole_numbers,
@@ -55,19 +56,18 @@ def bench(arguments: Sequence[str]) -> None:
 
 
 def bench_of_tasks(wanted: list[str], plugins: list[str], style: str) -> None:
-    from evaluate.show.rows import formatted
+    from evaluate.show.rows import formatted, told
     from evaluate.study.bench_tasks import COLUMNS, LEGEND, bench_tasks
 
     own = plugin.load(plugins)
     rows = bench_tasks([task_class(name)() for name in wanted or own or list(TASKS)])  # type: ignore[call-arg]
     print(formatted(rows, COLUMNS, style))
-    if style != "json":
-        print(LEGEND)
+    print(told(LEGEND, style), end="")
 
 
 def bench_of_scaling(preset: str, style: str) -> None:
     from evaluate.run.presets import PRESETS
-    from evaluate.show.rows import formatted
+    from evaluate.show.rows import formatted, told
     from evaluate.study import bench_scaling as scaling
 
     if preset not in PRESETS:
@@ -78,13 +78,14 @@ def bench_of_scaling(preset: str, style: str) -> None:
         print(json.dumps({"scaling": rows, "reckoned": reckoned}))
         return
     print(formatted(rows, scaling.COLUMNS, style))
-    print(f"\nexperiments like those of the preset {preset}:\n{formatted(reckoned, scaling.RECKONED, style)}")
+    print(told(f"\nexperiments like those of the preset {preset}:", style), end="")
+    print(formatted(reckoned, scaling.RECKONED, style))
 
 
 def bench_of_model(what: str, folder: Path, style: str) -> None:
     import torch
 
-    from evaluate.show.rows import formatted
+    from evaluate.show.rows import formatted, told
     from evaluate.study import bench_cache, bench_model, bench_settling, bench_slots
 
     torch.set_num_threads(1)
@@ -98,8 +99,7 @@ def bench_of_model(what: str, folder: Path, style: str) -> None:
     else:
         rows, bench = bench_model.bench_model(), bench_model
     print(formatted(rows, bench.COLUMNS, style))
-    if style != "json":
-        print(bench.LEGEND)
+    print(told(bench.LEGEND, style), end="")
 
 
 def show_model(arguments: Sequence[str]) -> None:
@@ -113,7 +113,7 @@ def show_model(arguments: Sequence[str]) -> None:
     known, rest = parser.parse_known_args(list(arguments))
     from evaluate.run.experiment import Experiment, as_named, override
     from evaluate.run.own_models import list_own_models
-    from evaluate.show.rows import check_format, formatted
+    from evaluate.show.rows import check_format, formatted, told
     from evaluate.study.parts import COLUMNS, LEGEND, show_model
 
     check_format(known.format)
@@ -126,8 +126,7 @@ def show_model(arguments: Sequence[str]) -> None:
     e.check()
     rows = show_model(e.base, e.architecture, e.vocabulary, e.train.mean_loops)
     print(formatted(rows, COLUMNS, known.format))
-    if known.format != "json":
-        print(LEGEND)
+    print(told(LEGEND, known.format), end="")
 
 
 def audit(arguments: Sequence[str]) -> None:
@@ -142,6 +141,7 @@ def audit(arguments: Sequence[str]) -> None:
     add_plugins(parser)
     known = parser.parse_args(list(arguments))
     at_least(known, seed=0, count=1)
+    at_most(known, seed=2**32 - 1)  # which is the most that the learners take
     from evaluate.show import rows as shown
     from tasks.files import refuse_taken, write_new
 
@@ -152,8 +152,7 @@ def audit(arguments: Sequence[str]) -> None:
     if known.out:
         write_new(known.out, "".join(json.dumps(row) + "\n" for row in rows))
     print(shown.formatted(rows, ("task", "depth", "shortcut", "score", "chance"), known.format))
-    if known.format != "json":
-        print(shown.verdict(rows))
+    print(shown.told(shown.verdict(rows), known.format), end="")
 
 
 def asked_of(known: argparse.Namespace) -> list[tuple[Task, int]]:

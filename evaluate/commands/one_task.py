@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from evaluate.commands.options import (
@@ -30,9 +31,12 @@ def parse_sized(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Name
         from evaluate.run.experiment import Experiment, override
 
         experiment = Experiment(task, "rdt")
+        sizes = [f"--task.{field.name}" for field in fields(task)]
         for name, value in changes:
             if not name.startswith("task."):
                 raise UserError(f"unknown option --{name}: only the sizes of the task, --task.NAME, can be set here")
+            if f"--{name}" not in sizes:
+                raise unknown("option", f"--{name}", sizes)
             experiment = override(experiment, name, value)
         task = experiment.task
         check_plugin_sizes(task)

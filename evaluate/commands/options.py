@@ -58,6 +58,12 @@ def at_least(known: argparse.Namespace, **least: int) -> None:
             raise UserError(f"--{name.replace('_', '-')} is {getattr(known, name)}: allowed is {low} or more")
 
 
+def at_most(known: argparse.Namespace, **most: int) -> None:
+    for name, high in most.items():
+        if not getattr(known, name) <= high:
+            raise UserError(f"--{name.replace('_', '-')} is {getattr(known, name)}: allowed is {high} or less")
+
+
 def overrides(rest: list[str], parser: Parser) -> list[tuple[str, str]]:
     """Pairs of a dotted name and a value from what the parser did not know."""
     pairs = []

@@ -70,8 +70,10 @@ def run_parser() -> Parser:
         "--architecture.width 128, --evaluate.count 1000."))  # fmt: skip
     parser.add_argument("--preset", default="quick", help=f"{', '.join(PRESETS)} (default quick)")
     parser.add_argument("--tasks", help="only these, comma-separated (default the preset's, or those of --plugin)")
-    parser.add_argument("--models", help="only these of the preset, comma-separated; variants: rdt@halting=none")
-    parser.add_argument("--seeds", help="comma-separated (default the preset's; 0 for most)")
+    parser.add_argument(
+        "--models", help="these alone, comma-separated (default the preset's); variants: rdt@halting=none"
+    )
+    parser.add_argument("--seeds", help="comma-separated (default the preset's)")
     parser.add_argument("--out", help="folder for the records (default results/PRESET)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default auto)")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
@@ -187,4 +189,4 @@ def list_(arguments: Sequence[str]) -> None:
     for section, lines in sections.items():
         print(section)
         for name, summary in lines.items():
-            print(f"  {name:17} {summary}")
+            print(f"  {name:20} {summary}")

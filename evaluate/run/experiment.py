@@ -178,7 +178,9 @@ def override(experiment: Experiment, name: str, text: str) -> Experiment:
     """The experiment with one field, by its dotted name, set to what a user wrote."""
     known = dotted_fields(experiment)
     if name not in known:
-        raise unknown("field", name, known)
+        part = name.partition(".")[0]
+        of_part = [field for field in known if field.startswith(f"{part}.")]
+        raise unknown(f"field of {experiment.task.name}" if part == "task" else "field", name, of_part or known)
     part, leaf = name.split(".", 1)
     value = _parse(name, known[name], text)
     part_value = getattr(experiment, part)

@@ -59,11 +59,6 @@ def rdt_answers(model: RDT, tokens: Tensor, places: Places, loops: tuple[int, ..
         yield Answer(name, None, rule.logits(), rule.used())
 
 
-def depths_of(task: Task) -> list[int]:
-    """Every depth of the task's bands, shallow to deep."""
-    return sorted({*task.train_depths, *task.selection_depths, *task.test_depths})
-
-
 def asked_together(task: Task) -> list[list[int]]:
     """The depths, in groups that one set of rows asks.
 

@@ -25,7 +25,6 @@ MOST = {
     "architecture.coda_blocks": 1000,
 }
 MOST_LOOPS = 10**6
-MOST_DEPTH = 10**6
 MOST_SIZE = 2**16  # any other whole number of an architecture
 COPIES = 5  # of the weights in training: themselves, gradients, their average, and an optimiser's two
 
@@ -41,9 +40,6 @@ def check_limits(experiment: Experiment) -> None:
                 raise UserError(f"{name} is {value}: allowed is at most {most}")
     if experiment.evaluate.loops[-1] > MOST_LOOPS:
         raise UserError(f"evaluate.loops ends with {experiment.evaluate.loops[-1]}: allowed is at most {MOST_LOOPS}")
-    deepest = experiment.task.test_depths[-1]
-    if deepest > MOST_DEPTH:
-        raise UserError(f"task.test_depths ends with {deepest}: allowed is at most {MOST_DEPTH}")
     check_model(experiment)
 
 

@@ -32,6 +32,13 @@ def formatted(rows: Sequence[dict[str, Any]], columns: Sequence[str], style: str
     return str(tabulate(cells, list(columns), tablefmt=style, disable_numparse=True, colalign=right if rows else None))
 
 
+def told(text: str, style: str) -> str:
+    """What is said beside a table: as a comment in LaTeX, and nothing where machines read."""
+    if style in ("csv", "json"):
+        return ""
+    return "".join(f"% {line}\n" for line in text.splitlines()) if style == "latex" else f"{text}\n"
+
+
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Every field of the rows, lists as JSON."""
     text = io.StringIO()

@@ -239,6 +239,11 @@ def ratios(results: Results) -> Section:
     )
 
 
+def lacking(tasks: list[str]) -> str:
+    """The tasks that a score lacks: by name if they are few."""
+    return ", ".join(tasks) or MISSING if len(tasks) < 3 else f"{len(tasks)} tasks"
+
+
 SUITE = Section(
     "suite score",
     _named("model", "tasks")
@@ -247,7 +252,7 @@ SUITE = Section(
         "seeds": of_seeds,
         "score": lambda row: times(row["score"]),
         "95% interval": lambda row: f"{row['low']:.3g} to {row['high']:.3g} over {row['over']}",
-        "lacks": lambda row: ", ".join(row["missing"]) or MISSING,
+        "lacks": lambda row: lacking(row["missing"]),
     },
     "score: geometric mean over tasks of 1 + depth95 / deepest training depth, less 1, so that no single failure\n"
     "makes it 0. Scores that lack tasks do not compare.",
@@ -319,6 +324,8 @@ def _check_rule(results: Results, rule: str | None) -> None:
     if rule.startswith("oracle"):
         raise UserError("--rule oracle: the oracle knows the answer and cannot be deployed; no headline stands on it")
     allowed = {c.name for grid in results.grids.values() for c in grid.columns if c.halting not in ("none", "oracle")}
+    if not allowed:
+        raise UserError(f"--rule {rule}: no model here loops, and none stops by a rule")
     if rule not in allowed:
         raise unknown("rule", rule, sorted(allowed, key=lambda name: (len(name), name)))
 

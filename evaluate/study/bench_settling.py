@@ -12,7 +12,7 @@ import torch
 from evaluate import records
 from evaluate.run.experiment import from_json
 from evaluate.run.extrapolation import questions
-from model import RDT, build
+from model import RDT, ConfigError, build
 from model.settling import settle
 from model.weights import load_weights
 from tasks import UserError
@@ -71,7 +71,10 @@ def trained(folder: Path) -> tuple[RDT, Any]:
             experiment = from_json(line["experiment"])
             mean_loops = experiment.train.mean_loops
             model = build("rdt", experiment.architecture, experiment.vocabulary, mean_loops).eval()
-            load_weights(model, folder / "weights" / f"{line['run']}.safetensors")
+            try:
+                load_weights(model, folder / "weights" / f"{line['run']}.safetensors")
+            except ConfigError as error:
+                raise UserError(f"{error}: allowed is a folder whose weights `run` has left in it") from None
             assert isinstance(model, RDT)
             return model, experiment
     raise UserError(f"{str(folder)!r} holds no trained rdt of {TASK}: allowed is a folder that `run` has written")

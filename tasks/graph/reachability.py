@@ -130,7 +130,7 @@ class Reachability(Task):
         return self._search(tokens, steps).targets
 
     def _search(self, tokens: np.ndarray, most: int) -> Answers:
-        """From t backwards to the first node of its chain, at most so many steps: was s seen?"""
+        """From s on to the end of its chain, at most so many steps: is t there?"""
         words = [self.vocabulary[t] for t in tokens.tolist()]
         graph = nx.DiGraph(edges_of(words[: self.facts_length]))
         targets, depths = [NOT_ASKED] * self.facts_length, [0] * self.facts_length

@@ -174,14 +174,15 @@ class Task(ABC):
 def stages(task: Task, **smaller: tuple[int | str, ...]) -> tuple[Task, ...]:
     """The stages of a curriculum over sizes: `task` with each of the smaller sizes in turn, then the task itself.
 
-    A stage trains on those of the task's training depths that its size allows.
+    A stage trains on those of the task's training depths that its size allows; one that allows none is left out.
     """
     made: list[Task] = []
     for values in zip(*smaller.values(), strict=True):
         stage = replace(task, curriculum=(), **dict(zip(smaller, values, strict=True)))  # type: ignore[call-arg]
         top = stage.max_depth
         depths = tuple(d for d in task.train_depths if d >= stage.min_depth and (top is None or d <= top))
-        made.append(replace(stage, train_depths=depths))
+        if depths:
+            made.append(replace(stage, train_depths=depths))
     return (*made, task)
 
 

@@ -57,6 +57,14 @@ def test_stages_grow_and_a_step_costs_about_the_same_at_each(name):
     assert max(tokens) == tokens[0] and min(tokens) > 0.8 * tokens[0]
 
 
+@pytest.mark.parametrize("name", STAGED)
+def test_stages_that_allow_none_of_the_training_depths_are_left_out(name):
+    task = TASKS[name]()
+    deepest = replace(task, train_depths=task.train_depths[-1:])
+    Experiment(deepest, "rdt").check()
+    assert all(stage.train_depths for stage in deepest.stages)
+
+
 def test_a_stage_that_cannot_be_had_is_refused():
     with pytest.raises(UserError, match="nodes is 2"):
         Experiment(TASKS["khop_context"](curriculum=(2, 8)), "rdt").check()

@@ -64,7 +64,7 @@ MUTANTS = (
     ),
     Mutant(
         "a depth more than a task can have", "tasks/task.py",
-        "depth > top)", "depth > top + 1)",
+        "self.min_depth <= depth <= top:", "self.min_depth <= depth <= top + 1:",
         "test_tasks.py::test_a_depth_that_cannot_be_had_is_refused_with_the_range[chain_end]",
     ),
     Mutant(

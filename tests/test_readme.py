@@ -141,20 +141,13 @@ def test_the_record_is_what_the_records_say():
     assert set(records.runs) <= preset, "a recipe was changed after its run"
     assert f"{len(records.runs)} of its {len(preset)} runs" in " ".join(README.split())
     assert not any(run["git_dirty"] for run in records.runs.values())
-    said = " ".join(README.split())
-    for task, depths, words in (
-        ("khop_context", (12, 16, 24), "has {} at 12, {} at 16 and {} at 24, also by `act`"),
-        ("chain_end", (12, 16), "has {} at 12 and {} at 16, the most that its rows hold"),
-        ("relation_composition", (6, 12, 24), "trained to three edges, it has {} at 6, {} at 12 and {} at 24"),
-        ("reachability", (4, 8, 16), "trained to four steps, {} at 4, {} at 8 and {} at 16"),
-        ("tree_path", (8, 12, 16), "it has {} at 8, {} at 12 and {} at 16"),
-        ("variable_assignment", (8, 16, 24), "has {} at 8, {} at 16 and {} at 24"),
-        ("nested_expression", (8, 12, 25), "trained to a height of four, {} at 8, {} at 12 and {} at 25"),
-    ):
+    for task, _, told in rows(f"{'task':>21} | trained to | right |"):
+        depths = [int(depth) for depth in re.findall(r"at (\d+)", told)]
         grid = results.grids[task, "rdt"]
         column, at = grid.headline("160"), [grid.depths.tolist().index(depth) for depth in depths]
         right = grid.correct[:, at, column].sum(0) / grid.count[:, at, column].sum(0)
-        assert words.format(*(f"{floor(1000 * share) / 10:.3g}%" for share in right)) in said, "never rounded up"
+        shares = (f"{floor(1000 * share) / 10:.3g}%" for share in right)
+        assert told == ", ".join(f"{share} at {d}" for share, d in zip(shares, depths, strict=True)), "never rounded up"
         assert recipe(task, "rdt").architecture.adapters == "none", "as is told of it"
     most, settled = ratio_rows(results), ratio_rows(results, "settled")
     assert [row["rdt worst"] for row in settled] == [row["rdt worst"] for row in most], "it stops as deep as it goes"

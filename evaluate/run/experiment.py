@@ -18,7 +18,7 @@ from tasks import Task, UserError, plugin, task_class, unknown
 OPTIMIZERS = ("muon", "adamw")
 PRECISIONS = ("float32", "bfloat16")
 
-LATER = (("architecture", "memory"), ("architecture", "noise"))
+LATER = (("architecture", "memory"), ("architecture", "noise"), ("architecture", "prelude_window"))
 """Fields younger than the first records. At its default such a field is left out, so that a run keeps its id."""
 
 

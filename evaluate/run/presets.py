@@ -134,7 +134,7 @@ RECIPES: dict[str, Recipe] = {
         TO_160,
     ),  # an operator sees its two names and what ends before them
     "khop_context": Recipe(replace(AT_ONE_PLACE, batch=256, steps=1200), SEES_ONE, TO_160),
-    "chain_end": Recipe(AT_ONE_PLACE, FORGETFUL, TO_160),
+    "chain_end": Recipe(AT_ONE_PLACE, replace(FORGETFUL, late=0.5), TO_160),
     "reachability": Recipe(
         replace(AT_ONE_PLACE, shortest_horizon=5, gradient_loops=5), replace(FORGETFUL, late=0.5), TO_160
     ),  # t takes a loop more than s

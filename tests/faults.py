@@ -32,8 +32,13 @@ def start(arguments: list[str], out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "run_benchmarks.py", *arguments, "--out", str(out)],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, preexec_fn=hears_interrupts,
     )  # fmt: skip
+
+
+def hears_interrupts() -> None:
+    """A job in the background of a shell is born deaf to them, and so would its children be."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def whole(arguments: list[str], out: Path) -> str:

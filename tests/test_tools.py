@@ -138,6 +138,12 @@ def test_a_missing_figure_is_empty_and_never_zero():
     assert table.splitlines()[2].strip() == "2"
 
 
+def test_what_is_said_beside_a_table_is_a_comment_or_nothing_for_machines():
+    said = {style: shown_rows.told("a\nb", style) for style in shown_rows.FORMATS}
+    assert said.pop("csv") == said.pop("json") == "" and said.pop("latex") == "% a\n% b\n"
+    assert set(said.values()) == {"a\nb\n"}
+
+
 QUICK = Path(__file__).parents[1] / "results/reference/quick"
 
 WRONG = [

@@ -77,7 +77,7 @@ class NestedExpression(Task):
         for leaves in self.curriculum:
             stage = replace(self, leaves=leaves, curriculum=())
             depths = tuple(stage.min_depth + d - self.min_depth for d in self.train_depths)
-            depths = tuple(d for d in depths if stage.min_depth <= d <= stage.max_depth)
+            depths = tuple(d for d in depths if d <= stage.max_depth)
             if depths:
                 made.append(replace(stage, train_depths=depths))
         return (*made, self)

@@ -22,7 +22,9 @@ class Transformer(nn.Module):
         self.config = config
         self.embed = nn.Embedding(vocabulary, config.width)
         nn.init.normal_(self.embed.weight)
-        self.blocks = Blocks(Block(config) for _ in range(blocks))
+        early = min(config.prelude_blocks, blocks)  # as far as those see that stand before the RDT's loop
+        configs = [config.before_loop] * early + [config] * (blocks - early)
+        self.blocks = Blocks(Block(c) for c in configs)
         self.output_norm = RMSNorm(config.width)
         self.head = nn.Linear(config.width, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=config.width**-0.5)

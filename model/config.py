@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 
@@ -31,6 +31,7 @@ class ModelConfig:
     head_width: int = 16
     local_heads: int = 2  # of `heads`: rotary, and see the last `window` positions; the rest are global, no position
     window: int = 3
+    prelude_window: int = 0  # the window of the Blocks before the loop, if another; 0: `window` there too
     latent: int = 32  # numbers a position that keys and values are expanded from (MLA's d_c)
     rope_width: int = 8  # numbers a position of the one rotary key that all local heads share (MLA's d_rope)
     experts: int = 4  # routed
@@ -76,7 +77,7 @@ class ModelConfig:
         for name in ("noise", "late"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: allowed is 0 to 1")
-        may_be_zero = {"local_heads", "shared_experts", "prelude_blocks", "coda_blocks"}
+        may_be_zero = {"local_heads", "prelude_window", "shared_experts", "prelude_blocks", "coda_blocks"}
         may_be_zero |= {"memory", "noise", "late", "global_drop", "balance_rate"}  # and any fraction
         for field in fields(self):
             value = getattr(self, field.name)
@@ -93,3 +94,8 @@ class ModelConfig:
             raise ConfigError(f"active_experts is {self.active_experts}: allowed is 1 to experts, {self.experts}")
         if not self.global_drop < 1:
             raise ConfigError(f"global_drop is {self.global_drop}: allowed is 0 up to, not including, 1")
+
+    @property
+    def before_loop(self) -> ModelConfig:
+        """What the Blocks before the loop are made of."""
+        return replace(self, window=self.prelude_window or self.window)

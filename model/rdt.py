@@ -50,7 +50,7 @@ class RDT(nn.Module):
         self.config = config
         self.embed = nn.Embedding(vocabulary, config.width)
         nn.init.normal_(self.embed.weight)
-        self.prelude = Blocks(Block(config) for _ in range(config.prelude_blocks))
+        self.prelude = Blocks(Block(config.before_loop) for _ in range(config.prelude_blocks))
         self.input_norm = RMSNorm(config.width)
         self.inject = INJECTION[config.injection](config)
         self.disturb = partial(noisy, share=config.noise) if config.noise else undisturbed

@@ -118,6 +118,11 @@ MUTANTS = (
         "test_model.py::test_late_starters_begin_with_the_gradient_and_the_others_before",
     ),
     Mutant(
+        "the loop sees as far as what is before it", "model/rdt.py",
+        "Block(config, looped=True)", "Block(config.before_loop, looped=True)",
+        "test_model.py::test_blocks_before_the_loop_may_see_further_than_it_does",
+    ),
+    Mutant(
         "ends that the last stage does not ask for", "tasks/graph/reachability.py",
         "replace(self, ends=True)", "self",
         "test_tasks.py::test_training_of_reachability_asks_for_ends_and_the_task_does_not",

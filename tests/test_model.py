@@ -579,6 +579,23 @@ def test_late_starters_begin_with_the_gradient_and_the_others_before():
     assert torch.allclose(alike, model(tokens, (3,))[0], atol=1e-5), "where the gradient begins with the row, nobody is"
 
 
+@pytest.mark.parametrize("window,far", [(0, 1), (5, 4)])
+def test_blocks_before_the_loop_may_see_further_than_it_does(window, far):
+    """With local heads alone, e moves where a token `far` places back does, and a loop carries it one place on."""
+    few = {"local_heads": 4, "window": 2, "prelude_window": window, "coda_blocks": 0}
+    model, tokens = rdt(**few), some_tokens(1, 9)
+    other = tokens.clone()
+    other[0, 0] = (tokens[0, 0] + 1) % VOCABULARY
+    with torch.no_grad():
+        e, changed = model.encode(tokens), model.encode(other)
+        assert (e != changed).any(-1)[0].tolist() == [place <= far for place in range(9)]
+        h, moved = (model.step(torch.zeros_like(x), x, 0) for x in (e, changed))
+        assert (h != moved).any(-1)[0].tolist() == [place <= far + 1 for place in range(9)]
+        baseline = shaken(Transformer(replace(SMALL, **few), VOCABULARY, 2)).eval()
+        seen = (baseline.read(tokens) != baseline.read(other)).any(-1)[0]
+    assert seen.tolist() == [place <= far + 1 for place in range(9)], "a baseline's first Block sees as far"
+
+
 def test_bfloat16_is_close_to_float32():
     model, tokens = rdt(global_drop=0.0).train(), some_tokens(5, 6)
     exact = training_loss(model, tokens)

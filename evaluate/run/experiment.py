@@ -18,7 +18,7 @@ from tasks import Task, UserError, plugin, task_class, unknown
 OPTIMIZERS = ("muon", "adamw")
 PRECISIONS = ("float32", "bfloat16")
 
-LATER = (("architecture", "memory"), ("architecture", "noise"), ("architecture", "late"))
+LATER = tuple(("architecture", name) for name in ("memory", "noise", "late", "prelude_window"))
 """Fields younger than the first records. At its default such a field is left out, so that a run keeps its id."""
 
 

@@ -146,8 +146,10 @@ RECIPES: dict[str, Recipe] = {
         TO_160,
     ),  # a definition's end sees all of it
     "p_hop_induction": Recipe(
-        replace(AT_ONE_PLACE, batch=384), replace(FORGETFUL, window=24), TO_160
-    ),  # the character before it that is the same stands seldom further back
+        replace(AT_ONE_PLACE, batch=256, steps=2000),
+        replace(SEES_ONE, window=3, prelude_blocks=2, prelude_window=32),
+        TO_160,
+    ),  # the prelude finds where each place leads, among 16; a move sees the one before it
 }
 """How each task is trained, whatever its curriculum. Chosen by selection bands, and by how soon training gets there."""
 

@@ -1,63 +1,69 @@
-"""p-hop induction: jump from a character to what followed its previous occurrence, p times."""
+"""p-hop induction: jump from a place to the one after its character's previous occurrence, p times."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from tasks.errors import check_sizes
+from tasks.graph.prompt import draw_names
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
 @dataclass(frozen=True)
 class PHopInduction(Task):
-    """From the last character, p times: find the previous occurrence, move to the character after it; each is asked.
+    """A text, then walks `x > ? > ?` over it: which character stands where each of them has got to?
 
-    Depth: the number p of such moves. The last character asks for the first, each `>` after it for one more; there are
-    always `hops` - 1 of these, those beyond the depth unasked, so that rows of one distribution serve every depth.
-    No character repeats at once (the move would stay where it is), so that two answers in a row always differ: who
-    has stopped one move early and guesses is right once in `alphabet` - 1. Sequences that run out before `hops` moves
-    are drawn again, at every depth alike. Each move takes about `alphabet` - 1 characters, hence the cap on `hops`.
-    The papers ask p = 16 and 32 of 256 characters, alphabet 4: that is `length=256`, `hops=32`.
-    The definition's own shortcut: the commonest character of a random text is the likeliest answer, and the more so
-    the shorter the text. The audit's learners score up to 0.31 at 80 characters, and 0.27 at the papers' 256.
-    After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416).
+    Every character has a name of its place behind it, drawn for the row (an index hint); x names the place where a walk
+    starts. Each `>` moves: to its character's previous occurrence, and on to the place after it; the `?` behind it asks
+    for the character there. A row has room for one walk of `room` moves, or for as many walks of depth d as fit, so
+    that rows of all depths are equally long; what is left over is not asked.
+    Depth: the number p of such moves. Texts of one distribution serve every depth: the last character of each has
+    `hops` moves, and a walk starts at any place that has as many as are asked. No character repeats at once (the move
+    would stay where it is), so that two answers in a row always differ. Each move takes about `alphabet` - 1
+    characters, hence the cap on `hops`.
+    One of few characters does not tell where a walk stands. So in training, with `way`, every place in the text asks
+    for the one that it leads to, x for the character that it names, and each `>` for its place.
+    The papers have no names, start at the last character alone, and ask p = 16 and 32 of 256 characters, alphabet 4.
+    The definition's own shortcut: the commonest character of a random text is the likeliest answer.
+    After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416); the hints: Zhou et al. 2023
+    (arXiv 2310.16028).
 
-    Two examples, with `length=8`, `hops=2`:
-
-        depth 1    tokens  a b d b a c d b >
-                   answer  . . . . . . . a .
-
-        depth 2    tokens  a b d b a c d b >
-                   answer  . . . . . . . a b
+    Two examples, with `length=6`, `names=6`, `hops=2`, `room=2`:
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
     selection_depths: tuple[int, ...] = (4, 5)
     test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
-    length: int = 80
-    alphabet: int = 4
+    length: int = 56
+    names: int = 56
+    alphabet: int = 3
     hops: int = 24
-    curriculum: tuple[int, ...] = (10, 16, 28, 48)  # lengths trained on before
+    room: int = 24
+    way: bool = False
+    curriculum: tuple[int, ...] = (8, 12, 18, 28, 40)  # lengths trained on before
 
     name: ClassVar[str] = "p_hop_induction"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "p times: previous occurrence, then the character after it"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
     known_shortcut: ClassVar[str] = "the commonest character of a short text"
 
     def __post_init__(self) -> None:
-        check_sizes(self, alphabet=(3, 26), length=(8, 100_000))
+        check_sizes(self, alphabet=(3, 26), length=(4, 100_000))
         most = (self.length + 8) // (self.alphabet - 1)  # above it, too few sequences have so many moves
         check_sizes(self, hops=(1, most))
+        check_sizes(self, room=(self.hops, 100_000))
+        check_sizes(self, names=(self.length, 100_000))
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        return (*"abcdefghijklmnopqrstuvwxyz"[: self.alphabet], ">")
+        letters = "abcdefghijklmnopqrstuvwxyz"[: self.alphabet]
+        return (*letters, *(f"n{i}" for i in range(self.names)), ">", "?")
 
     @property
     def chance(self) -> float:
@@ -65,9 +71,10 @@ class PHopInduction(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        """Short texts first: of one move, then of two, then of nearly as many for their length as the task's."""
-        hops = (min(self.hops, at + 1 if at < 2 else length // 4 + 1) for at, length in enumerate(self.curriculum))
-        return stages(self, length=self.curriculum, hops=tuple(hops))
+        """Short texts first, which hold few moves; the way is asked for to the last, on the rows of the task."""
+        hops = tuple(max(1, min(self.hops, length // (2 * self.alphabet - 2))) for length in self.curriculum)
+        *early, _ = stages(self, length=self.curriculum, hops=hops, way=(True,) * len(hops))
+        return (*early, replace(self, way=True))
 
     @property
     def max_depth(self) -> int:
@@ -75,47 +82,82 @@ class PHopInduction(Task):
 
     @property
     def facts_length(self) -> int:
-        return self.length - 1
+        return 2 * self.length
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
-        found: list[tuple[np.ndarray, np.ndarray]] = []
+        text, moves, lasting = self._texts(rng, count)
+        names = draw_names(rng, count, self.length, self.names) + self.alphabet
+        length = 2 * depth + 1
+        walks, row = (2 * self.room + 1) // length, np.arange(count)[:, None]
+        lot = rng.random((count, walks, self.length), dtype=np.float32)
+        place = np.where(lasting[:, None] >= depth, lot, -1).argmax(axis=2)  # (count, walks)
+        at = np.arange(2 * self.room + 1) % length
+        words = np.tile(self.alphabet + self.names + (at + 1) % 2, (count, 1))  # > ? by turns
+        words[:, : walks * length : length] = names[row, place]
+        answers = np.full((count, walks, length), NOT_ASKED)
+        if self.way:
+            answers[:, :, 0] = text[row, place]
+        for hop in range(1, depth + 1):
+            place = moves[row, place]
+            answers[:, :, 2 * hop] = text[row, place]
+            if self.way:
+                answers[:, :, 2 * hop - 1] = names[row, place]
+        tokens = np.concatenate([np.stack([text, names], axis=2).reshape(count, -1), words], axis=1)
+        targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
+        targets[:, self.facts_length : self.facts_length + walks * length] = answers.reshape(count, -1)
+        depths[:, self.facts_length :] = np.maximum((at + 1) // 2, 1)
+        if self.way:
+            own = slice(1, self.facts_length, 2)
+            targets[:, own] = np.where(moves > 0, np.take_along_axis(names, moves, axis=1), NOT_ASKED)
+            depths[:, own] = 1
+        return Batch(tokens, targets, np.where(targets == NOT_ASKED, 0, depths))
+
+    def _texts(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Texts that last for all hops, where each place leads, and how many moves it has; each (count, length)."""
+        found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         have = 0
         while have < count:
-            text, answers = self._draw(rng, 4 * (count - have) + 8)
-            found.append((text, answers))
-            have += len(text)
-        text, answers = (np.concatenate(parts)[:count] for parts in zip(*found, strict=True))
-        tokens = np.concatenate([text, np.full((count, self.hops - 1), self.alphabet)], axis=1)
-        targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
-        asked = slice(self.length - 1, self.length - 1 + depth)
-        targets[:, asked], depths[:, asked] = answers[:, :depth], np.arange(1, depth + 1)
-        return Batch(tokens, targets, depths)
+            drawn = self._draw(rng, 2 * (count - have) + 8)
+            found.append(drawn)
+            have += len(drawn[0])
+        text, moves, lasting = (np.concatenate(parts)[:count] for parts in zip(*found, strict=True))
+        return text, moves, lasting
 
-    def _draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Texts (some of count, length) that last for all hops, and the character after each hop (some, hops)."""
+    def _draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same, of so many texts those that last."""
         turns = rng.integers(1, self.alphabet, size=(count, self.length))
         turns[:, 0] = rng.integers(self.alphabet, size=count)
         text = turns.cumsum(axis=1) % self.alphabet  # the next differs from the last by 1 to alphabet - 1
         row = np.arange(count)
         seen = np.full((count, self.alphabet), -1)  # where each character was seen last
-        move = np.empty_like(text)  # where each place leads: 0 for nowhere, as no move leads to the first place
+        moves, lasting = np.zeros_like(text), np.zeros_like(text)
         for at in range(self.length):
             here = text[:, at]
-            move[:, at] = seen[row, here] + 1
+            moves[:, at] = seen[row, here] + 1  # 0 for nowhere, as no move leads to the first place
+            lasting[:, at] = np.where(moves[:, at] > 0, lasting[row, moves[:, at]] + 1, 0)
             seen[row, here] = at
-        place = np.full(count, self.length - 1)
-        answers = np.empty((count, self.hops), dtype=np.int64)
-        for hop in range(self.hops):
-            place = move[row, place]
-            answers[:, hop] = text[row, place]
-        lasted = place > 0
-        return text[lasted], answers[lasted]
+        lasted = lasting[:, -1] >= self.hops
+        return text[lasted], moves[lasted], lasting[lasted]
 
     def solve(self, tokens: np.ndarray) -> Answers:
-        text = "".join(self.vocabulary[t] for t in tokens.tolist()[: self.length])
-        place, targets, depths = self.length - 1, [NOT_ASKED] * (self.length - 1), [0] * (self.length - 1)
-        for hop in range(1, self.hops + 1):
-            place = text.rindex(text[place], 0, place) + 1
-            targets.append(self.vocabulary.index(text[place]))
-            depths.append(hop)
-        return Answers(np.array(targets), np.array(depths))
+        words = [self.vocabulary[t] for t in tokens.tolist()]
+        text, names = "".join(words[: self.facts_length : 2]), words[1 : self.facts_length : 2]
+
+        def move(place: int) -> int:
+            return text.rfind(text[place], 0, place) + 1
+
+        found: list[tuple[str, int]] = []  # an answer, or none, and its depth
+        for place in range(self.length):
+            found += [("", 0), (names[move(place)] if self.way and move(place) else "", 1)]
+        place, depth = 0, 0
+        for word in words[self.facts_length :]:
+            if word == ">":
+                place, depth = move(place), depth + 1
+                found.append((names[place] if self.way else "", depth))
+            elif word == "?":
+                found.append((text[place], depth))
+            else:
+                place, depth = names.index(word), 0
+                found.append((text[place] if self.way else "", 1))
+        targets = [self.vocabulary.index(answer) if answer else NOT_ASKED for answer, _ in found]
+        return Answers(np.array(targets), np.array([depth if answer else 0 for answer, depth in found]))

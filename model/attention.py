@@ -62,6 +62,8 @@ def see_window(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     q, k: (batch, heads, length, width); v: (batch, heads, length, value width); returns the shape of v.
     """
     length = q.shape[2]
+    if window > NARROW:
+        return see_band(q, k, v, window)
     window = min(window, length)
     k = F.pad(k, (0, 0, window - 1, 0))
     v = F.pad(v, (0, 0, window - 1, 0))
@@ -74,6 +76,18 @@ def see_window(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     for w in range(1, window):
         out = out + weights[..., w, None] * v[:, :, w : w + length]
     return out
+
+
+NARROW = 8
+"""Up to so many positions, a window's scores one by one are faster than all scores under a mask (CPU, forward and
+backward, 103 rows of 161: 14 against 68 ms for 3 positions, 39 against 52 ms for 8, 166 against 52 ms for 32)."""
+
+
+def see_band(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
+    """The same as see_window, with work that grows with the square of the length and hardly with the window."""
+    place = torch.arange(q.shape[2], device=q.device)
+    back = place[:, None] - place
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=(back >= 0) & (back < window))
 
 
 def see_all(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -135,7 +135,7 @@ def slow_window(q, k, v, window):
     return scores.masked_fill((ago < 0) | (ago >= window), float("-inf")).softmax(-1) @ v
 
 
-@pytest.mark.parametrize("length,window", [(1, 3), (2, 3), (9, 3), (9, 1), (5, 9)])
+@pytest.mark.parametrize("length,window", [(1, 3), (2, 3), (9, 3), (9, 1), (5, 9), (30, 9), (40, 32)])
 def test_local_heads_see_exactly_their_window(length, window):
     q, k, v = (torch.randn(2, 2, length, width, dtype=torch.double) for width in (6, 6, 5))
     assert torch.allclose(see_window(q, k, v, window), slow_window(q, k, v, window), atol=1e-12)

@@ -30,7 +30,11 @@ SIZES: dict[str, list[dict[str, object]]] = {
     ],
     "reachability": [{"chains": 2, "length": 6}, {"chains": 5, "short": 2, "length": 4, "queries": 1}],
     "tree_path": [{"arms": 2, "length": 6}, {"arms": 5, "short": 2, "length": 4, "queries": 1}],
-    "p_hop_induction": [{"length": 16, "hops": 8}, {"length": 256, "hops": 32}, {"alphabet": 8, "hops": 6}],
+    "p_hop_induction": [
+        {"length": 16, "hops": 8},
+        {"length": 256, "names": 256, "alphabet": 4, "hops": 32, "room": 40},
+        {"alphabet": 8, "hops": 6, "way": True},
+    ],
     "mod_chain": [{"modulus": 3, "largest_operand": 2}, {"modulus": 97, "largest_operand": 96}],
     "nested_expression": [
         {"leaves": 2, "expressions": 1},
@@ -237,13 +241,23 @@ def test_an_unknown_task_gets_the_nearest_spelling() -> None:
 
 def test_p_hop_is_the_papers_definition() -> None:
     """find(i) = the largest j <= i with x[j - 1] = x[i], applied p times; x counted from 1."""
-    task = TASKS["p_hop_induction"](length=30, hops=7)
-    batch = task.sample(stream(0, TRAIN, 7, 0), 7, 50)
+    task = TASKS["p_hop_induction"](length=30, hops=7, room=9, way=True)
+    batch = task.sample(stream(0, TRAIN, 4, 0), 4, 50)
     for tokens, targets in zip(batch.tokens.tolist(), batch.targets.tolist(), strict=True):
-        x, place = [None, *tokens[:30]], 30
-        for hop in range(7):
-            place = max(j for j in range(2, place + 1) if x[j - 1] == x[place])
-            assert targets[29 + hop] == x[place]
+        x, names = [None, *tokens[1:60:2]], [None, *tokens[:60:2]]
+
+        def find(i: int, x: list = x) -> int | None:
+            return max((j for j in range(2, i + 1) if x[j - 1] == x[i]), default=None)
+
+        for i in range(1, 31):
+            assert targets[2 * i - 1] == (names[find(i)] if find(i) else NOT_ASKED)
+        for walk in (60, 69):  # two walks of four moves
+            place = names.index(tokens[walk])
+            assert targets[walk] == x[place]
+            for hop in range(1, 5):
+                place = find(place)
+                assert targets[walk + 2 * hop - 1 : walk + 2 * hop + 1] == [names[place], x[place]]
+        assert targets[78:] == [NOT_ASKED]
 
 
 def test_no_value_of_an_expression_is_zero_and_all_heights_are_had() -> None:

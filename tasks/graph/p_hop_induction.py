@@ -17,7 +17,7 @@ from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 class PHopInduction(Task):
     """A text, then walks `x > ? > ?` over it: which character stands where each of them has got to?
 
-    Every character has a name of its place behind it, drawn for the row (an index hint); x names the place where a walk
+    Every character has a name of its place before it, drawn for the row (an index hint); x names the place where a walk
     starts. Each `>` moves: to its character's previous occurrence, and on to the place after it; the `?` behind it asks
     for the character there. A row has room for one walk of `room` moves, or for as many walks of depth d as fit, so
     that rows of all depths are equally long; what is left over is not asked.
@@ -25,14 +25,20 @@ class PHopInduction(Task):
     `hops` moves, and a walk starts at any place that has as many as are asked. No character repeats at once (the move
     would stay where it is), so that two answers in a row always differ. Each move takes about `alphabet` - 1
     characters, hence the cap on `hops`.
-    One of few characters does not tell where a walk stands. So in training, with `way`, every place in the text asks
-    for the one that it leads to, x for the character that it names, and each `>` for its place.
+    One of few characters does not tell where a walk stands. So in training, with `way`, every character in the text
+    asks for the place that it leads to, x for the character that it names, and each `>` for its place.
     The papers have no names, start at the last character alone, and ask p = 16 and 32 of 256 characters, alphabet 4.
     The definition's own shortcut: the commonest character of a random text is the likeliest answer.
     After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416); the hints: Zhou et al. 2023
     (arXiv 2310.16028).
 
     Two examples, with `length=6`, `names=6`, `hops=2`, `room=2`:
+
+        depth 1    tokens  n4 a n0 b n5 c n2 a n3 b n1 a n2 > ? ? >
+                   answer   . .  . .  . .  . .  . .  . .  . . b . .
+
+        depth 2    tokens  n1 a n2 b n4 a n3 c n0 a n5 b n5 > ? > ?
+                   answer   . .  . .  . .  . .  . .  . .  . . a . b
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3)
@@ -102,7 +108,7 @@ class PHopInduction(Task):
             answers[:, :, 2 * hop] = text[row, place]
             if self.way:
                 answers[:, :, 2 * hop - 1] = names[row, place]
-        tokens = np.concatenate([np.stack([text, names], axis=2).reshape(count, -1), words], axis=1)
+        tokens = np.concatenate([np.stack([names, text], axis=2).reshape(count, -1), words], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, self.facts_length : self.facts_length + walks * length] = answers.reshape(count, -1)
         depths[:, self.facts_length :] = np.maximum((at + 1) // 2, 1)
@@ -141,7 +147,7 @@ class PHopInduction(Task):
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        text, names = "".join(words[: self.facts_length : 2]), words[1 : self.facts_length : 2]
+        names, text = words[: self.facts_length : 2], "".join(words[1 : self.facts_length : 2])
 
         def move(place: int) -> int:
             return text.rfind(text[place], 0, place) + 1

@@ -16,7 +16,7 @@ from model import build
 from tasks import NOT_ASKED, TASKS, TRAIN, UserError, draw
 
 CPU = torch.device("cpu")
-ASK_MORE = ("reachability", "p_hop_induction", "relation_composition")  # in training than in the task: what is on the way
+ASK_MORE = ("reachability", "p_hop_induction", "relation_composition")  # in training: what is on the way
 STAGED = [name for name, task in TASKS.items() if len(task().stages) > 1]
 
 

@@ -15,7 +15,7 @@ from evaluate.run.carry import Place, carry_out
 from evaluate.run.experiment import Experiment, as_named, from_json, override
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.ranks import Alone
-from evaluate.run.train import horizons, optimizers, rate, step_flops, train, training_rows
+from evaluate.run.train import horizons, on_device, optimizers, rate, step_flops, train, training_rows
 from model import MODELS, build
 from tasks import NOT_ASKED, TASKS, UserError
 
@@ -30,6 +30,18 @@ def tiny(**changes) -> Experiment:
 def built(experiment):
     torch.manual_seed(experiment.seed)
     return build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+
+
+def test_rows_go_to_a_gpu_from_pinned_memory_and_nobody_waits(monkeypatch):
+    """Without a GPU: what torch is asked for, and in which order."""
+    asked = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: asked.append("pinned") or self)
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *to, **how: asked.append((*to, how)) or self)
+    rows = np.arange(6).reshape(2, 3)
+    for name, pinned in (("cpu", []), ("cuda", ["pinned"])):
+        assert np.array_equal(on_device(rows, torch.device(name)).numpy(), rows)
+        assert asked == [*pinned, (torch.device(name), {"non_blocking": True})]
+        asked.clear()
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -24,7 +24,7 @@ class PHopInduction(Task):
     Depth: the number p of such moves. Texts of one distribution serve every depth: the last character of each has
     `hops` moves, and a walk starts at any place that has as many as are asked. No character repeats at once (the move
     would stay where it is), so that two answers in a row always differ. Each move takes about `alphabet` - 1
-    characters, hence the cap on `hops`.
+    characters, hence the cap on `hops`, and 16 by default: five times the trained depth in rows of 113 tokens.
     One of few characters does not tell where a walk stands. So in training, with `way`, every character in the text
     asks for the place that it leads to, x for the character that it names, and each `>` for its place.
     The papers have no names, start at the last character alone, and ask p = 16 and 32 of 256 characters, alphabet 4.
@@ -43,14 +43,14 @@ class PHopInduction(Task):
 
     train_depths: tuple[int, ...] = (1, 2, 3)
     selection_depths: tuple[int, ...] = (4, 5)
-    test_depths: tuple[int, ...] = (6, 8, 12, 16, 24)
-    length: int = 56
-    names: int = 56
+    test_depths: tuple[int, ...] = (6, 8, 12, 16)
+    length: int = 40
+    names: int = 40
     alphabet: int = 3
-    hops: int = 24
-    room: int = 24
+    hops: int = 16
+    room: int = 16
     way: bool = False
-    curriculum: tuple[int, ...] = (8, 12, 18, 28, 40)  # lengths trained on before
+    curriculum: tuple[int, ...] = (8, 12, 18, 28)  # lengths trained on before
 
     name: ClassVar[str] = "p_hop_induction"
     version: ClassVar[int] = 2

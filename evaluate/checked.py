@@ -43,6 +43,10 @@ def shares(value: Any) -> bool:
     return all(abs(sum(row) - 1) < 1e-3 for row in value)
 
 
+def counts(value: Any) -> bool:
+    return isinstance(value, list) and all(whole(part) and part >= 0 for part in value)
+
+
 def amounts(value: Any) -> bool:
     return isinstance(value, list) and all(part is None or (number(part) and 0 <= part < MOST) for part in value)
 
@@ -55,6 +59,7 @@ ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dict[str, str]": (words, "a table of names"),
     "list[list[float]]": (shares, "lists of shares that sum to 1"),
     "list[float | None]": (amounts, "a list of numbers of 0 or more"),
+    "list[int]": (counts, "a list of whole numbers of 0 or more"),
     "bool": (lambda value: isinstance(value, bool), "true or false"),
 }
 """By a field's annotation. A field of another kind is not looked at."""

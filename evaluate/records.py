@@ -57,6 +57,7 @@ class Run:
     git_commit: str | None
     git_dirty: bool | None
     schema_version: int = SCHEMA_VERSION
+    stage_steps: list[int] | None = None  # at each stage of its curriculum, the task itself last; not kept at first
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ def test_a_line_cut_by_a_crash_is_told_and_left_out(tmp_path):
     ({"steps": 1.5}, "steps is 1.5: allowed is a whole number"),
     ({"train_flops": 10**40}, "train_flops is a number beyond all bounds"),
     ({"task": "a\nb"}, r"task is 'a\nb': allowed is a name"),
+    ({"stage_steps": [5, -5]}, "stage_steps is [5, -5]: allowed is a list of whole numbers of 0 or more"),
     ({"versions": {"torch": 2}}, "versions is {'torch': 2}: allowed is a table of names"),
 ])  # fmt: skip
 def test_a_run_that_cannot_be_is_named_and_left_out(tmp_path, change, says):

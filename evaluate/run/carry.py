@@ -121,6 +121,7 @@ def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone)
         train_seconds=round(trained.seconds, 2),
         steps=trained.steps,
         status=trained.status,
+        stage_steps=trained.stage_steps,
         versions={**made_with, "code": code_version(experiment.task.name)},
         device=torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} {platform.machine()}",
         threads=place.threads,

@@ -40,6 +40,7 @@ class Trained:
     steps: int
     seconds: float
     flops: int
+    stage_steps: list[int]  # at each stage of the curriculum, the task itself last
 
 
 def training_rows(experiment: Experiment, step: int, task: Task) -> Batch:
@@ -230,11 +231,12 @@ def train(
             progress(step + 1, float(loss), accuracy)
             seconds = before + time.monotonic() - began
             if not finite:
-                return Trained("diverged", step + 1, seconds, curriculum.cost(flops))
+                return Trained("diverged", step + 1, seconds, curriculum.cost(flops), curriculum.spent.tolist())
             due = time.monotonic() - written >= save_seconds or step + 1 == settings.steps
             if saved and ranks.first and due:
                 checkpoint.save(saved, *begun, step + 1, seconds, parts, made)
                 written = time.monotonic()
     if settings.average:
         model.load_state_dict(average.module.state_dict())
-    return Trained("ok", settings.steps, before + time.monotonic() - began, curriculum.cost(flops))
+    seconds = before + time.monotonic() - began
+    return Trained("ok", settings.steps, seconds, curriculum.cost(flops), curriculum.spent.tolist())

@@ -150,5 +150,7 @@ def test_a_cut_run_goes_on_at_its_stage(tmp_path, monkeypatch, model):
     again = built()
     second = train(again, experiment, CPU, saved)
     assert first.flops == second.flops and second.status == "ok"
+    assert first.stage_steps == second.stage_steps and sum(first.stage_steps) == experiment.train.steps
+    assert first.stage_steps[:2] == [2, 2], "on at each look, two steps apart"
     for (name, a), b in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b), name

@@ -144,6 +144,16 @@ def test_overthinking_and_halting_cost_are_means_over_test_depths(tmp_path):
     assert row["rules"][0]["halting_cost"] == pytest.approx(np.mean([12 / 4, 22 / 4, 42 / 4]))
 
 
+def test_a_run_that_never_came_to_the_task_itself_says_so(tmp_path):
+    few = folder(tmp_path / "few", changes={"stage_steps": [6, 4, 0]})
+    old = folder(tmp_path / "old", changes={"stage_steps": None})
+    one = folder(tmp_path / "one", changes={"stage_steps": [10]})
+    for path, told in ((few, "2 of 3"), (old, "-"), (one, "-")):
+        *_, line = [row for row in tables.show(results(path), sections=["seeds"]).splitlines() if " shallow " in row]
+        assert f"  {told}  " in line
+    assert json.loads(tables.show(results(few), "json", ["seeds"]))["seeds"][0]["stage_steps"] == [6, 4, 0]
+
+
 def test_ratios_put_every_model_beside_every_task(tmp_path):
     path = folder(tmp_path / "a", tasks=("t",), models=("deep", "shallow"), seeds=(0, 1))
     more = folder(tmp_path / "b", tasks=("u",), models=("deep",), seeds=(0, 1, 2), truth=lambda *_: 0.999)

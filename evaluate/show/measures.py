@@ -222,7 +222,8 @@ def seed_rows(results: Results, rule: str | None = None) -> list[Row]:
                 inside = np.array([name == band for name in grid.bands], bool)
                 count = int(grid.count[s, inside, column].sum()) if column is not None else 0
                 row[band] = rounded(grid.correct[s, inside, column].sum() / count) if count else None
-            rows.append({**row, "depth95": int(reached[s]), "train_seconds": run["train_seconds"], "run": run["run"]})
+            rest = {name: run.get(name) for name in ("stage_steps", "train_seconds", "run")}
+            rows.append({**row, "depth95": int(reached[s]), **rest})
     return rows
 
 

@@ -239,6 +239,13 @@ def ratios(results: Results) -> Section:
     )
 
 
+def stage(steps: list[int] | None) -> str:
+    """How far a run came in its curriculum, from the steps at each stage; older records do not say."""
+    if steps is None or len(steps) < 2:
+        return MISSING
+    return f"{sum(1 for spent in steps if spent)} of {len(steps)}"
+
+
 def lacking(tasks: list[str]) -> str:
     """The tasks that a score lacks: by name if they are few."""
     return ", ".join(tasks) or MISSING if len(tasks) < 3 else f"{len(tasks)} tasks"
@@ -262,7 +269,10 @@ SEEDS = Section(
     "every seed, accuracy in percent",
     _named("task", "model", "seed", "status")
     | {band: (lambda row, band=band: points(row[band])) for band in ("train", "selection", "test")}
-    | _named("depth95", "run"),
+    | {"depth95": lambda row: str(row["depth95"]), "stage": lambda row: stage(row["stage_steps"])}
+    | _named("run"),
+    "stage: how far in the task's curriculum training came; what was trained at smaller sizes alone was still asked the\n"
+    "task itself.",
 )
 
 SUMMARY = ("task", "model", "size", "FLOPs", "trained", "deepest", "depth95")

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from evaluate.commands import measuring, one_task, reading, running
+from evaluate.commands import asking, measuring, one_task, reading, running
 from tasks.errors import UserError, unknown
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -15,6 +15,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "table": reading.table,
     "compare": reading.compare,
     "report": reading.report,
+    "ask": asking.ask,
     "show": one_task.show,
     "show-model": measuring.show_model,
     "new-task": one_task.new_task,

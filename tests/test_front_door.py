@@ -103,7 +103,9 @@ def runs(draw) -> list[str]:
 
 @st.composite
 def others(draw) -> list[str]:
-    verb = draw(st.sampled_from(["show", "export", "table", "list", "new-task", "audit", "bench", "", "-h", "compare"]))
+    verb = draw(
+        st.sampled_from(["show", "export", "table", "list", "new-task", "audit", "bench", "ask", "", "-h", "compare"])
+    )
     task = draw(st.sampled_from(sorted(TASKS)) | junk)
     options = {
         "--depth": numbers.filter(lambda text: int(text) < 10**9) | junk,

@@ -271,8 +271,8 @@ SEEDS = Section(
     | {band: (lambda row, band=band: points(row[band])) for band in ("train", "selection", "test")}
     | {"depth95": lambda row: str(row["depth95"]), "stage": lambda row: stage(row["stage_steps"])}
     | _named("run"),
-    "stage: how far in the task's curriculum training came; what was trained at smaller sizes alone was still asked the\n"
-    "task itself.",
+    "stage: how far in the task's curriculum training came; what was trained at smaller sizes alone was asked the\n"
+    "task itself all the same.",
 )
 
 SUMMARY = ("task", "model", "size", "FLOPs", "trained", "deepest", "depth95")

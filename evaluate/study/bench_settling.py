@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from evaluate import records
-from evaluate.run.experiment import from_json
+from evaluate.run.experiment import Experiment, from_json
 from evaluate.run.extrapolation import questions
-from model import RDT, ConfigError, build
+from evaluate.study.weights import trained
+from model import RDT
 from model.settling import settle
-from model.weights import load_weights
 from tasks import UserError
 
 TASK, DEPTHS = "khop_facts", (80, 160, 320, 640)
@@ -30,7 +30,7 @@ LEGEND = (
 
 def bench_settling(folder: Path, rounds: int = 3) -> list[dict[str, Any]]:
     """A row for each depth, and one for all of them pooled."""
-    model, experiment = trained(folder)
+    model, experiment = knowing(folder)
     rows: list[dict[str, Any]] = []
     for depth in DEPTHS:
         batch = questions(experiment.task, depth, ROWS, experiment.evaluate.seed)
@@ -64,18 +64,14 @@ def bench_settling(folder: Path, rounds: int = 3) -> list[dict[str, Any]]:
     return [*rows, {**dict.fromkeys(COLUMNS), "depth": "all", "compared": compared, "equal": pooled}]
 
 
-def trained(folder: Path) -> tuple[RDT, Any]:
+def knowing(folder: Path) -> tuple[RDT, Experiment]:
     """The RDT of a folder of results that knows TASK, and its experiment."""
     for line in records.read(folder).runs.values():
         if line["task"] == TASK and line["model"] == "rdt" and line["status"] == "ok":
             experiment = from_json(line["experiment"])
-            mean_loops = experiment.train.mean_loops
-            model = build("rdt", experiment.architecture, experiment.vocabulary, mean_loops).eval()
-            try:
-                load_weights(model, folder / "weights" / f"{line['run']}.safetensors")
-            except ConfigError as error:
-                raise UserError(f"{error}: allowed is a folder whose weights `run` has left in it") from None
-            assert isinstance(model, RDT)
+            model = trained(experiment, folder)
+            if not isinstance(model, RDT):
+                raise UserError(f"{folder} holds no weights: allowed is a folder whose weights `run` has left in it")
             return model, experiment
     raise UserError(f"{str(folder)!r} holds no trained rdt of {TASK}: allowed is a folder that `run` has written")
 

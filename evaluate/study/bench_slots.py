@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from evaluate.run.extrapolation import questions
-from evaluate.study.bench_settling import TASK, trained
+from evaluate.study.bench_settling import TASK, knowing
 from model.attention import Places
 from model.generate import Decoder
 
@@ -23,7 +23,7 @@ LEGEND = (
 @torch.no_grad()
 def bench_slots(folder: Path) -> list[dict[str, Any]]:
     """A row for each depth and number of slots."""
-    model, experiment = trained(folder)
+    model, experiment = knowing(folder)
     rows = []
     for depth in DEPTHS:
         batch = questions(experiment.task, depth, ROWS, experiment.evaluate.seed)

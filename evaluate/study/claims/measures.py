@@ -19,10 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from evaluate.checked import shown
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import questions
-from model import RDT, ConfigError, build
+from evaluate.study.weights import trained
+from model import RDT
 from model.generate import Decoder
 from model.moe import Router
-from model.weights import load_weights
 from tasks import NOT_ASKED, TRAIN, UserError, draw
 from tasks.files import write_over
 
@@ -147,19 +147,6 @@ SHAPES: dict[str, Any] = {
     "written": {"10": {"correct": 1, "count": 1, "flops": 1}},
 }
 """What a value looks like that a file holds, by an example. The value of another measure is not looked at."""
-
-
-def trained(experiment: Experiment, folder: Path) -> nn.Module | None:
-    """The model that a run has left; None where its weights are gone."""
-    path = folder / "weights" / f"{experiment.run}.safetensors"
-    if not path.exists():
-        return None
-    model = build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
-    try:
-        load_weights(model, path)
-    except ConfigError as error:
-        raise UserError(str(error)) from None
-    return model.eval()
 
 
 @torch.no_grad()

@@ -1,0 +1,170 @@
+"""The verb that asks trained weights anew."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluate.commands.options import (
+    Parser,
+    add_format,
+    add_plugins,
+    at_least,
+    at_most,
+    names,
+    overrides,
+    whole_numbers,
+)
+from tasks import Task, plugin
+from tasks.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from evaluate.run.experiment import Experiment
+
+COLUMNS = ("model", "seed", "depth", "length", "rule", "loops", "correct", "count", "accuracy", "low", "high")
+LEGEND = "loops: used on average. low, high: Wilson's 95% interval over questions."
+
+
+def ask(arguments: Sequence[str]) -> None:
+    """trained weights, asked other depths, sizes or loops"""
+    parser = Parser(prog="run_benchmarks.py ask", allow_abbrev=False, description=(
+        "Sizes by --task.NAME: any that leave the words as they are."))  # fmt: skip
+    parser.add_argument("folder", type=Path, metavar="DIR", help="whose weights `run` has left in it")
+    parser.add_argument("--task", help="which of its tasks (default the only one)")
+    parser.add_argument("--model", default="rdt", help="which of its models (default rdt)")
+    parser.add_argument("--seeds", help="comma-separated (default all)")
+    parser.add_argument("--depths", help="comma-separated (default the task's test depths)")
+    parser.add_argument("--over", metavar="NAME=V,V", help="a size of the task, and its values: depth against it")
+    parser.add_argument("--loops", type=int, help="how many at most (default the most that the run was asked for)")
+    parser.add_argument("--count", type=int, default=128, help="rows a depth (default 128)")
+    parser.add_argument("--batch", type=int, default=64, help="rows at a time (default 64)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--moving", action="store_true",
+                        help="compute only what still moves, until nothing does: for great depths")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the rows as JSON lines")
+    add_format(parser)
+    add_plugins(parser)
+    known, rest = parser.parse_known_args(list(arguments))
+    at_least(known, count=1, batch=1, threads=1)
+    at_most(known, count=10**7, threads=1024)
+    if known.loops is not None:
+        at_least(known, loops=1)
+        at_most(known, loops=10**6)
+    from evaluate.show import rows as shown
+    from tasks.files import refuse_taken, write_new
+
+    shown.check_format(known.format)
+    if known.out:
+        refuse_taken(known.out)
+    plugin.load(known.plugin)
+    rows = answered(known, overrides(rest, parser))
+    if known.out:
+        write_new(known.out, "".join(json.dumps(row) + "\n" for row in rows))
+    if known.over and known.format not in ("csv", "json"):
+        rows, columns = against(rows, known.over.partition("=")[0])
+        print(shown.formatted(rows, columns, known.format))
+        print(shown.told("accuracy, with the most loops or at rest, all seeds together", known.format), end="")
+    else:
+        print(shown.formatted(rows, COLUMNS, known.format))
+        print(shown.told(LEGEND, known.format), end="")
+
+
+def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """A row for each run, size, depth and way of stopping."""
+    import torch
+    from tqdm import tqdm
+
+    from evaluate.run.own_models import list_own_models
+    from evaluate.study import ask as study
+    from evaluate.study.weights import trained
+
+    torch.set_num_threads(known.threads)
+    list_own_models()
+    cells = []
+    for experiment in runs_of(known):
+        model = trained(experiment, known.folder)
+        if model is None:
+            which = f"{experiment.model}, seed {experiment.seed}"
+            raise UserError(f"{known.folder} holds no weights of {which}: allowed is a folder that `run` has filled")
+        for told, task in sizes(experiment, changes, known.over):
+            study.check_words(task, experiment.task)
+            depths = whole_numbers("depths", known.depths) if known.depths else task.test_depths
+            for depth in depths:
+                task.check_depth(depth)
+                cells.append((experiment, model, told, task, depth))
+    rows = []
+    for experiment, model, told, task, depth in tqdm(cells, disable=None, leave=False):
+        loops, how = known.loops or experiment.evaluate.loops[-1], {"batch": known.batch, "moving": known.moving}
+        about = {"run": experiment.run, "task": task.name, "model": experiment.model, "seed": experiment.seed}
+        try:
+            answers = study.ask(model, task, depth, loops, count=known.count, seed=experiment.evaluate.seed, **how)
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+                raise
+            raise UserError(f"depth {depth} does not fit into memory: a smaller --batch or --count might") from None
+        rows += [{**about, "sizes": task.sizes, **told, **answer} for answer in answers]
+    return rows
+
+
+def runs_of(known: argparse.Namespace) -> list[Experiment]:
+    """The runs of a folder that were meant, of one task and one model."""
+    from evaluate import records
+    from evaluate.run.experiment import from_json
+
+    runs = [run for run in records.read(known.folder).runs.values() if run["status"] == "ok"]
+    tasks = sorted({run["task"] for run in runs})
+    if known.task is None and len(tasks) > 1:
+        raise UserError(f"{known.folder} holds several tasks: choose by --task one of {', '.join(tasks)}")
+    task = known.task or tasks[0]
+    if task not in tasks:
+        raise unknown("task", task, tasks)
+    models = sorted({run["model"] for run in runs if run["task"] == task})
+    if known.model not in models:
+        raise unknown("model", known.model, models)
+    found = [run for run in runs if (run["task"], run["model"]) == (task, known.model)]
+    wanted = whole_numbers("seeds", known.seeds) if known.seeds else sorted({run["seed"] for run in found})
+    for seed in wanted:
+        if seed not in {run["seed"] for run in found}:
+            raise UserError(f"{known.folder} holds no seed {seed} of {known.model} on {task}")
+    return [from_json(run["experiment"]) for run in found if run["seed"] in wanted]
+
+
+def sizes(
+    experiment: Experiment, changes: list[tuple[str, str]], over: str | None
+) -> list[tuple[dict[str, Any], Task]]:
+    """The task as it is to be asked: with the changes, and with each value of the size that is varied."""
+    from evaluate.run.experiment import override
+
+    for name, _ in changes:
+        if not name.startswith("task."):
+            raise UserError(f"unknown option --{name}: only the sizes of the task, --task.NAME, can be set here")
+    name, equals, values = (over or "").partition("=")
+    if over and not (equals and names(values)):
+        raise UserError(f"--over is {over!r}: allowed is a size and its values, as columns=14,28,56")
+    varied: list[list[tuple[str, str]]] = [[(f"task.{name}", value)] for value in names(values)] if over else [[]]
+    made = []
+    for more in varied:
+        asked = experiment
+        for option, value in [*changes, *more]:
+            asked = override(asked, option, value)
+        made.append(({name: getattr(asked.task, name)} if over else {}, asked.task))
+    return made
+
+
+def against(rows: list[dict[str, Any]], name: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Depth against one size: a row a depth, a column a value, all runs pooled, by the fixed loops or the only way."""
+    held = [row for row in rows if row["rule"] in ("fixed", "none")] or rows
+    pooled: dict[int, dict[str, list[int]]] = {}
+    for row in held:
+        cell = pooled.setdefault(row["depth"], {}).setdefault(f"{name} {row[name]}", [0, 0])
+        cell[0] += row["correct"]
+        cell[1] += row["count"]
+    columns = list(dict.fromkeys(f"{name} {row[name]}" for row in held))
+    table = [
+        {"depth": depth, **{column: cells[column][0] / cells[column][1] for column in cells}}
+        for depth, cells in sorted(pooled.items())
+    ]
+    return table, ["depth", *columns]

@@ -1,0 +1,68 @@
+"""Trained weights asked anew: other depths, other sizes of the same questions, more loops. Nothing is trained."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from evaluate.metrics import wilson
+from evaluate.run.extrapolation import Answer, answers, questions
+from model import RDT, ConfigError
+from model.attention import Places
+from model.settling import settle
+from tasks import Task, UserError
+
+
+def check_words(task: Task, learnt: Task) -> None:
+    """Refuse sizes that change the words: the weights know no others."""
+    if task.vocabulary != learnt.vocabulary:
+        words = f"{len(task.vocabulary)} words, other than the {len(learnt.vocabulary)}"
+        raise UserError(f"{task.name} of these sizes has {words} that the weights know: change sizes that keep them")
+
+
+@torch.no_grad()
+def ask(
+    model: nn.Module, task: Task, depth: int, loops: int, *, count: int, seed: int, batch: int, moving: bool = False
+) -> list[dict[str, Any]]:
+    """A row for each answer that a model has at one depth: after `loops` loops, and by each rule that stops by itself.
+
+    With `moving`, by the rule `settled` alone, computed over the positions that move (model/settling.py).
+    """
+    rows = questions(task, depth, count, seed)
+    tokens, targets, depths = (torch.from_numpy(array) for array in rows)
+    asked, way = depths == depth, settled if moving else answers
+    right: dict[str, int] = defaultdict(int)
+    used: dict[str, float] = defaultdict(float)
+    for start in range(0, len(tokens), batch):
+        part = slice(start, start + batch)
+        wanted = targets[part][asked[part]]
+        for answer in way(model, tokens[part], asked[part], (loops,)):
+            right[answer.halting] += int((answer.logits.argmax(-1) == wanted).sum())
+            used[answer.halting] += float(answer.used.sum()) if answer.used is not None else loops * len(wanted)
+    n = int(asked.sum())
+    made = []
+    for rule, correct in right.items():
+        low, high = wilson(correct, n)
+        mean = None if rule == "none" else used[rule] / n
+        made.append(
+            {
+                "depth": depth, "length": tokens.shape[1], "rule": rule, "loops": mean, "correct": correct, "count": n,
+                "accuracy": correct / n, "low": low, "high": high,
+            }
+        )  # fmt: skip
+    return made
+
+
+def settled(model: nn.Module, tokens: Tensor, asked: Tensor, loops: tuple[int, ...]) -> Iterator[Answer]:
+    """What an RDT answers at rest; `loops` bounds how long it may take."""
+    if not isinstance(model, RDT):
+        raise UserError("only an rdt comes to rest by itself: leave --moving out")
+    try:
+        rest = settle(model, tokens, loops[-1])
+    except ConfigError as error:
+        raise UserError(str(error)) from None
+    yield Answer("settled", None, model.read(rest.h, places=Places.where(asked)), rest.loops[asked].float())

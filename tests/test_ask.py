@@ -1,0 +1,106 @@
+"""`ask`: what trained weights answer when they are asked anew is what their records say, or what they would say."""
+
+import json
+
+import pytest
+import torch
+
+import run_benchmarks
+from evaluate.records import read
+from evaluate.run.experiment import from_json
+from evaluate.run.extrapolation import questions
+from evaluate.study.weights import trained
+from model.settling import settle
+
+SMALL = ["--train.batch", "32", "--train.steps", "40", "--evaluate.count", "16", "--evaluate.loops", "1,4,12"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("asked") / "runs"
+    words = ["run", "--preset", "smoke", "--models", "rdt,transformer", "--tasks", "mod_chain", "--seeds", "0,1"]
+    assert run_benchmarks.main([*words, *SMALL, "--out", str(out)]) == 0
+    return out
+
+
+def asked(capsys, *words):
+    capsys.readouterr()
+    assert run_benchmarks.main(["ask", *map(str, words), "--format", "json"]) == 0, capsys.readouterr().err
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("model", ["rdt", "transformer"])
+def test_the_same_questions_are_answered_as_the_records_say(folder, capsys, model):
+    rows = asked(capsys, folder, "--model", model, "--count", "16", "--batch", "5", "--depths", "3,8,12")
+    held = {}
+    for cell in map(json.loads, (folder / "cells.jsonl").read_text().splitlines()):
+        if cell["model"] == model and cell["loops"] in (None, 12) and cell["halting"] != "oracle":
+            held[cell["run"], cell["depth"], cell["halting"]] = (cell["correct"], cell["count"], cell["mean_loops"])
+    assert len(rows) == 2 * 3 * (4 if model == "rdt" else 1)
+    for row in rows:
+        # at depths that are asked together the record counts a longer row's prefixes: the same depth, other questions
+        if row["depth"] == 12:
+            correct, count, loops = held[row["run"], 12, row["rule"]]
+            assert (row["correct"], row["count"]) == (correct, count) and row["loops"] == pytest.approx(loops)
+        assert row["low"] <= row["accuracy"] == row["correct"] / row["count"] <= row["high"]
+    assert any(row["correct"] for row in rows), "or equal figures say nothing"
+
+
+def test_moving_positions_alone_answer_as_they_rest(folder, capsys):
+    (row,) = asked(capsys, folder, "--seeds", "1", "--count", "6", "--depths", "30", "--moving", "--loops", "90")
+    experiment = next(from_json(run["experiment"]) for run in read(folder).runs.values() if run["run"] == row["run"])
+    assert experiment.seed == 1 and row["rule"] == "settled"
+    batch = questions(experiment.task, 30, 6, 0)
+    model, tokens = trained(experiment, folder), torch.from_numpy(batch.tokens)
+    rest = settle(model, tokens, 90)
+    deep = torch.from_numpy(batch.depths == 30)
+    with torch.no_grad():
+        right = (model.read(rest.h).argmax(-1) == torch.from_numpy(batch.targets))[deep]
+    assert (row["correct"], row["loops"]) == (int(right.sum()), pytest.approx(float(rest.loops[deep].float().mean())))
+
+
+def test_other_sizes_are_other_questions_and_stand_side_by_side(folder, capsys):
+    few = asked(capsys, folder, "--depths", "4", "--count", "64", "--over", "largest_operand=3")
+    assert {row["largest_operand"] for row in few} == {3} == {row["sizes"]["largest_operand"] for row in few}
+    capsys.readouterr()
+    code = run_benchmarks.main(["ask", str(folder), "--depths", "4,6", "--count", "8", "--over", "modulus=11"])
+    head, _, four, six, _ = capsys.readouterr().out.splitlines()
+    assert code == 0 and head.split() == ["depth", "modulus", "11"] and [four.split()[0], six.split()[0]] == ["4", "6"]
+    rows = asked(capsys, folder, "--depths", "4,6", "--count", "8", "--over", "modulus=11")
+    fixed = [row for row in rows if row["rule"] == "fixed" and row["depth"] == 4]
+    assert float(four.split()[1]) == pytest.approx(sum(row["accuracy"] for row in fixed) / 2, abs=1e-3)
+
+
+def test_rows_are_kept_as_lines_and_never_over_others(folder, tmp_path, capsys):
+    out = tmp_path / "rows.jsonl"
+    words = ["ask", str(folder), "--depths", "4", "--count", "4", "--out", str(out)]
+    assert run_benchmarks.main(words) == 0 and run_benchmarks.main(words) == 2
+    assert "exists already" in capsys.readouterr().err
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {line["task"] for line in lines} == {"mod_chain"} and len(lines) == 8
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--task", "khop_facts"], "unknown task 'khop_facts': allowed: mod_chain"),
+    (["--model", "rtd"], "unknown model 'rtd': did you mean 'rdt'?"),
+    (["--seeds", "7"], "no seed 7 of rdt on mod_chain"),
+    (["--over", "modulus"], "--over is 'modulus': allowed is a size and its values"),
+    (["--over", "modulus=13"], "change sizes that keep them"),
+    (["--over", "modulo=13"], "did you mean 'task.modulus'?"),
+    (["--train.steps", "5"], "only the sizes of the task"),
+    (["--depths", "0"], "mod_chain has no depth 0"),
+    (["--model", "transformer", "--moving"], "only an rdt comes to rest"),
+    (["--count", "0"], "--count is 0: allowed is 1 or more"),
+    (["--loops", "0"], "--loops is 0: allowed is 1 or more"),
+])  # fmt: skip
+def test_what_cannot_be_asked_is_told_in_a_line(folder, capsys, words, says):
+    assert run_benchmarks.main(["ask", str(folder), *words]) == 2
+    told = capsys.readouterr().err
+    assert says in told and len(told.splitlines()) == 1
+
+
+def test_weights_that_are_gone_are_named(folder, capsys, tmp_path):
+    for name in ("runs.jsonl", "cells.jsonl", "diagnostics.jsonl"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    assert run_benchmarks.main(["ask", str(tmp_path)]) == 2
+    assert "holds no weights of rdt, seed 0" in capsys.readouterr().err

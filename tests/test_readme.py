@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import run_benchmarks
+from evaluate.commands import asking
 from evaluate.metrics import wilson
 from evaluate.records import Records, read
 from evaluate.run import board, experiment
@@ -78,6 +79,7 @@ def place(tmp_path, monkeypatch):
     swept = []
     monkeypatch.setattr(sweeping, "sweep", lambda experiments, out, machine: swept.append((experiments, out, machine)))
     monkeypatch.setattr(audit, "audit", lambda *_: [])
+    monkeypatch.setattr(asking, "answered", lambda *_: [])
     monkeypatch.setattr(bench_tasks, "bench_tasks", lambda tasks: [])
     monkeypatch.setattr(claims, "reckon", lambda *_: (0, 0.0))
     monkeypatch.setattr(claims, "carry", lambda *_: [])

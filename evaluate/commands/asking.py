@@ -16,6 +16,7 @@ from evaluate.commands.options import (
     at_most,
     names,
     overrides,
+    sized,
     whole_numbers,
 )
 from tasks import Task, plugin
@@ -132,26 +133,15 @@ def runs_of(known: argparse.Namespace) -> list[Experiment]:
     return [from_json(run["experiment"]) for run in found if run["seed"] in wanted]
 
 
-def sizes(
-    experiment: Experiment, changes: list[tuple[str, str]], over: str | None
-) -> list[tuple[dict[str, Any], Task]]:
+def sizes(e: Experiment, changes: list[tuple[str, str]], over: str | None) -> list[tuple[dict[str, Any], Task]]:
     """The task as it is to be asked: with the changes, and with each value of the size that is varied."""
-    from evaluate.run.experiment import override
-
-    for name, _ in changes:
-        if not name.startswith("task."):
-            raise UserError(f"unknown option --{name}: only the sizes of the task, --task.NAME, can be set here")
     name, equals, values = (over or "").partition("=")
     if over and not (equals and names(values)):
         raise UserError(f"--over is {over!r}: allowed is a size and its values, as columns=14,28,56")
-    varied: list[list[tuple[str, str]]] = [[(f"task.{name}", value)] for value in names(values)] if over else [[]]
-    made = []
-    for more in varied:
-        asked = experiment
-        for option, value in [*changes, *more]:
-            asked = override(asked, option, value)
-        made.append(({name: getattr(asked.task, name)} if over else {}, asked.task))
-    return made
+    if not over:
+        return [({}, sized(e, changes).task)]
+    varied = [sized(e, [*changes, (f"task.{name}", value)]).task for value in names(values)]
+    return [({name: getattr(task, name)}, task) for task in varied]
 
 
 def against(rows: list[dict[str, Any]], name: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from evaluate.commands.options import (
@@ -14,10 +13,11 @@ from evaluate.commands.options import (
     at_least,
     check_plugin_sizes,
     overrides,
+    sized,
     whole_numbers,
 )
 from tasks import SPLITS, Task, plugin, task_class
-from tasks.errors import UserError, unknown
+from tasks.errors import unknown
 
 
 def parse_sized(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Task]:
@@ -28,17 +28,9 @@ def parse_sized(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Name
     task = task_class(known.task)()  # type: ignore[call-arg]
     changes = overrides(rest, parser)
     if changes:
-        from evaluate.run.experiment import Experiment, override
+        from evaluate.run.experiment import Experiment
 
-        experiment = Experiment(task, "rdt")
-        sizes = [f"--task.{field.name}" for field in fields(task)]
-        for name, value in changes:
-            if not name.startswith("task."):
-                raise UserError(f"unknown option --{name}: only the sizes of the task, --task.NAME, can be set here")
-            if f"--{name}" not in sizes:
-                raise unknown("option", f"--{name}", sizes)
-            experiment = override(experiment, name, value)
-        task = experiment.task
+        task = sized(Experiment(task, "rdt"), changes).task
         check_plugin_sizes(task)
     task.check_bands()
     return known, task

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from tasks import Task, plugin
 from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    from evaluate.run.experiment import Experiment
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,6 +86,17 @@ def overrides(rest: list[str], parser: Parser) -> list[tuple[str, str]]:
                 raise UserError(f"--{name} has no value")
         pairs.append((name, value))
     return pairs
+
+
+def sized(experiment: Experiment, changes: Sequence[tuple[str, str]]) -> Experiment:
+    """The experiment with sizes of its task changed, by --task.NAME, and nothing else."""
+    from evaluate.run.experiment import override
+
+    for name, value in changes:
+        if not name.startswith("task."):
+            raise UserError(f"unknown option --{name}: only the sizes of the task, --task.NAME, can be set here")
+        experiment = override(experiment, name, value)
+    return experiment
 
 
 def check_plugin_sizes(task: Task) -> None:

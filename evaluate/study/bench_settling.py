@@ -71,7 +71,7 @@ def knowing(folder: Path) -> tuple[RDT, Experiment]:
             experiment = from_json(line["experiment"])
             model = trained(experiment, folder)
             if not isinstance(model, RDT):
-                raise UserError(f"{folder} holds no weights: allowed is a folder whose weights `run` has left in it")
+                raise UserError(f"{folder} holds no weights: allowed is a folder whose weights `run` has left")
             return model, experiment
     raise UserError(f"{str(folder)!r} holds no trained rdt of {TASK}: allowed is a folder that `run` has written")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 64
+LEAST = 67
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -241,7 +241,7 @@ MUTANTS = (
     ),
     Mutant(
         "shallow rows always get the most loops", "evaluate/run/train.py",
-        "torch.from_numpy(array[order])", "torch.from_numpy(array)",
+        "on_device(array[order], device)", "on_device(array, device)",
         "test_train.py::test_rows_of_every_depth_get_few_loops_and_many",
     ),
     Mutant(
@@ -377,6 +377,16 @@ MUTANTS = (
         "names are HTML", "evaluate/show/page.py",
         'tag("td", escape(cell))', 'tag("td", cell)',
         "test_report.py::test_no_name_is_ever_html",
+    ),
+    Mutant(
+        "shallower questions counted as deep ones", "evaluate/study/ask.py",
+        "asked, way = depths == depth,", "asked, way = (depths > 0) & (depths <= depth),",
+        "test_ask.py::test_the_same_questions_are_answered_as_the_records_say",
+    ),
+    Mutant(
+        "a GPU that waits for its rows", "evaluate/run/train.py",
+        "non_blocking=True", "non_blocking=False",
+        "test_train.py::test_rows_go_to_a_gpu_from_pinned_memory_and_nobody_waits",
     ),
 )  # fmt: skip
 

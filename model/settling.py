@@ -24,7 +24,7 @@ class AtRest(NamedTuple):
     """Where a model came to rest."""
 
     h: Tensor  # (batch, length, width)
-    loops: Tensor  # (batch, length): as the rule `settled` counts them
+    loops: Tensor  # (batch, length): as the rule `settled` counts them if training asks at every position
     updates: int  # positions computed in all; a full loop computes batch * length each time
 
 

@@ -19,12 +19,13 @@ from model.rdt import RDT
 
 TOLERANCE = 0.1  # a position moves if it is further than this share of its norm from each place where it was
 CYCLE = 8  # how many places are remembered
-PATIENCE = 3  # loops without a move, of it and of all before it, after which it is at rest
+PATIENCE = 3  # loops without a move, of it and of those before it, after which it is at rest
 MOST_KL, MOST_ENTROPY, IN_A_ROW = 1e-3, 0.1, 2  # nats
 
 
 class Rule(Protocol):
-    """Made of a model, its first state and the places asked; shown every later state in turn."""
+    """Made of a model, its first state, the places asked, and where training asks, (batch, length) true; shown every
+    later state in turn."""
 
     def see(self, h: Tensor) -> None:
         """Take in the state (batch, length, width) after one more loop."""
@@ -80,7 +81,7 @@ class Converged:
     """Stops where the answer neither changes nor doubts: after Geiping et al. (2502.05171), who ask for a small KL of
     successive answers, and 2604.07822, who ask for a small entropy too: not yet knowing is a fixed point as well."""
 
-    def __init__(self, model: RDT, h: Tensor, places: Places) -> None:
+    def __init__(self, model: RDT, h: Tensor, places: Places, answering: Tensor) -> None:
         self.model, self.places = model, places
         self.answers = model.read(h, places=places).float().log_softmax(-1)
         self.loops = torch.zeros(len(places.row), device=h.device)
@@ -109,15 +110,17 @@ class Converged:
 
 
 class Settled:
-    """Stops a position when neither it nor any before it has moved for PATIENCE loops.
+    """Stops a position when neither it nor any before it where training asks has moved for PATIENCE loops.
 
     Far ahead of the wave that carries an answer along a chain, states are as still, and with some tasks as sure, as
     those behind it; no look at a position alone tells the two apart. But the wave itself moves, and it lies before
     whatever it has not reached. The rule reads nothing that a causal model could not have read.
+    What nothing has ever asked need not come to rest: a fact of a prompt looks for the next one as a question does, and
+    where none stands before it does so for ever.
     """
 
-    def __init__(self, model: RDT, h: Tensor, places: Places) -> None:
-        self.model, self.places = model, places
+    def __init__(self, model: RDT, h: Tensor, places: Places, answering: Tensor) -> None:
+        self.model, self.places, self.answering = model, places, answering
         self.h = h.clone()
         self.trail = Trail(h)
         self.loops = torch.zeros(h.shape[:2], device=h.device)
@@ -127,7 +130,8 @@ class Settled:
         running = self.quiet < PATIENCE
         if not running.any():
             return
-        moving = self.trail.moved(h).cummax(dim=1).values
+        moved = self.trail.moved(h)
+        moving = moved | (moved & self.answering).cummax(dim=1).values
         self.h = torch.where(running[..., None], h, self.h)
         self.loops += running
         self.quiet = torch.where(running, (self.quiet + 1) * ~moving, self.quiet)
@@ -139,11 +143,11 @@ class Settled:
         return self.model.read(self.h, places=self.places)
 
 
-RULES: dict[str, Callable[[RDT, Tensor, Places], Rule]] = {"converged": Converged, "settled": Settled}
+RULES: dict[str, Callable[[RDT, Tensor, Places, Tensor], Rule]] = {"converged": Converged, "settled": Settled}
 """The rules that every model can be asked under, by the name that stands in records."""
 
 
-def rules(model: RDT, h: Tensor, places: Places) -> dict[str, Rule]:
+def rules(model: RDT, h: Tensor, places: Places, answering: Tensor) -> dict[str, Rule]:
     """The rules that a model can be asked under, from its first state h: its own gate's, and the others."""
     own: dict[str, Rule] = {model.config.halting: Act(model, h, places)} if model.gate is not None else {}
-    return {**own, **{name: rule(model, h, places) for name, rule in RULES.items()}}
+    return {**own, **{name: rule(model, h, places, answering) for name, rule in RULES.items()}}

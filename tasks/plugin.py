@@ -223,6 +223,7 @@ def check(task: Task) -> None:
         lengths[depth] = batch.tokens.shape[1]
     _check_arrays(task, _sampled(task, depths[0], 1), depths[0], 1)
     _check_lengths(task, lengths)
+    _check_last_stage(task, task.test_depths[0])
     for depth in (task.train_depths[0], task.train_depths[-1], task.test_depths[0]):
         _check_splits(task, depth)
 
@@ -378,6 +379,21 @@ def _check_lengths(task: Task, lengths: dict[int, int]) -> None:
         )
     if not task.fixed_length and not differs:
         raise UserError(f"{task.name}: fixed_length is False, but rows have {length} tokens at every depth")
+
+
+def _check_last_stage(task: Task, depth: int) -> None:
+    """What training ends with has this task's rows, and asks what it asks or more of them."""
+    with _guard(f"{task.name}: stages"):
+        last = task.stages[-1]
+    batch, trained = _sampled(task, depth, ROWS), _sampled(last, depth, ROWS)
+    asked = batch.targets != NOT_ASKED
+    for part in ("tokens", "targets"):
+        own, others = getattr(batch, part), getattr(trained, part)
+        if own.shape != others.shape or (own != others)[asked | (part == "tokens")].any():
+            raise UserError(
+                f"{task.name}: stages end with other {part} than the task's own at depth {depth}: "
+                f"{text(last, trained.tokens[0])} where it has {text(task, batch.tokens[0])}"
+            )
 
 
 def _check_splits(task: Task, depth: int) -> None:

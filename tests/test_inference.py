@@ -194,6 +194,10 @@ def test_nothing_to_generate_is_refused_or_empty():
 # stopping rules
 
 
+def everywhere(batch, length):
+    return torch.ones(batch, length, dtype=torch.bool)
+
+
 def stopped(rule, states):
     for h in states:
         rule.see(h)
@@ -211,13 +215,31 @@ def test_settled_waits_for_everything_before():
         h[3] *= (1, 2, 4)[t % 3]  # a cycle of three, all of which must be remembered
         return h[None]
 
-    rule = stopped(Settled(model, state(0), all_of(1, 4)), [state(t) for t in range(1, 40)])
+    rule = stopped(Settled(model, state(0), all_of(1, 4), everywhere(1, 4)), [state(t) for t in range(1, 40)])
     assert rule.used().tolist() == [PATIENCE, 10 + PATIENCE, 10 + PATIENCE, 10 + PATIENCE]
     assert torch.equal(rule.h[0, 1], state(39)[0, 1])
     assert torch.equal(rule.h[0, 0], still[0])
     # a cycle longer than it looks back is movement for ever
-    long = stopped(Settled(model, state(0), all_of(1, 4)), [state(0) * (1 + t % (CYCLE + 2)) for t in range(1, 60)])
+    swings = [state(0) * (1 + t % (CYCLE + 2)) for t in range(1, 60)]
+    long = stopped(Settled(model, state(0), all_of(1, 4), everywhere(1, 4)), swings)
     assert (long.used() == 59).all()
+
+
+def test_settled_waits_for_what_training_asks_alone():
+    """Three positions: one that never rests and is never asked, one that is asked and moves late, one behind them."""
+    still = torch.randn(3, SMALL.width)
+
+    def state(t):
+        h = still.clone()
+        h[0] *= 2.0**t
+        h[1] = h[1].roll(min(t, 10))
+        return h[None]
+
+    asked = torch.tensor([[False, True, True]])
+    rule = stopped(Settled(rdt(), state(0), all_of(1, 3), asked), [state(t) for t in range(1, 40)])
+    assert rule.used().tolist() == [39, 10 + PATIENCE, 10 + PATIENCE]
+    rule = stopped(Settled(rdt(), state(0), all_of(1, 3), everywhere(1, 3)), [state(t) for t in range(1, 40)])
+    assert rule.used().tolist() == [39, 39, 39]
 
 
 def test_settled_reads_nothing_behind():
@@ -228,7 +250,7 @@ def test_settled_reads_nothing_behind():
         used = []
         for tokens in (later, changed):
             states = itertools.islice(model.trajectory(tokens), 31)
-            used.append(stopped(Settled(model, next(states), all_of(1, 9)), states).used())
+            used.append(stopped(Settled(model, next(states), all_of(1, 9), everywhere(1, 9)), states).used())
     assert torch.equal(used[0][:6], used[1][:6])
 
 
@@ -243,7 +265,7 @@ def test_converged_is_still_and_sure_twice_in_a_row():
     plans = [[unsure] * 12, [a, b] * 6, [unsure] * 4 + [a] * 8]
     states = [torch.stack(now)[None] for now in zip(*plans, strict=True)]
     with torch.no_grad():
-        rule = stopped(Converged(Mirror(), states[0], all_of(1, 3)), states[1:])
+        rule = stopped(Converged(Mirror(), states[0], all_of(1, 3), everywhere(1, 3)), states[1:])
     assert rule.used().tolist() == [11, 11, 6]  # the third: sure from loop 4 on, still at 5 and 6
     assert rule.logits()[2].argmax() == 1
 
@@ -252,9 +274,9 @@ def test_a_position_that_stopped_stays_what_it_was():
     model = rdt()
     with torch.no_grad():
         states = list(itertools.islice(model.trajectory(some_tokens(2, 6)), 61))
-        places = all_of(2, 6)
-        early = {name: stopped(rule, states[1:41]) for name, rule in rules(model, states[0], places).items()}
-        late = {name: stopped(rule, states[1:]) for name, rule in rules(model, states[0], places).items()}
+        given = (model, states[0], all_of(2, 6), everywhere(2, 6))
+        early = {name: stopped(rule, states[1:41]) for name, rule in rules(*given).items()}
+        late = {name: stopped(rule, states[1:]) for name, rule in rules(*given).items()}
     assert set(early) == {"act", "converged", "settled"}
     for name in early:
         done = early[name].used() < 40
@@ -270,8 +292,10 @@ def test_a_rule_asked_at_some_places_says_what_it_says_there_when_asked_everywhe
     places = Places.where(asked)
     with torch.no_grad():
         states = list(itertools.islice(model.trajectory(some_tokens(5, 8)), 31))
-        some = {name: stopped(rule, states[1:]) for name, rule in rules(model, states[0], places).items()}
-        every = {name: stopped(rule, states[1:]) for name, rule in rules(model, states[0], all_of(5, 8)).items()}
+        some, every = (
+            {name: stopped(rule, states[1:]) for name, rule in rules(model, states[0], at, everywhere(5, 8)).items()}
+            for at in (places, all_of(5, 8))
+        )
         for name in some:
             assert torch.equal(some[name].used(), every[name].used()[asked.flatten()]), name
             assert torch.allclose(some[name].logits(), every[name].logits()[asked.flatten()], atol=1e-12), name
@@ -376,10 +400,10 @@ def test_memory_of_a_training_step_does_not_grow_with_the_horizon_past_the_cut()
 @torch.no_grad()
 def test_memory_of_evaluation_does_not_grow_with_loops():
     net, tokens = RDT(SMALL, VOCABULARY).eval(), torch.randint(VOCABULARY, (4, 12))
-    places = Places.where(tokens == tokens)
+    places, every = Places.where(tokens == tokens), everywhere(4, 12)
 
     def ask(loops):
-        for _ in rdt_answers(net, tokens, places, (1, loops)):
+        for _ in rdt_answers(net, tokens, places, every, (1, loops)):
             pass
 
     ask(5)

@@ -48,6 +48,7 @@ def told(path: Path) -> str:
 
 RETURN = "        return Batch(tokens, targets, depths)"
 CANONICAL = "    # Rows that say the same in another order"
+STAGES = "    @property\n    def stages(self):\n        return (self, {})\n\n"
 FIXED = "fixed_length: ClassVar[bool] = False"
 
 BREACHES = {
@@ -108,6 +109,14 @@ BREACHES = {
     ],
     "raises in solve": [("here = words[0]", "here = words[99]")],
     "raises in vocabulary": [('return (*(f"p{i}"', 'return (*(f"p{nothing}"')],
+    "last stage has other rows": [(CANONICAL, STAGES.format("type(self)(places=8)") + CANONICAL)],
+    "last stage asks otherwise": [
+        (CANONICAL, STAGES.format("replace(self, turned=1)") + CANONICAL),
+        ("places: int = 10", "places: int = 10\n    turned: int = 0"),
+        ("targets[:, i + 1] = here", "targets[:, i + 1] = (here + self.turned) % self.places"),
+        ("from dataclasses import dataclass", "from dataclasses import dataclass, replace"),
+    ],
+    "raises in stages": [(CANONICAL, STAGES.format("self.nothing") + CANONICAL)],
 }
 
 SAYS = {
@@ -156,6 +165,9 @@ SAYS = {
     "raises when made": "Walk() raised AttributeError: 'Walk' object has no attribute 'nothing' (walk.py, line ",
     "raises in sample": r"walk: sample at depth 1 raised KeyError: 'two\nlines' (walk.py, line ",
     "raises in solve": "walk: solve of 'p0 turn' raised IndexError: list index out of range (walk.py, line ",
+    "last stage has other rows": "walk: stages end with other tokens than the task's own at depth 10: 'p",
+    "last stage asks otherwise": "walk: stages end with other targets than the task's own at depth 10: 'p",
+    "raises in stages": "walk: stages raised AttributeError: 'Walk' object has no attribute 'nothing' (walk.py, line ",
     "raises in vocabulary": "walk: vocabulary raised NameError: name 'nothing' is not defined (walk.py, line ",
 }
 

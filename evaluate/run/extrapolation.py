@@ -19,7 +19,7 @@ from evaluate.run.experiment import Experiment
 from model import RDT
 from model.attention import Places
 from model.stopping import rules
-from tasks import SPLITS, Batch, Task, draw
+from tasks import NOT_ASKED, SPLITS, Batch, Task, draw
 
 
 class Answer(NamedTuple):
@@ -31,23 +31,30 @@ class Answer(NamedTuple):
     used: Tensor | None = None  # loops used (asked,), where the rule decides them
 
 
-def answers(model: nn.Module, tokens: Tensor, asked: Tensor, loops: tuple[int, ...]) -> Iterator[Answer]:
-    """Everything a model has to say of some rows where `asked` is true, both (batch, length), one answer at a time."""
+def answers(
+    model: nn.Module, tokens: Tensor, asked: Tensor, answering: Tensor, loops: tuple[int, ...]
+) -> Iterator[Answer]:
+    """Everything a model has to say of some rows where `asked` is true, both (batch, length), one answer at a time.
+
+    `answering` (batch, length) is where training asks: a rule that stops by itself may know that.
+    """
     if not getattr(model, "looped", True):
         yield Answer("none", None, model(tokens, None)[0][asked])
     elif isinstance(model, RDT):
-        yield from rdt_answers(model, tokens, Places.where(asked), loops)
+        yield from rdt_answers(model, tokens, Places.where(asked), answering, loops)
     else:
         for count, logits in zip(loops, model(tokens, loops), strict=True):
             yield Answer("fixed", count, logits[asked])
 
 
-def rdt_answers(model: RDT, tokens: Tensor, places: Places, loops: tuple[int, ...]) -> Iterator[Answer]:
+def rdt_answers(
+    model: RDT, tokens: Tensor, places: Places, answering: Tensor, loops: tuple[int, ...]
+) -> Iterator[Answer]:
     """Fixed loop counts read off the trajectory as it passes, and at its end the rules that stop by themselves."""
     stopping = None
     for done, h in enumerate(model.trajectory(tokens)):
         if stopping is None:
-            stopping = rules(model, h, places)
+            stopping = rules(model, h, places, answering)
         else:
             for rule in stopping.values():
                 rule.see(h)
@@ -77,6 +84,11 @@ def questions(task: Task, depth: int, count: int, seed: int) -> Batch:
     return draw(task, seed, SPLITS[split], depth, 0, count)
 
 
+def trained_places(task: Task, depth: int, count: int, seed: int) -> Tensor:
+    """Where (count, length) training asks on the rows of `questions`: there, and it may be at more places too."""
+    return torch.from_numpy(questions(task.stages[-1], depth, count, seed).targets) != NOT_ASKED
+
+
 @torch.no_grad()
 def evaluate(
     model: nn.Module, experiment: Experiment, group: list[int], device: torch.device, batch: int
@@ -86,6 +98,7 @@ def evaluate(
     rows = questions(task, group[-1], settings.count, settings.seed)
     tokens, targets, depths = (torch.from_numpy(array).to(device) for array in rows)
     asked = torch.isin(depths, torch.tensor(group, device=device))
+    answering = trained_places(task, group[-1], settings.count, settings.seed).to(device)
     audited = shortcuts()
     answered: dict[tuple[int, str, int | None], list[Tensor]] = defaultdict(list)
     ties: dict[tuple[int, str, int | None], int] = defaultdict(int)
@@ -93,7 +106,7 @@ def evaluate(
     for start in range(0, len(tokens), batch):
         part = slice(start, start + batch)
         wanted, deep = targets[part][asked[part]], depths[part][asked[part]]
-        for answer in answers(model, tokens[part], asked[part], settings.loops):
+        for answer in answers(model, tokens[part], asked[part], answering[part], settings.loops):
             right = answer.logits.argmax(-1) == wanted
             near = undecided(answer.logits, wanted)
             for depth in group:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluate.metrics import wilson
-from evaluate.run.extrapolation import Answer, answers, questions
+from evaluate.run.extrapolation import Answer, answers, questions, trained_places
 from model import RDT, ConfigError
 from model.attention import Places
 from model.settling import settle
@@ -34,13 +34,14 @@ def ask(
     """
     rows = questions(task, depth, count, seed)
     tokens, targets, depths = (torch.from_numpy(array) for array in rows)
-    asked, way = depths == depth, settled if moving else answers
+    asked, answering = depths == depth, trained_places(task, depth, count, seed)
     right: dict[str, int] = defaultdict(int)
     used: dict[str, float] = defaultdict(float)
     for start in range(0, len(tokens), batch):
         part = slice(start, start + batch)
         wanted = targets[part][asked[part]]
-        for answer in way(model, tokens[part], asked[part], (loops,)):
+        given = (tokens[part], asked[part])
+        for answer in settled(model, *given, loops) if moving else answers(model, *given, answering[part], (loops,)):
             right[answer.halting] += int((answer.logits.argmax(-1) == wanted).sum())
             used[answer.halting] += float(answer.used.sum()) if answer.used is not None else loops * len(wanted)
     n = int(asked.sum())
@@ -57,12 +58,12 @@ def ask(
     return made
 
 
-def settled(model: nn.Module, tokens: Tensor, asked: Tensor, loops: tuple[int, ...]) -> Iterator[Answer]:
+def settled(model: nn.Module, tokens: Tensor, asked: Tensor, loops: int) -> Iterator[Answer]:
     """What an RDT answers at rest; `loops` bounds how long it may take."""
     if not isinstance(model, RDT):
         raise UserError("only an rdt comes to rest by itself: leave --moving out")
     try:
-        rest = settle(model, tokens, loops[-1])
+        rest = settle(model, tokens, loops)
     except ConfigError as error:
         raise UserError(str(error)) from None
     yield Answer("settled", None, model.read(rest.h, places=Places.where(asked)), rest.loops[asked].float())

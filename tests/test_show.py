@@ -175,6 +175,18 @@ def test_ratios_put_every_model_beside_every_task(tmp_path):
     assert text.split(" u ")[1].splitlines()[0].split()[-1] == "-"
 
 
+def test_of_many_models_each_has_a_line_of_its_own(tmp_path):
+    def text(count):
+        names = tuple(f"model_{i}" for i in range(count))
+        return tables.show(results(folder(tmp_path / str(count), models=names)), sections=["ratios"]).splitlines()
+
+    few, many = text(tables.SIDE_BY_SIDE), text(tables.SIDE_BY_SIDE + 1)
+    assert sum("model_5" in line for line in few) == 1 and any("model_0" in line and "model_5" in line for line in few)
+    (shown,) = (line.split() for line in many if line.endswith("model_6"))
+    assert not any("model_0" in line and "model_5" in line for line in many)
+    assert shown[-1] == "model_6" and f"{shown[-3]} {shown[-2]}" in " ".join(few)
+
+
 def test_suite_scores_say_what_they_lack(tmp_path):
     path = folder(tmp_path / "a", tasks=("t", "u"), models=("deep",))
     more = folder(tmp_path / "b", tasks=("t",), models=("shallow",))

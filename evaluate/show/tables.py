@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median_low
 from typing import Any, NamedTuple
 
@@ -218,25 +219,41 @@ MEASURES = Section(
 )
 
 
+def ratio_of(row: Row, model: str) -> str:
+    """What a model reaches on the task of a row of `ratio_rows`."""
+    if row[model] is None:
+        return MISSING
+    worst, best = row[f"{model} worst"], row[f"{model} best"]
+    one = reached({"depth95": row[model], "deepest": row["deepest"], "ratio": row[f"{model} ratio"]})
+    return one if worst == best else f"{one}, {worst} to {best}"
+
+
+SIDE_BY_SIDE = 6
+"""Models, at most, that have a column each; of more, as in a folder of variants, each has a line for each task."""
+
+RATIOS = Section(
+    "how deep each model goes (depth95), and how many times the deepest trained depth that is",
+    _named("task", "trained", "deepest"),
+    "reached by more than half of the seeds, and on the worst and the best seed where they differ;\n"
+    "+ is the deepest asked.",
+)
+
+
 def ratios(results: Results) -> Section:
     """What each model reaches on each task, side by side."""
+    by_model = {model: partial(ratio_of, model=model) for model in results.models}
+    return RATIOS._replace(columns=RATIOS.columns | by_model)
 
-    def by(model: str) -> Callable[[Row], str]:
-        def told(row: Row) -> str:
-            if row[model] is None:
-                return MISSING
-            worst, best = row[f"{model} worst"], row[f"{model} best"]
-            one = reached({"depth95": row[model], "deepest": row["deepest"], "ratio": row[f"{model} ratio"]})
-            return one if worst == best else f"{one}, {worst} to {best}"
 
-        return told
-
-    return Section(
-        "how deep each model goes (depth95), and how many times the deepest trained depth that is",
-        _named("task", "trained", "deepest") | {model: by(model) for model in results.models},
-        "reached by more than half of the seeds, and on the worst and the best seed where they differ;\n"
-        "+ is the deepest asked.",
-    )
+def ratio_lines(results: Results, rule: str | None) -> tuple[Section, list[Row]]:
+    """What each model reaches on each task, one below the other."""
+    lines = [
+        row | {"model": model, "reached": ratio_of(row, model)}
+        for row in ratio_rows(results, rule)
+        for model in results.models
+        if row[model] is not None
+    ]
+    return RATIOS._replace(columns=RATIOS.columns | _named("reached", "model")), lines
 
 
 def stage(steps: list[int] | None) -> str:
@@ -368,8 +385,10 @@ def _section(results: Results, name: str, style: str, rule: str | None) -> list[
     if name == "summary":
         return [summary(results, style, rule)]
     known = {"bands": BANDS, "measures": MEASURES, "seeds": SEEDS, "ratios": ratios(results), "suite": SUITE}
-    section = known[name]
-    rows = [[cell(row) for cell in section.columns.values()] for row in _rows(results, name, rule)]
+    section, found = known[name], _rows(results, name, rule)
+    if name == "ratios" and len(results.models) > SIDE_BY_SIDE:
+        section, found = ratio_lines(results, rule)
+    rows = [[cell(row) for cell in section.columns.values()] for row in found]
     title = f"{section.title}: {_asked(results, rule)}" if name != "seeds" else section.title
     return [f"{title}\n", lined(list(section.columns), rows, style), section.legend, ""]
 

@@ -165,6 +165,26 @@ def test_what_is_said_of_500_relations_is_what_the_records_say():
     assert f"stops after {round(used_loops(grid)[at, grid.headline('settled')])} of them" in said
 
 
+def test_what_was_asked_anew_is_what_the_records_say():
+    made = read(ROOT / "results/reference/all").runs
+    files = sorted((ROOT / "results/reference/asked").iterdir())
+    found = {path.name.partition("-")[0]: lines_of("asked", path.name) for path in files}
+    for task, told in found.items():
+        assert {(made[row["run"]]["task"], made[row["run"]]["seed"]) for row in told} == {(task, 0)}
+        assert all(made[row["run"]]["model"] == row["model"] == "rdt" for row in told)
+    said = " ".join(README.split())
+    (far,) = found["khop_facts"]
+    assert far["depth"] == 1000 * made[far["run"]]["train_max_depth"] and far["rule"] == "settled"
+    assert f"answers {far['correct']} of {far['count']}, after {far['loops']:,.0f} loops" in said
+    assert all(row["correct"] == row["count"] for row in found["p_hop_induction"] if row["rule"] == "fixed")
+    used = {
+        (row["depth"], row["sizes"]["length"]): row["loops"] for row in found["p_hop_induction"] if row["rule"] == "act"
+    }
+    table = rows(" moves | 16 characters")
+    assert len(used) == 16
+    assert table == [[str(d), *(f"{used[d, length]:.1f}" for length in (16, 24, 32, 40))] for d in (1, 2, 4, 8)]
+
+
 def test_the_rates_are_what_the_selection_band_chose():
     """Of each model, the best of the rates that were tried: those that its recipe has."""
     records = read(ROOT / "results/reference/rates")

@@ -90,14 +90,14 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
         if model is None:
             which = f"{experiment.model}, seed {experiment.seed}"
             raise UserError(f"{known.folder} holds no weights of {which}: allowed is a folder that `run` has filled")
-        for told, task in sizes(experiment, changes, known.over):
+        for task in sizes(experiment, changes, known.over):
             study.check_words(task, experiment.task)
             depths = whole_numbers("depths", known.depths) if known.depths else task.test_depths
             for depth in depths:
                 task.check_depth(depth)
-                cells.append((experiment, model, told, task, depth))
+                cells.append((experiment, model, task, depth))
     rows = []
-    for experiment, model, told, task, depth in tqdm(cells, disable=None, leave=False):
+    for experiment, model, task, depth in tqdm(cells, disable=None, leave=False):
         loops, how = known.loops or experiment.evaluate.loops[-1], {"batch": known.batch, "moving": known.moving}
         about = {"run": experiment.run, "task": task.name, "model": experiment.model, "seed": experiment.seed}
         try:
@@ -106,7 +106,7 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
             if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
                 raise
             raise UserError(f"depth {depth} does not fit into memory: a smaller --batch or --count might") from None
-        rows += [{**about, "sizes": task.sizes, **told, **answer} for answer in answers]
+        rows += [{**about, "sizes": task.sizes, **answer} for answer in answers]
     return rows
 
 
@@ -133,15 +133,16 @@ def runs_of(known: argparse.Namespace) -> list[Experiment]:
     return [from_json(run["experiment"]) for run in found if run["seed"] in wanted]
 
 
-def sizes(e: Experiment, changes: list[tuple[str, str]], over: str | None) -> list[tuple[dict[str, Any], Task]]:
+def sizes(e: Experiment, changes: list[tuple[str, str]], over: str | None) -> list[Task]:
     """The task as it is to be asked: with the changes, and with each value of the size that is varied."""
     name, equals, values = (over or "").partition("=")
     if over and not (equals and names(values)):
         raise UserError(f"--over is {over!r}: allowed is a size and its values, as columns=14,28,56")
     if not over:
-        return [({}, sized(e, changes).task)]
-    varied = [sized(e, [*changes, (f"task.{name}", value)]).task for value in names(values)]
-    return [({name: getattr(task, name)}, task) for task in varied]
+        return [sized(e, changes).task]
+    if name not in e.task.sizes:
+        raise unknown("size", name, e.task.sizes)
+    return [sized(e, [*changes, (f"task.{name}", value)]).task for value in names(values)]
 
 
 def against(rows: list[dict[str, Any]], name: str) -> tuple[list[dict[str, Any]], list[str]]:
@@ -149,10 +150,10 @@ def against(rows: list[dict[str, Any]], name: str) -> tuple[list[dict[str, Any]]
     held = [row for row in rows if row["rule"] in ("fixed", "none")] or rows
     pooled: dict[int, dict[str, list[int]]] = {}
     for row in held:
-        cell = pooled.setdefault(row["depth"], {}).setdefault(f"{name} {row[name]}", [0, 0])
+        cell = pooled.setdefault(row["depth"], {}).setdefault(f"{name} {row['sizes'][name]}", [0, 0])
         cell[0] += row["correct"]
         cell[1] += row["count"]
-    columns = list(dict.fromkeys(f"{name} {row[name]}" for row in held))
+    columns = list(dict.fromkeys(f"{name} {row['sizes'][name]}" for row in held))
     table = [
         {"depth": depth, **{column: cells[column][0] / cells[column][1] for column in cells}}
         for depth, cells in sorted(pooled.items())

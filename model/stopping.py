@@ -110,17 +110,19 @@ class Converged:
 
 
 class Settled:
-    """Stops a position when neither it nor any before it where training asks has moved for PATIENCE loops.
+    """Stops a position when neither it nor any before it, back to the first that training asks, has moved for PATIENCE
+    loops.
 
     Far ahead of the wave that carries an answer along a chain, states are as still, and with some tasks as sure, as
     those behind it; no look at a position alone tells the two apart. But the wave itself moves, and it lies before
     whatever it has not reached. The rule reads nothing that a causal model could not have read.
     What nothing has ever asked need not come to rest: a fact of a prompt looks for the next one as a question does, and
-    where none stands before it does so for ever.
+    where none stands before it does so for ever. Behind the first asked position all are waited for, as a wave may pass
+    through some that are not asked.
     """
 
     def __init__(self, model: RDT, h: Tensor, places: Places, answering: Tensor) -> None:
-        self.model, self.places, self.answering = model, places, answering
+        self.model, self.places, self.awaited = model, places, answering.cummax(dim=1).values
         self.h = h.clone()
         self.trail = Trail(h)
         self.loops = torch.zeros(h.shape[:2], device=h.device)
@@ -131,7 +133,7 @@ class Settled:
         if not running.any():
             return
         moved = self.trail.moved(h)
-        moving = moved | (moved & self.answering).cummax(dim=1).values
+        moving = moved | (moved & self.awaited).cummax(dim=1).values
         self.h = torch.where(running[..., None], h, self.h)
         self.loops += running
         self.quiet = torch.where(running, (self.quiet + 1) * ~moving, self.quiet)

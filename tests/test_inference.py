@@ -225,21 +225,22 @@ def test_settled_waits_for_everything_before():
     assert (long.used() == 59).all()
 
 
-def test_settled_waits_for_what_training_asks_alone():
-    """Three positions: one that never rests and is never asked, one that is asked and moves late, one behind them."""
-    still = torch.randn(3, SMALL.width)
+def test_settled_waits_for_nothing_before_the_first_that_training_asks():
+    """Four positions: one that never rests and stands before what is asked, an asked one, one that is not asked and
+    moves late, as a wave on its way does, and an asked one behind it."""
+    still = torch.randn(4, SMALL.width)
 
     def state(t):
         h = still.clone()
         h[0] *= 2.0**t
-        h[1] = h[1].roll(min(t, 10))
+        h[2] = h[2].roll(min(t, 10))
         return h[None]
 
-    asked = torch.tensor([[False, True, True]])
-    rule = stopped(Settled(rdt(), state(0), all_of(1, 3), asked), [state(t) for t in range(1, 40)])
-    assert rule.used().tolist() == [39, 10 + PATIENCE, 10 + PATIENCE]
-    rule = stopped(Settled(rdt(), state(0), all_of(1, 3), everywhere(1, 3)), [state(t) for t in range(1, 40)])
-    assert rule.used().tolist() == [39, 39, 39]
+    asked = torch.tensor([[False, True, False, True]])
+    rule = stopped(Settled(rdt(), state(0), all_of(1, 4), asked), [state(t) for t in range(1, 40)])
+    assert rule.used().tolist() == [39, PATIENCE, 10 + PATIENCE, 10 + PATIENCE]
+    rule = stopped(Settled(rdt(), state(0), all_of(1, 4), everywhere(1, 4)), [state(t) for t in range(1, 40)])
+    assert rule.used().tolist() == [39, 39, 39, 39]
 
 
 def test_settled_reads_nothing_behind():

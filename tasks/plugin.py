@@ -223,7 +223,7 @@ def check(task: Task) -> None:
         lengths[depth] = batch.tokens.shape[1]
     _check_arrays(task, _sampled(task, depths[0], 1), depths[0], 1)
     _check_lengths(task, lengths)
-    _check_last_stage(task, task.test_depths[0])
+    _check_stages(task)
     for depth in (task.train_depths[0], task.train_depths[-1], task.test_depths[0]):
         _check_splits(task, depth)
 
@@ -381,19 +381,30 @@ def _check_lengths(task: Task, lengths: dict[int, int]) -> None:
         raise UserError(f"{task.name}: fixed_length is False, but rows have {length} tokens at every depth")
 
 
-def _check_last_stage(task: Task, depth: int) -> None:
-    """What training ends with has this task's rows, and asks what it asks or more of them."""
+def _check_stages(task: Task) -> None:
+    """Nothing is trained on deeper questions than the task's; what training ends with has this task's rows, and asks
+    what it asks or more of them."""
     with _guard(f"{task.name}: stages"):
-        last = task.stages[-1]
-    batch, trained = _sampled(task, depth, ROWS), _sampled(last, depth, ROWS)
-    asked = batch.targets != NOT_ASKED
-    for part in ("tokens", "targets"):
-        own, others = getattr(batch, part), getattr(trained, part)
-        if own.shape != others.shape or (own != others)[asked | (part == "tokens")].any():
-            raise UserError(
-                f"{task.name}: stages end with other {part} than the task's own at depth {depth}: "
-                f"{text(last, trained.tokens[0])} where it has {text(task, batch.tokens[0])}"
-            )
+        stages = task.stages
+    if not isinstance(stages, tuple) or not stages or not all(isinstance(stage, type(task)) for stage in stages):
+        raise UserError(f"{task.name}: stages is {str(stages)[:60]}: allowed is a tuple of {type(task).__name__}")
+    (*early, last), deepest = stages, task.train_depths[-1]
+    for stage in early:
+        if not stage.train_depths or max(stage.train_depths) > deepest:
+            raise UserError(f"{task.name}: a stage trains on {stage.train_depths}: allowed are depths up to {deepest}")
+    if last.train_depths != task.train_depths:
+        raise UserError(f"{task.name}: the last stage trains on {last.train_depths}: allowed is {task.train_depths}")
+    for depth in (*task.train_depths, *task.selection_depths, *task.test_depths) if last != task else ():
+        batch, trained = _sampled(task, depth, ROWS), _sampled(last, depth, ROWS)
+        _check_arrays(last, trained, depth, ROWS)
+        asked = batch.targets != NOT_ASKED
+        for part in ("tokens", "targets"):
+            own, others = getattr(batch, part), getattr(trained, part)
+            if own.shape != others.shape or (own != others)[asked | (part == "tokens")].any():
+                raise UserError(
+                    f"{task.name}: stages end with other {part} than the task's own at depth {depth}: "
+                    f"{text(last, trained.tokens[0])} where it has {text(task, batch.tokens[0])}"
+                )
 
 
 def _check_splits(task: Task, depth: int) -> None:

@@ -1,17 +1,19 @@
 """`ask`: what trained weights answer when they are asked anew is what their records say, or what they would say."""
 
 import json
+import shutil
 
 import pytest
 import torch
 
 import run_benchmarks
-from evaluate.commands.asking import against
+from evaluate.commands.asking import against, as_recorded
 from evaluate.records import read
 from evaluate.run.experiment import from_json
 from evaluate.run.extrapolation import questions
 from evaluate.study.weights import trained
 from model.settling import settle
+from tasks import UserError
 
 SMALL = ["--train.batch", "32", "--train.steps", "40", "--evaluate.count", "16", "--evaluate.loops", "1,4,12"]
 
@@ -70,6 +72,30 @@ def test_other_sizes_are_other_questions_and_stand_side_by_side(folder, capsys):
     rows = asked(capsys, folder, "--depths", "4,6", "--count", "8", "--over", "modulus=11")
     fixed = [row for row in rows if row["rule"] == "fixed" and row["depth"] == 4]
     assert float(four.split()[1]) == pytest.approx(sum(row["accuracy"] for row in fixed) / 2, abs=1e-3)
+
+
+def test_what_was_cut_off_used_all_that_it_was_given(folder, capsys):
+    (row,) = asked(capsys, folder, "--seeds", "0", "--count", "4", "--depths", "30", "--moving", "--loops", "1")
+    assert row["loops"] == 1
+
+
+def test_a_folder_of_failures_has_nothing_to_ask(folder, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "failed")
+    runs = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
+    (tmp_path / "failed/runs.jsonl").write_text(
+        "".join(json.dumps({**run, "status": "diverged"}) + "\n" for run in runs)
+    )
+    assert run_benchmarks.main(["ask", str(tmp_path / "failed"), "--depths", "4"]) == 2
+    assert "came to its end: there is nothing to ask" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sizes", [{"foo": 3}, {"modulus": 7}])
+def test_an_experiment_that_this_code_does_not_have_is_told(folder, sizes):
+    run = next(iter(read(folder).runs.values()))
+    assert as_recorded(run).run == run["run"]
+    task = {**run["experiment"]["task"], **sizes}
+    with pytest.raises(UserError, match="that this code does not have"):
+        as_recorded({**run, "experiment": {**run["experiment"], "task": task}})
 
 
 def test_a_size_that_is_called_length_is_not_the_length_of_a_row():

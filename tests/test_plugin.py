@@ -116,6 +116,11 @@ BREACHES = {
         ("targets[:, i + 1] = here", "targets[:, i + 1] = (here + self.turned) % self.places"),
         ("from dataclasses import dataclass", "from dataclasses import dataclass, replace"),
     ],
+    "last stage trains deeper": [
+        (CANONICAL, STAGES.format("replace(self, train_depths=(1, 2, 3, 4, 5, 6), selection_depths=(8,))") + CANONICAL),
+        ("from dataclasses import dataclass", "from dataclasses import dataclass, replace"),
+    ],
+    "stages hold no task": [(CANONICAL, STAGES.format("3") + CANONICAL)],
     "raises in stages": [(CANONICAL, STAGES.format("self.nothing") + CANONICAL)],
 }
 
@@ -165,8 +170,10 @@ SAYS = {
     "raises when made": "Walk() raised AttributeError: 'Walk' object has no attribute 'nothing' (walk.py, line ",
     "raises in sample": r"walk: sample at depth 1 raised KeyError: 'two\nlines' (walk.py, line ",
     "raises in solve": "walk: solve of 'p0 turn' raised IndexError: list index out of range (walk.py, line ",
-    "last stage has other rows": "walk: stages end with other tokens than the task's own at depth 10: 'p",
-    "last stage asks otherwise": "walk: stages end with other targets than the task's own at depth 10: 'p",
+    "last stage has other rows": "walk: stages end with other tokens than the task's own at depth 1: 'p",
+    "last stage asks otherwise": "walk: stages end with other targets than the task's own at depth 1: 'p",
+    "last stage trains deeper": "the last stage trains on (1, 2, 3, 4, 5, 6): allowed is (1, 2, 3, 4, 5)",
+    "stages hold no task": "walk: stages is (Walk(",
     "raises in stages": "walk: stages raised AttributeError: 'Walk' object has no attribute 'nothing' (walk.py, line ",
     "raises in vocabulary": "walk: vocabulary raised NameError: name 'nothing' is not defined (walk.py, line ",
 }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from evaluate.run.experiment import Experiment
 
 COLUMNS = ("model", "seed", "depth", "length", "rule", "loops", "correct", "count", "accuracy", "low", "high")
-LEGEND = "loops: used on average. low, high: Wilson's 95% interval over questions."
+LEGEND = "loops: used on average, --loops at most. low, high: Wilson's 95% interval over questions."
 
 
 def ask(arguments: Sequence[str]) -> None:
@@ -67,7 +67,7 @@ def ask(arguments: Sequence[str]) -> None:
     if known.over and known.format not in ("csv", "json"):
         rows, columns = against(rows, known.over.partition("=")[0])
         print(shown.formatted(rows, columns, known.format))
-        print(shown.told("accuracy, with the most loops or at rest, all seeds together", known.format), end="")
+        print(shown.told("accuracy, with the most loops or by --moving, all seeds together", known.format), end="")
     else:
         print(shown.formatted(rows, COLUMNS, known.format))
         print(shown.told(LEGEND, known.format), end="")
@@ -113,12 +113,13 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
 def runs_of(known: argparse.Namespace) -> list[Experiment]:
     """The runs of a folder that were meant, of one task and one model."""
     from evaluate import records
-    from evaluate.run.experiment import from_json
 
     runs = [run for run in records.read(known.folder).runs.values() if run["status"] == "ok"]
     tasks = sorted({run["task"] for run in runs})
     if known.task is None and len(tasks) > 1:
         raise UserError(f"{known.folder} holds several tasks: choose by --task one of {', '.join(tasks)}")
+    if not tasks:
+        raise UserError(f"no run of {known.folder} came to its end: there is nothing to ask")
     task = known.task or tasks[0]
     if task not in tasks:
         raise unknown("task", task, tasks)
@@ -130,7 +131,20 @@ def runs_of(known: argparse.Namespace) -> list[Experiment]:
     for seed in wanted:
         if seed not in {run["seed"] for run in found}:
             raise UserError(f"{known.folder} holds no seed {seed} of {known.model} on {task}")
-    return [from_json(run["experiment"]) for run in found if run["seed"] in wanted]
+    return [as_recorded(run) for run in found if run["seed"] in wanted]
+
+
+def as_recorded(run: dict[str, Any]) -> Experiment:
+    """The experiment of a run's record, if this code has it still."""
+    from evaluate.run.experiment import from_json
+
+    try:
+        experiment = from_json(run["experiment"])
+    except TypeError:
+        experiment = None
+    if experiment is None or experiment.run != run["run"]:
+        raise UserError(f"run {run['run']} is of an experiment that this code does not have: ask it by the code of it")
+    return experiment
 
 
 def sizes(e: Experiment, changes: list[tuple[str, str]], over: str | None) -> list[Task]:

@@ -66,4 +66,5 @@ def settled(model: nn.Module, tokens: Tensor, asked: Tensor, loops: int) -> Iter
         rest = settle(model, tokens, loops)
     except ConfigError as error:
         raise UserError(str(error)) from None
-    yield Answer("settled", None, model.read(rest.h, places=Places.where(asked)), rest.loops[asked].float())
+    used = rest.loops[asked].clamp(max=loops).float()  # all of them where it was cut off
+    yield Answer("settled", None, model.read(rest.h, places=Places.where(asked)), used)

@@ -98,6 +98,14 @@ def test_an_experiment_that_this_code_does_not_have_is_told(folder, sizes):
         as_recorded({**run, "experiment": {**run["experiment"], "task": task}})
 
 
+@pytest.mark.parametrize("sizes", [{"name": "ring_walk", "plugin": "ring_walk.py 0a1b"}, {"plugin": "mine.py 0a1b"}])
+def test_a_run_of_a_plugin_asks_for_the_plugin(folder, sizes):
+    run = next(iter(read(folder).runs.values()))
+    task = {**run["experiment"]["task"], **sizes}
+    with pytest.raises(UserError, match=rf"the plugin {sizes['plugin'].split()[0]}: name it, unchanged, by --plugin"):
+        as_recorded({**run, "run": "another", "experiment": {**run["experiment"], "task": task}})
+
+
 def test_a_size_that_is_called_length_is_not_the_length_of_a_row():
     rows = [
         {"depth": 2, "length": 4 * n, "rule": "fixed", "sizes": {"length": n}, "correct": n, "count": 32}
@@ -122,6 +130,9 @@ def test_rows_are_kept_as_lines_and_never_over_others(folder, tmp_path, capsys):
     (["--task", "khop_facts"], "unknown task 'khop_facts': allowed: mod_chain"),
     (["--model", "rtd"], "unknown model 'rtd': did you mean 'rdt'?"),
     (["--seeds", "7"], "no seed 7 of rdt on mod_chain"),
+    (["--seeds", ""], "--seeds is empty"),
+    (["--depths", ","], "--depths is empty"),
+    (["--over", ""], "--over is ''"),
     (["--over", "modulus"], "--over is 'modulus': allowed is a size and its values"),
     (["--over", "modulus=13"], "change sizes that keep them"),
     (["--over", "modulo=13"], "unknown size 'modulo': did you mean 'modulus'?"),

@@ -92,7 +92,7 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
             raise UserError(f"{known.folder} holds no weights of {which}: allowed is a folder that `run` has filled")
         for task in sizes(experiment, changes, known.over):
             study.check_words(task, experiment.task)
-            depths = whole_numbers("depths", known.depths) if known.depths else task.test_depths
+            depths = whole_numbers("depths", known.depths) if known.depths is not None else task.test_depths
             for depth in depths:
                 task.check_depth(depth)
                 cells.append((experiment, model, task, depth))
@@ -127,7 +127,7 @@ def runs_of(known: argparse.Namespace) -> list[Experiment]:
     if known.model not in models:
         raise unknown("model", known.model, models)
     found = [run for run in runs if (run["task"], run["model"]) == (task, known.model)]
-    wanted = whole_numbers("seeds", known.seeds) if known.seeds else sorted({run["seed"] for run in found})
+    wanted = whole_numbers("seeds", known.seeds) if known.seeds is not None else sorted({run["seed"] for run in found})
     for seed in wanted:
         if seed not in {run["seed"] for run in found}:
             raise UserError(f"{known.folder} holds no seed {seed} of {known.model} on {task}")
@@ -140,9 +140,12 @@ def as_recorded(run: dict[str, Any]) -> Experiment:
 
     try:
         experiment = from_json(run["experiment"])
-    except TypeError:
+    except (TypeError, UserError):
         experiment = None
     if experiment is None or experiment.run != run["run"]:
+        stamp = run["experiment"]["task"].get("plugin") or run["experiment"].get("model_plugin")
+        if stamp:
+            raise UserError(f"run {run['run']} is of the plugin {stamp.split()[0]}: name it, unchanged, by --plugin")
         raise UserError(f"run {run['run']} is of an experiment that this code does not have: ask it by the code of it")
     return experiment
 
@@ -150,9 +153,9 @@ def as_recorded(run: dict[str, Any]) -> Experiment:
 def sizes(e: Experiment, changes: list[tuple[str, str]], over: str | None) -> list[Task]:
     """The task as it is to be asked: with the changes, and with each value of the size that is varied."""
     name, equals, values = (over or "").partition("=")
-    if over and not (equals and names(values)):
+    if over is not None and not (equals and names(values)):
         raise UserError(f"--over is {over!r}: allowed is a size and its values, as columns=14,28,56")
-    if not over:
+    if over is None:
         return [sized(e, changes).task]
     if name not in e.task.sizes:
         raise unknown("size", name, e.task.sizes)

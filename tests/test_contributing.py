@@ -80,7 +80,7 @@ def test_a_stopping_rule_is_added(tmp_path, monkeypatch, capsys):
     cells, shown = carried_out("sure.py", tmp_path, monkeypatch, capsys)
     under = [cell for cell in cells if cell["halting"] == "sure"]
     assert len(under) == len({cell["depth"] for cell in cells}) and all(3 <= c["mean_loops"] <= 8 for c in under)
-    assert re.search(r"settled \d+[^\n]*sure \d+|sure \d+[^\n]*settled \d+", shown)
+    assert re.search(r" overthinking .* settled +sure\n[- ]+\n[^\n]* \d+( for [\d.]+x)? +\d+( for [\d.]+x)?\n", shown)
 
 
 def test_every_example_and_every_check_is_there():

@@ -3,9 +3,14 @@
 import csv
 import io
 import json
+import os
+import pty
 import random
+import re
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +22,7 @@ from evaluate.metrics import depth95
 from evaluate.records import pack, read, run_id
 from evaluate.show import measures, tables
 from evaluate.show.grid import Results
+from evaluate.show.screen import fitted
 from tasks import UserError
 from tests.fakes import dump, folder, lines
 
@@ -428,3 +434,63 @@ def test_a_million_records_take_seconds_and_little_memory(tmp_path):
         seconds, gigabytes = map(float, shown.stderr.split()[-2:])
         print(f"{words[0]}: {seconds:.1f} s, {gigabytes:.2f} GB")
         assert seconds < limit and gigabytes < 1
+
+
+# in a terminal
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_wide_table_goes_on_below_and_nothing_is_lost(seed):
+    rng = random.Random(seed)
+    heads = ["task", "depth", *(f"c{i}" * rng.randint(1, 4) for i in range(rng.randint(2, 30))), "used"]
+    rows = [[f"t{i}", str(i), *(" of ".join("9" * rng.randint(1, 6) for _ in range(2)) for _ in heads[2:])]
+            for i in range(rng.randint(1, 6))]  # fmt: skip
+    width = rng.randint(50, 100)
+    text = "above it\n" + tables.lined(heads, rows, "simple") + "\nand below"
+    blocks = fitted(text, width).removeprefix("above it\n").removesuffix("\nand below").split("\n\n")
+    found = [[], *([] for _ in rows)]
+    for block in blocks:
+        head, ruler, *body = block.split("\n")
+        assert all(len(line) <= width for line in [head, ruler, *body]) and len(body) == len(rows)
+        spans = [found.span() for found in re.finditer("-+", ruler)]
+        for place, line in enumerate([head, *body]):
+            cells = [line[a:b].strip() for a, b in spans]
+            assert cells[:2] == [heads, *rows][place][:2], "each part names its rows"
+            found[place] += cells[2:]
+    assert found == [line[2:] for line in [heads, *rows]]
+    assert blocks[-1].split("\n")[0].split()[-2:] == heads[-2:], "what was used stands beside the rule that used it"
+
+
+@pytest.mark.parametrize("text", [
+    "no table -- here\n\nat all",
+    "a  b\n-  -\n1  2\nfits",
+    "| a | b |\n|---|---|\n| 1 | 2 |",
+    "---\n-----  ------",
+    "",
+])  # fmt: skip
+def test_what_is_no_wide_table_stays_as_it_is(text):
+    assert fitted(text, 10) == text
+
+
+def test_every_section_fits_a_terminal_of_eighty_columns():
+    for name in ("quick", "all"):
+        text = tables.show(results(ROOT / "results/reference" / name), sections=tables.SECTIONS)
+        assert max(map(len, text.splitlines())) > 100
+        assert [line for line in fitted(text, 80).splitlines() if len(line) > 81] == []
+
+
+def test_a_terminal_is_asked_for_its_width_and_a_file_is_not():
+    words = [sys.executable, "run_benchmarks.py", "table", "results/reference/quick"]
+    there, here = pty.openpty()
+    termios.tcsetwinsize(here, (24, 60))
+    child = subprocess.Popen(words, cwd=ROOT, stdout=here, env={k: v for k, v in os.environ.items() if k != "COLUMNS"})
+    os.close(here)
+    shown = b""
+    with suppress(OSError):  # the end of a terminal
+        while part := os.read(there, 4096):
+            shown += part
+    assert child.wait() == 0
+    ruled = [line for line in shown.decode().splitlines() if line.startswith("---")]
+    assert ruled and max(map(len, ruled)) <= 60
+    piped = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert max(len(line) for line in piped.splitlines() if line.startswith("---")) > 100

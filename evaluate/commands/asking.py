@@ -19,6 +19,7 @@ from evaluate.commands.options import (
     sized,
     whole_numbers,
 )
+from evaluate.show.screen import tell
 from tasks import Task, plugin
 from tasks.errors import UserError, unknown
 
@@ -66,10 +67,10 @@ def ask(arguments: Sequence[str]) -> None:
         write_new(known.out, "".join(json.dumps(row) + "\n" for row in rows))
     if known.over and known.format not in ("csv", "json"):
         rows, columns = against(rows, known.over.partition("=")[0])
-        print(shown.formatted(rows, columns, known.format))
+        tell(shown.formatted(rows, columns, known.format))
         print(shown.told("accuracy, with the most loops or by --moving, all seeds together", known.format), end="")
     else:
-        print(shown.formatted(rows, COLUMNS, known.format))
+        tell(shown.formatted(rows, COLUMNS, known.format))
         print(shown.told(LEGEND, known.format), end="")
 
 

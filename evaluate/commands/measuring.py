@@ -22,6 +22,7 @@ from evaluate.commands.options import (
     overrides,
     whole_numbers,
 )
+from evaluate.show.screen import tell
 from tasks import TASKS, Task, plugin, task_class
 from tasks.errors import UserError, unknown
 
@@ -61,7 +62,7 @@ def bench_of_tasks(wanted: list[str], plugins: list[str], style: str) -> None:
 
     own = plugin.load(plugins)
     rows = bench_tasks([task_class(name)() for name in wanted or own or list(TASKS)])  # type: ignore[call-arg]
-    print(formatted(rows, COLUMNS, style))
+    tell(formatted(rows, COLUMNS, style))
     print(told(LEGEND, style), end="")
 
 
@@ -77,9 +78,9 @@ def bench_of_scaling(preset: str, style: str) -> None:
     if style == "json":
         print(json.dumps({"scaling": rows, "reckoned": reckoned}))
         return
-    print(formatted(rows, scaling.COLUMNS, style))
+    tell(formatted(rows, scaling.COLUMNS, style))
     print(told(f"\nexperiments like those of the preset {preset}:", style), end="")
-    print(formatted(reckoned, scaling.RECKONED, style))
+    tell(formatted(reckoned, scaling.RECKONED, style))
 
 
 def bench_of_model(what: str, folder: Path, style: str) -> None:
@@ -98,7 +99,7 @@ def bench_of_model(what: str, folder: Path, style: str) -> None:
         rows, bench = bench_cache.bench_cache(), bench_cache
     else:
         rows, bench = bench_model.bench_model(), bench_model
-    print(formatted(rows, bench.COLUMNS, style))
+    tell(formatted(rows, bench.COLUMNS, style))
     print(told(bench.LEGEND, style), end="")
 
 
@@ -125,7 +126,7 @@ def show_model(arguments: Sequence[str]) -> None:
     e = as_named(experiment)
     e.check()
     rows = show_model(e.base, e.architecture, e.vocabulary, e.train.mean_loops)
-    print(formatted(rows, COLUMNS, known.format))
+    tell(formatted(rows, COLUMNS, known.format))
     print(told(LEGEND, known.format), end="")
 
 
@@ -151,7 +152,7 @@ def audit(arguments: Sequence[str]) -> None:
     rows = audited(asked_of(known), known.count, known.seed)
     if known.out:
         write_new(known.out, "".join(json.dumps(row) + "\n" for row in rows))
-    print(shown.formatted(rows, ("task", "depth", "shortcut", "score", "chance"), known.format))
+    tell(shown.formatted(rows, ("task", "depth", "shortcut", "score", "chance"), known.format))
     print(shown.told(shown.verdict(rows), known.format), end="")
 
 
@@ -196,7 +197,7 @@ def claims(arguments: Sequence[str]) -> None:
     if known.claims and not wanted:
         raise UserError("no claim is named: allowed are numbers and names, or none for all")
     found = ledger.chosen(known.show, wanted) if known.show else carried_out(wanted, known)
-    print(ledger.show(found, known.format))
+    tell(ledger.show(found, known.format))
 
 
 def carried_out(wanted: list[str], known: argparse.Namespace) -> list[Entry]:

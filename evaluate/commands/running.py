@@ -18,6 +18,7 @@ from evaluate.commands.options import (
     overrides,
     whole_numbers,
 )
+from evaluate.show.screen import tell
 from tasks import TASKS, plugin, task_class
 from tasks.errors import UserError, unknown
 
@@ -57,7 +58,7 @@ def run(arguments: Sequence[str]) -> None:
     held = records.read(out)
     print(tables.heading(held))
     found = Results(held)
-    print(tables.show(found))
+    tell(tables.show(found))
     print("\nplots: " + ", ".join(str(path) for path in plots.draw_all(found, out / "plots")))
 
 

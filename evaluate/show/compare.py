@@ -15,10 +15,11 @@ from evaluate.show.rows import as_csv, check_format
 from evaluate.show.tables import MARKS, MISSING, lined, points
 from tasks.errors import UserError, unknown
 
-LEGEND = f"""difference: second minus first, in points. over questions: 95% interval for these trained models; paired
-where each question's answers were kept (McNemar), else as if they were other questions. over seeds: 95% interval for
-training again (Welch). FDR: false discovery rate among all cells shown, by the larger p of the two. {{star}} is below
-{LEVEL:.0%}"""
+LEGEND = f"""difference: second minus first, in points. over questions: 95% interval for
+these trained models; paired where each question's answers were kept (McNemar),
+else as if they were other questions. over seeds: 95% interval for training again
+(Welch). FDR: false discovery rate among all cells shown, by the larger p of the
+two. {{star}} is below {LEVEL:.0%}"""
 
 
 def sides(folders: Sequence[Results], models: Sequence[str]) -> list[Side]:
@@ -99,7 +100,7 @@ def show(compared: Sequence[Side], style: str = "simple", force: bool = False, r
     tables, summaries = [], []
     for one, rate in zip(found, rates, strict=True):
         tables += [_heading(one), headline_table(one, rate, style), "", cell_table(one, rate, style), ""]
-        summaries.append(textwrap.fill(sentence(one, rate), 100, subsequent_indent="  "))
+        summaries.append(textwrap.fill(sentence(one, rate), 80, subsequent_indent="  "))
     star = "\\*" if style == "github" else "*"
     parts = [*left_out(compared), *tables, LEGEND.replace("{star}", star), "", *summaries]
     if style == "latex":

@@ -21,10 +21,11 @@ from tasks.errors import unknown
 
 COLUMNS = ("claim", "verdict", "measured", "seeds")
 LEGEND = (
-    "measured: each figure with its 95% interval, and the range that the claim puts it in, which was set before.\n"
-    "An interval wholly inside supports, one wholly outside refutes. (given): a premise; without it nothing is learnt."
+    "measured: each figure with its 95% interval, and the range that the claim puts\n"
+    "it in, which was set before. An interval wholly inside supports, one wholly outside\n"
+    "refutes. (given): a premise; without it nothing is learnt."
 )
-WIDE = {"claim": 34, "verdict": 13, "measured": 56, "seeds": 6}
+WIDE = {"claim": 25, "measured": 32}
 
 
 def chosen(folder: Path, words: Sequence[str]) -> list[Entry]:
@@ -91,7 +92,7 @@ def about(entry: Entry) -> str:
         *([f"  intervals over: {over}"] if over else []),
         f"  {len(entry.runs)} runs, {entry.seconds:.0f} s of training; again:",
     ]
-    folded = [textwrap.fill(line, 116, subsequent_indent="    ") for line in lines]
+    folded = [textwrap.fill(line, 80, subsequent_indent="    ") for line in lines]
     return "\n".join([*folded, f"  {entry.command}"])
 
 

@@ -189,8 +189,9 @@ BANDS = Section(
         "IQM": lambda row: points(row["iqm"]),
         "worst to best": lambda row: span(row["worst"], row["best"]) if row["seeds"] > 1 else MISSING,
     },
-    "95% interval: Wilson's, over questions, for these trained models. corrected: chance and the best audited\n"
-    "shortcut taken out. IQM: interquartile mean over seeds.",
+    "95% interval: Wilson's, over questions, for these trained models. corrected:\n"
+    "chance and the best audited shortcut taken out. IQM: interquartile mean over\n"
+    "seeds.",
 )
 
 MEASURES = Section(
@@ -204,19 +205,28 @@ MEASURES = Section(
         "depth95": reached,
         "range": lambda row: f"{row['depth95_low']} to {row['depth95_high']}",
         "overthinking": lambda row: points(row["overthinking"]),
-        "stops by itself": lambda row: (
-            "; ".join(
-                f"{r['rule']} {r['depth95']}"
-                + (f" for {r['halting_cost']:.1f}x" if r["halting_cost"] is not None else "")
-                for r in row["rules"]
-            )
-            or MISSING
-        ),
     },
-    "a question: FLOPs of one at the deepest depth. depth95: reached by more than half of the seeds; + is the deepest\n"
-    "asked. range: over seeds; of one seed, over other questions. overthinking: points lost at four times the loops\n"
-    "that were enough. stops by itself: the rule, its depth95, and its loops over the fewest that do as well.",
+    "a question: FLOPs of one at the deepest depth. depth95: reached by more than\n"
+    "half of the seeds; + is the deepest asked. range: over seeds; of one seed, over\n"
+    "other questions. overthinking: points lost at four times the loops that were\n"
+    "enough. Then, of each rule that stops by itself, its depth95, and its loops over\n"
+    "the fewest that do as well.",
 )
+
+
+def by_rule(row: Row, rule: str) -> str:
+    """How deep a rule goes on the task of a row of `measure_rows`, and what it costs to leave the loops to it."""
+    held = next((one for one in row["rules"] if one["rule"] == rule), None)
+    if held is None:
+        return MISSING
+    cost = held["halting_cost"]
+    return f"{held['depth95']}" + ("" if cost is None else f" for {cost:.1f}x")
+
+
+def with_rules(rows: Sequence[Row]) -> Section:
+    """How deep, at what cost, and a column for each rule that any of these models stops by."""
+    rules = sorted({one["rule"] for row in rows for one in row["rules"]})
+    return MEASURES._replace(columns=MEASURES.columns | {rule: partial(by_rule, rule=rule) for rule in rules})
 
 
 def ratio_of(row: Row, model: str) -> str:
@@ -234,8 +244,8 @@ SIDE_BY_SIDE = 6
 RATIOS = Section(
     "how deep each model goes (depth95), and how many times the deepest trained depth that is",
     _named("task", "trained", "deepest"),
-    "reached by more than half of the seeds, and on the worst and the best seed where they differ;\n"
-    "+ is the deepest asked.",
+    "reached by more than half of the seeds, and on the worst and the best seed\n"
+    "where they differ; + is the deepest asked.",
 )
 
 
@@ -278,8 +288,8 @@ SUITE = Section(
         "95% interval": lambda row: f"{row['low']:.3g} to {row['high']:.3g} over {row['over']}",
         "lacks": lambda row: lacking(row["missing"]),
     },
-    "score: geometric mean over tasks of 1 + depth95 / deepest training depth, less 1, so that no single failure\n"
-    "makes it 0. Scores that lack tasks do not compare.",
+    "score: geometric mean over tasks of 1 + depth95 / deepest training depth, less 1,\n"
+    "so that no single failure makes it 0. Scores that lack tasks do not compare.",
 )
 
 SEEDS = Section(
@@ -288,8 +298,8 @@ SEEDS = Section(
     | {band: (lambda row, band=band: points(row[band])) for band in ("train", "selection", "test")}
     | {"depth95": lambda row: str(row["depth95"]), "stage": lambda row: stage(row["stage_steps"])}
     | _named("run"),
-    "stage: how far in the task's curriculum training came; what was trained at smaller sizes alone was asked the\n"
-    "task itself all the same.",
+    "stage: how far in the task's curriculum training came; what was trained at\n"
+    "smaller sizes alone was asked the task itself all the same.",
 )
 
 SUMMARY = ("task", "model", "size", "FLOPs", "trained", "deepest", "depth95")
@@ -386,11 +396,13 @@ def _section(results: Results, name: str, style: str, rule: str | None) -> list[
         return [summary(results, style, rule)]
     known = {"bands": BANDS, "measures": MEASURES, "seeds": SEEDS, "ratios": ratios(results), "suite": SUITE}
     section, found = known[name], _rows(results, name, rule)
+    if name == "measures":
+        section = with_rules(found)
     if name == "ratios" and len(results.models) > SIDE_BY_SIDE:
         section, found = ratio_lines(results, rule)
     rows = [[cell(row) for cell in section.columns.values()] for row in found]
     title = f"{section.title}: {_asked(results, rule)}" if name != "seeds" else section.title
-    return [f"{title}\n", lined(list(section.columns), rows, style), section.legend, ""]
+    return [textwrap.fill(title, 80) + "\n", lined(list(section.columns), rows, style), section.legend, ""]
 
 
 def _asked(results: Results, rule: str | None) -> str:

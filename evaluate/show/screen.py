@@ -1,0 +1,93 @@
+"""Text for a terminal: a table that is wider than the terminal goes on below, with the names of its rows again."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+NAMES = ("task", "model", "band", "depth", "points", "seed", "shortcut", "trained")
+"""Columns that say what a row is, where they stand first."""
+
+STAYS = "used"
+"""A column that says something of the one to its left, and stays beside it."""
+
+
+class Column(NamedTuple):
+    """Where a column stands in each line of its table."""
+
+    start: int
+    end: int
+
+    def of(self, line: str) -> str:
+        return line[self.start : self.end].ljust(self.end - self.start)
+
+
+def tell(text: str) -> None:
+    """Print it, in a terminal no wider than that."""
+    print(fitted(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
+
+
+def fitted(text: str, width: int) -> str:
+    """The text, its tables of the style "simple" folded to this width."""
+    lines, told, at = text.split("\n"), [], 0
+    while at < len(lines):
+        columns = ruled(lines[at + 1]) if at + 1 < len(lines) else []
+        end = at + 2
+        while columns and end < len(lines) and is_row(lines[end], columns):
+            end += 1
+        if columns and columns[-1].end > width:
+            told += folded(lines[at:end], columns, width)
+            at = end
+        else:
+            told.append(lines[at])
+            at += 1
+    return "\n".join(told)
+
+
+def ruled(line: str) -> list[Column]:
+    """The columns that a line of dashes stands for; none where it is not one."""
+    if not re.fullmatch(r"-+(  -+)+", line):
+        return []
+    return [Column(*found.span()) for found in re.finditer("-+", line)]
+
+
+def is_row(line: str, columns: Sequence[Column]) -> bool:
+    """Whether nothing stands between the columns, nor behind the last."""
+    gaps = zip((column.end for column in columns), (column.start for column in columns[1:]), strict=False)
+    return bool(line) and len(line) <= columns[-1].end and not any(line[a:b].strip() for a, b in gaps)
+
+
+def folded(lines: Sequence[str], columns: Sequence[Column], width: int) -> list[str]:
+    """The lines of one table as those of several, an empty line between them."""
+    heads = [column.of(lines[0]).strip() for column in columns]
+    names = next((i for i, head in enumerate(heads) if head not in NAMES), len(heads) - 1) or 1
+    parts: list[list[Column]] = []
+    for group in together(columns[names:], heads[names:]):
+        if parts and taken([*columns[:names], *parts[-1], *group]) <= width:
+            parts[-1] += group
+        else:
+            parts.append(group)
+    told = []
+    for part in parts:
+        told += ["  ".join(column.of(line) for column in [*columns[:names], *part]).rstrip() for line in lines]
+        told.append("")
+    return told[:-1]
+
+
+def together(columns: Sequence[Column], heads: Sequence[str]) -> list[list[Column]]:
+    """The columns, those in one list that must not be parted."""
+    groups: list[list[Column]] = []
+    for column, head in zip(columns, heads, strict=True):
+        if head == STAYS and groups:
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    return groups
+
+
+def taken(columns: Sequence[Column]) -> int:
+    """The width of a line of these columns."""
+    return sum(column.end - column.start + 2 for column in columns) - 2

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from evaluate.commands import asking, measuring, one_task, reading, running
+from evaluate.show.screen import tell
 from tasks.errors import UserError, unknown
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] in (["-h"], ["--help"]):
         print("usage: python run_benchmarks.py [VERB] [OPTIONS], VERB --help for its options\n")
         for name, command in COMMANDS.items():
-            print(f"  {name:11}{command.__doc__}" + (" (the default)" if name == "run" else ""))
+            tell(f"  {name:10}  {command.__doc__}" + (" (the default)" if name == "run" else ""))
         return 0
     try:
         if unreadable := [word for word in arguments if "\0" in word]:  # which no shell can pass on

@@ -247,7 +247,7 @@ def test_new_task_runs_in_worker_processes_and_is_tabled(tmp_path, monkeypatch, 
     assert run_benchmarks.main(["new-task", "ring_walk"]) == 0
     assert "show ring_walk --depth 3 --plugin ring_walk.py" in capsys.readouterr().out
     assert run_benchmarks.main(["list", "--plugin", "ring_walk.py"]) == 0
-    assert "ring_walk            a walk round a ring" in capsys.readouterr().out
+    assert "ring_walk             a walk round a ring" in capsys.readouterr().out
 
     def command(*words: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, str(ROOT / "run_benchmarks.py"), *words]

@@ -16,7 +16,7 @@ from evaluate.metrics import wilson
 from evaluate.records import Records, read
 from evaluate.run import board, experiment
 from evaluate.run import sweep as sweeping
-from evaluate.run.presets import PRESETS, recipe
+from evaluate.run.presets import PRESETS, RECIPES, recipe
 from evaluate.show import plots, tables
 from evaluate.show.grid import Results
 from evaluate.show.measures import band_rows, ratio_rows, used_loops
@@ -152,6 +152,20 @@ def test_the_record_is_what_the_records_say():
         assert recipe(task, "rdt").architecture.adapters == "none", "as is told of it"
     most, settled = ratio_rows(results), ratio_rows(results, "settled")
     assert [row["rdt worst"] for row in settled] == [row["rdt worst"] for row in most], "it stops as deep as it goes"
+
+
+def test_there_are_as_many_seeds_as_is_said():
+    held: dict[int, list[str]] = {}
+    for task in RECIPES:
+        runs = Results(read(ROOT / "results/reference/all")).grids[task, "rdt"].runs
+        held.setdefault(len(runs), []).append(f"`{task}`")
+    words = {5: "five seeds", 4: "four", 3: "three", 2: "two"}
+    parts = []
+    for seeds in sorted(held, reverse=True)[:-1]:
+        *most, last = held[seeds]
+        parts.append(f"{words[seeds]} in {', '.join(most)}{' and ' if most else ''}{last}")
+    rest = {1: "one", 2: "two", 3: "three"}[min(held)]
+    assert f"The RDT has {', '.join(parts)}, and {rest} in the others" in " ".join(README.split())
 
 
 def test_what_is_said_of_500_relations_is_what_the_records_say():

@@ -67,11 +67,10 @@ def ask(arguments: Sequence[str]) -> None:
         write_new(known.out, "".join(json.dumps(row) + "\n" for row in rows))
     if known.over and known.format not in ("csv", "json"):
         rows, columns = against(rows, known.over.partition("=")[0])
-        tell(shown.formatted(rows, columns, known.format))
-        print(shown.told("accuracy, with the most loops or by --moving, all seeds together", known.format), end="")
+        legend = "accuracy, with the most loops or by --moving, all seeds together"
+        tell(shown.formatted(rows, columns, known.format), shown.told(legend, known.format))
     else:
-        tell(shown.formatted(rows, COLUMNS, known.format))
-        print(shown.told(LEGEND, known.format), end="")
+        tell(shown.formatted(rows, COLUMNS, known.format), shown.told(LEGEND, known.format))
 
 
 def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -62,8 +62,7 @@ def bench_of_tasks(wanted: list[str], plugins: list[str], style: str) -> None:
 
     own = plugin.load(plugins)
     rows = bench_tasks([task_class(name)() for name in wanted or own or list(TASKS)])  # type: ignore[call-arg]
-    tell(formatted(rows, COLUMNS, style))
-    print(told(LEGEND, style), end="")
+    tell(formatted(rows, COLUMNS, style), told(LEGEND, style))
 
 
 def bench_of_scaling(preset: str, style: str) -> None:
@@ -78,9 +77,11 @@ def bench_of_scaling(preset: str, style: str) -> None:
     if style == "json":
         print(json.dumps({"scaling": rows, "reckoned": reckoned}))
         return
-    tell(formatted(rows, scaling.COLUMNS, style))
-    print(told(f"\nexperiments like those of the preset {preset}:", style), end="")
-    tell(formatted(reckoned, scaling.RECKONED, style))
+    tell(
+        formatted(rows, scaling.COLUMNS, style),
+        told(f"\nexperiments like those of the preset {preset}:", style),
+        formatted(reckoned, scaling.RECKONED, style),
+    )
 
 
 def bench_of_model(what: str, folder: Path, style: str) -> None:
@@ -99,8 +100,7 @@ def bench_of_model(what: str, folder: Path, style: str) -> None:
         rows, bench = bench_cache.bench_cache(), bench_cache
     else:
         rows, bench = bench_model.bench_model(), bench_model
-    tell(formatted(rows, bench.COLUMNS, style))
-    print(told(bench.LEGEND, style), end="")
+    tell(formatted(rows, bench.COLUMNS, style), told(bench.LEGEND, style))
 
 
 def show_model(arguments: Sequence[str]) -> None:
@@ -126,8 +126,7 @@ def show_model(arguments: Sequence[str]) -> None:
     e = as_named(experiment)
     e.check()
     rows = show_model(e.base, e.architecture, e.vocabulary, e.train.mean_loops)
-    tell(formatted(rows, COLUMNS, known.format))
-    print(told(LEGEND, known.format), end="")
+    tell(formatted(rows, COLUMNS, known.format), told(LEGEND, known.format))
 
 
 def audit(arguments: Sequence[str]) -> None:
@@ -152,8 +151,8 @@ def audit(arguments: Sequence[str]) -> None:
     rows = audited(asked_of(known), known.count, known.seed)
     if known.out:
         write_new(known.out, "".join(json.dumps(row) + "\n" for row in rows))
-    tell(shown.formatted(rows, ("task", "depth", "shortcut", "score", "chance"), known.format))
-    print(shown.told(shown.verdict(rows), known.format), end="")
+    table = shown.formatted(rows, ("task", "depth", "shortcut", "score", "chance"), known.format)
+    tell(table, shown.told(shown.verdict(rows), known.format))
 
 
 def asked_of(known: argparse.Namespace) -> list[tuple[Task, int]]:

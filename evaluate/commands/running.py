@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> None:
     print(tables.heading(held))
     found = Results(held)
     tell(tables.show(found))
-    print("\nplots: " + ", ".join(str(path) for path in plots.draw_all(found, out / "plots")))
+    tell("\nplots: " + ", ".join(str(path) for path in plots.draw_all(found, out / "plots")))
 
 
 def run_parser() -> Parser:
@@ -188,6 +188,4 @@ def list_(arguments: Sequence[str]) -> None:
         "presets": {name: (preset.__doc__ or "").strip() for name, preset in PRESETS.items()},
     }
     for section, lines in sections.items():
-        print(section)
-        for name, summary in lines.items():
-            print(f"  {name:20} {summary}")
+        tell(section, *(f"  {name:20}  {summary}" for name, summary in lines.items()))

@@ -16,7 +16,7 @@ from tasks.files import write_new
 if TYPE_CHECKING:
     import networkx as nx
 
-WIDTH = 100  # characters of a line of examples
+WIDTH = 80  # characters of a line of examples
 
 
 def as_text(task: Task, tokens: np.ndarray, targets: np.ndarray) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,13 +26,18 @@ class Column(NamedTuple):
         return line[self.start : self.end].ljust(self.end - self.start)
 
 
-def tell(text: str) -> None:
-    """Print it, in a terminal no wider than that."""
+COMMAND = "run_benchmarks.py"
+"""A line with this in it stays whole, so that it can be copied."""
+
+
+def tell(*parts: str) -> None:
+    """Print the parts that are not empty, one below the other; in a terminal no wider than that."""
+    text = "\n".join(part.rstrip("\n") for part in parts if part)
     print(fitted(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
 
 
 def fitted(text: str, width: int) -> str:
-    """The text, its tables of the style "simple" folded to this width."""
+    """The text, its tables of the style "simple" and its long lines folded to this width."""
     lines, told, at = text.split("\n"), [], 0
     while at < len(lines):
         columns = ruled(lines[at + 1]) if at + 1 < len(lines) else []
@@ -42,9 +48,18 @@ def fitted(text: str, width: int) -> str:
             told += folded(lines[at:end], columns, width)
             at = end
         else:
-            told.append(lines[at])
+            told += wrapped(lines[at], width)
             at += 1
     return "\n".join(told)
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """A long line as several, indented as it is, or as what stands in its second column."""
+    if len(line) <= width or COMMAND in line:
+        return [line]
+    found = re.match(r"\s+\S+\s\s+|\s*", line)
+    indent = found.end() if found and found.end() <= width // 2 else 0
+    return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def ruled(line: str) -> list[Column]:

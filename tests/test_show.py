@@ -226,6 +226,8 @@ def test_every_format_says_the_same(tmp_path, capsys):
         assert "is not whole and was left out" in (err if style == "csv" else out)
     _, out, _ = told(capsys, "table", path, "--seeds", "--tasks", "t", "--models", "deep")
     assert all(run["run"] in out for run in plain["seeds"] if run["model"] == "deep")
+    _, out, _ = told(capsys, "table", path, "--seeds", "--section", "seeds,suite,seeds")
+    assert out.count("every seed, accuracy") == out.count("suite score") == 1
 
 
 @pytest.mark.parametrize(

@@ -344,7 +344,7 @@ def show(results: Results, style: str = "simple", sections: Sequence[str] = (), 
         return _for_machines(results, style, sections, rule)
     mark = "% " if style == "latex" else ""
     text = []
-    for section in sections or SHOWN:
+    for section in dict.fromkeys(sections or SHOWN):  # each once
         text += _section(results, section, style, rule)
     notes = [f"{mark}{note}" for note in results.notes]
     return "\n".join(notes + [line if not mark else _commented(line) for line in text]).rstrip("\n")

@@ -190,13 +190,16 @@ def test_what_was_asked_anew_is_what_the_records_say():
     (far,) = found["khop_facts"]
     assert far["depth"] == 1000 * made[far["run"]]["train_max_depth"] and far["rule"] == "settled"
     assert f"answers {far['correct']} of {far['count']}, after {far['loops']:,.0f} loops" in said
-    assert all(row["correct"] == row["count"] for row in found["p_hop_induction"] if row["rule"] == "fixed")
-    used = {
-        (row["depth"], row["sizes"]["length"]): row["loops"] for row in found["p_hop_induction"] if row["rule"] == "act"
-    }
-    table = rows(" moves | 16 characters")
-    assert len(used) == 16
-    assert table == [[str(d), *(f"{used[d, length]:.1f}" for length in (16, 24, 32, 40))] for d in (1, 2, 4, 8)]
+    for task, size, rule, heading, depths, values in (
+        ("p_hop_induction", "length", "act", " moves | 16 characters", (1, 2, 4, 8), (16, 24, 32, 40)),
+        ("carry_chain", "columns", "settled", " carried | 42 columns", (1, 5, 10, 20, 40), (42, 56, 112, 224)),
+    ):
+        asked = [row for row in found[task] if row["rule"] in ("fixed", rule)]
+        assert all(row["correct"] == row["count"] for row in asked)
+        used = {(row["depth"], row["sizes"][size]): row["loops"] for row in asked if row["rule"] == rule}
+        assert len(used) == len(depths) * len(values)
+        assert f"All answers are right in each of the {len(used)} cells" in said
+        assert rows(heading) == [[str(d), *(f"{used[d, v]:.1f}" for v in values)] for d in depths]
 
 
 def test_the_rates_are_what_the_selection_band_chose():

@@ -492,6 +492,7 @@ def test_every_section_fits_a_terminal_of_eighty_columns():
         text = tables.show(results(ROOT / "results/reference" / name), sections=tables.SECTIONS)
         assert max(map(len, text.splitlines())) > 100
         assert [line for line in fitted(text, 80).splitlines() if len(line) > 80] == []
+        assert all(len(line) <= 80 for line in text.splitlines() if "  " not in line), "no legend needs it"
 
 
 def test_a_terminal_is_asked_for_its_width_and_a_file_is_not():

@@ -288,8 +288,9 @@ SUITE = Section(
         "95% interval": lambda row: f"{row['low']:.3g} to {row['high']:.3g} over {row['over']}",
         "lacks": lambda row: lacking(row["missing"]),
     },
-    "score: geometric mean over tasks of 1 + depth95 / deepest training depth, less 1,\n"
-    "so that no single failure makes it 0. Scores that lack tasks do not compare.",
+    "score: geometric mean over tasks of 1 + depth95 / deepest training depth,\n"
+    "less 1, so that no single failure makes it 0. Scores that lack tasks do not\n"
+    "compare.",
 )
 
 SEEDS = Section(

@@ -88,7 +88,7 @@ def test_the_same_questions_asked_of_more_seeds_are_no_new_questions(tmp_path):
     assert (row["low"], row["high"]) == pytest.approx(proportion_confint(bits.sum(), 128, method="wilson"), abs=0.002)
 
 
-def test_headlongare_reached_by_half_of_the_seeds_and_failures_count_as_nothing(tmp_path):
+def test_headlines_are_reached_by_half_of_the_seeds_and_failures_count_as_nothing(tmp_path):
     path = folder(tmp_path / "ok", seeds=(0, 1), models=("deep",))
     more = folder(tmp_path / "bad", seeds=(2,), models=("deep",), status="diverged")
     for name in ("runs.jsonl", "cells.jsonl"):
@@ -188,9 +188,9 @@ def test_of_many_models_each_has_a_line_of_its_own(tmp_path):
 
     few, many = text(tables.SIDE_BY_SIDE), text(tables.SIDE_BY_SIDE + 1)
     assert sum("model_5" in line for line in few) == 1 and any("model_0" in line and "model_5" in line for line in few)
-    (shown,) = (line.split() for line in many if line.endswith("model_6"))
+    (shown,) = (line.split() for line in many if "model_6" in line)
     assert not any("model_0" in line and "model_5" in line for line in many)
-    assert shown[-1] == "model_6" and f"{shown[-3]} {shown[-2]}" in " ".join(few)
+    assert shown[1] == "model_6" and f"{shown[-2]} {shown[-1]}" in " ".join(few)
 
 
 def test_suite_scores_say_what_they_lack(tmp_path):
@@ -296,7 +296,7 @@ def test_a_cut_last_line_and_a_missing_field_are_told(tmp_path):
     assert "line 1 has no field 'depth' and was left out" in notes and "is not whole and was left out" in notes
 
 
-def test_a_thousand_bad_longare_told_in_few(tmp_path):
+def test_a_thousand_bad_lines_are_told_in_few(tmp_path):
     path = folder(tmp_path)
     with open(path / "cells.jsonl", "a") as file:
         file.write("nonsense\n" * 1000)
@@ -474,7 +474,7 @@ def test_what_is_no_wide_table_stays_as_it_is(text):
     assert fitted(text, 10) == text
 
 
-def test_long_longgo_on_under_what_they_say_and_commands_stay_whole():
+def test_long_lines_go_on_under_what_they_say_and_commands_stay_whole():
     told = fitted(
         "  name  what it is and more\nsome words that go on\n  python run_benchmarks.py table results/quick", 20
     )
@@ -487,6 +487,31 @@ def test_long_longgo_on_under_what_they_say_and_commands_stay_whole():
     ]
 
 
+def test_what_stands_below_a_table_is_no_row_of_it():
+    heads = ["model" * 14, "score", "interval", "lacks"]
+    text = tables.lined(heads, [["m", "9x", "8 to 9", "-"]], "simple") + "\nscore: a mean over tasks of what each\n"
+    blocks = fitted(text, 85).split("\n\n")
+    assert len(blocks) > 1 and "score: a mean" not in "".join(blocks[:-1]) and blocks[-1].count("score: a mean") == 1
+
+
+def test_a_table_that_folding_cannot_help_stays_whole():
+    wide = tables.lined(["task", "score", "size"], [["t" * 90, "1", "2"]], "simple")
+    assert fitted(wide, 80) == wide
+    ledger = "claim  measured  seeds\n-----  --------  -----\n1 it   90% of    3    \n       them           "
+    assert fitted(ledger, 14) == ledger
+
+
+@pytest.mark.parametrize("section", ["ratios", "seeds"])
+def test_every_part_says_of_what_each_row_is(section):
+    text = tables.show(results(ROOT / "results/reference/rates"), sections=[section])
+    for block in fitted(text, 120).split("\n\n"):
+        rows = block.splitlines()
+        places = [at for at, line in enumerate(rows) if line.startswith("---")]
+        if places:
+            named = [line[:82] for line in rows[places[0] + 1 :] if line.startswith(" ")]
+            assert len(named) == len(set(named)), "no two rows have the same names"
+
+
 def test_every_section_fits_a_terminal_of_eighty_columns():
     for name in ("quick", "all"):
         text = tables.show(results(ROOT / "results/reference" / name), sections=tables.SECTIONS)
@@ -495,18 +520,38 @@ def test_every_section_fits_a_terminal_of_eighty_columns():
         assert all(len(line) <= 80 for line in text.splitlines() if "  " not in line), "no legend needs it"
 
 
-def test_a_terminal_is_asked_for_its_width_and_a_file_is_not():
-    words = [sys.executable, "run_benchmarks.py", "table", "results/reference/quick"]
+def in_a_terminal(columns, *words):
+    """What a verb shows on the committed records, in a terminal of so many columns."""
     there, here = pty.openpty()
-    termios.tcsetwinsize(here, (24, 60))
-    child = subprocess.Popen(words, cwd=ROOT, stdout=here, env={k: v for k, v in os.environ.items() if k != "COLUMNS"})
+    termios.tcsetwinsize(here, (24, columns))
+    bare = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    child = subprocess.Popen([sys.executable, "run_benchmarks.py", *words], cwd=ROOT, stdout=here, env=bare)
     os.close(here)
     shown = b""
     with suppress(OSError):  # the end of a terminal
         while part := os.read(there, 4096):
             shown += part
     assert child.wait() == 0
-    ruled = [line for line in shown.decode().splitlines() if line.startswith("---")]
-    assert ruled and max(map(len, ruled)) <= 60
-    piped = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert max(len(line) for line in piped.splitlines() if line.startswith("---")) > 100
+    return shown.decode().replace("\r\n", "\n")
+
+
+def piped(*words):
+    run = subprocess.run(
+        [sys.executable, "run_benchmarks.py", *words], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return run.stdout
+
+
+def test_a_terminal_is_asked_for_its_width_and_a_file_is_not():
+    words = ["table", "results/reference/quick", "--section", "grid,summary"]
+    for shown, fits in ((in_a_terminal(60, *words), True), (piped(*words), False)):
+        ruled = [line for line in shown.splitlines() if line.startswith("---")]
+        assert ruled and (max(map(len, ruled)) <= 60) is fits
+
+
+@pytest.mark.parametrize("style", ["github", "plain", "latex", "csv", "json"])
+def test_what_is_not_for_people_is_the_same_in_a_terminal(style):
+    words = ["table", "results/reference/quick", "--section", "bands", "--format", style]
+    assert in_a_terminal(40, *words) == piped(*words)
+    words = ["claims", "--show", "results/reference/claims", "--format", style]
+    assert in_a_terminal(40, *words) == piped(*words)

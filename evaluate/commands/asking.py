@@ -68,9 +68,9 @@ def ask(arguments: Sequence[str]) -> None:
     if known.over and known.format not in ("csv", "json"):
         rows, columns = against(rows, known.over.partition("=")[0])
         legend = "accuracy, with the most loops or by --moving, all seeds together"
-        tell(shown.formatted(rows, columns, known.format), shown.told(legend, known.format))
+        tell(shown.formatted(rows, columns, known.format), shown.told(legend, known.format), style=known.format)
     else:
-        tell(shown.formatted(rows, COLUMNS, known.format), shown.told(LEGEND, known.format))
+        tell(shown.formatted(rows, COLUMNS, known.format), shown.told(LEGEND, known.format), style=known.format)
 
 
 def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ def bench_of_tasks(wanted: list[str], plugins: list[str], style: str) -> None:
 
     own = plugin.load(plugins)
     rows = bench_tasks([task_class(name)() for name in wanted or own or list(TASKS)])  # type: ignore[call-arg]
-    tell(formatted(rows, COLUMNS, style), told(LEGEND, style))
+    tell(formatted(rows, COLUMNS, style), told(LEGEND, style), style=style)
 
 
 def bench_of_scaling(preset: str, style: str) -> None:
@@ -81,6 +81,7 @@ def bench_of_scaling(preset: str, style: str) -> None:
         formatted(rows, scaling.COLUMNS, style),
         told(f"\nexperiments like those of the preset {preset}:", style),
         formatted(reckoned, scaling.RECKONED, style),
+        style=style,
     )
 
 
@@ -100,7 +101,7 @@ def bench_of_model(what: str, folder: Path, style: str) -> None:
         rows, bench = bench_cache.bench_cache(), bench_cache
     else:
         rows, bench = bench_model.bench_model(), bench_model
-    tell(formatted(rows, bench.COLUMNS, style), told(bench.LEGEND, style))
+    tell(formatted(rows, bench.COLUMNS, style), told(bench.LEGEND, style), style=style)
 
 
 def show_model(arguments: Sequence[str]) -> None:
@@ -126,7 +127,7 @@ def show_model(arguments: Sequence[str]) -> None:
     e = as_named(experiment)
     e.check()
     rows = show_model(e.base, e.architecture, e.vocabulary, e.train.mean_loops)
-    tell(formatted(rows, COLUMNS, known.format), told(LEGEND, known.format))
+    tell(formatted(rows, COLUMNS, known.format), told(LEGEND, known.format), style=known.format)
 
 
 def audit(arguments: Sequence[str]) -> None:
@@ -152,7 +153,7 @@ def audit(arguments: Sequence[str]) -> None:
     if known.out:
         write_new(known.out, "".join(json.dumps(row) + "\n" for row in rows))
     table = shown.formatted(rows, ("task", "depth", "shortcut", "score", "chance"), known.format)
-    tell(table, shown.told(shown.verdict(rows), known.format))
+    tell(table, shown.told(shown.verdict(rows), known.format), style=known.format)
 
 
 def asked_of(known: argparse.Namespace) -> list[tuple[Task, int]]:
@@ -196,7 +197,7 @@ def claims(arguments: Sequence[str]) -> None:
     if known.claims and not wanted:
         raise UserError("no claim is named: allowed are numbers and names, or none for all")
     found = ledger.chosen(known.show, wanted) if known.show else carried_out(wanted, known)
-    tell(ledger.show(found, known.format))
+    tell(ledger.show(found, known.format), style=known.format)
 
 
 def carried_out(wanted: list[str], known: argparse.Namespace) -> list[Entry]:

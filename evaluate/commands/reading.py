@@ -55,7 +55,7 @@ def table(arguments: Sequence[str]) -> None:
     if known.seeds:
         sections = [*(sections or tables.SHOWN[:-1]), "seeds", *(() if sections else tables.SHOWN[-1:])]
     results = results_of(known.folder, known)
-    tell(tables.show(results, known.format, sections, known.rule))
+    tell(tables.show(results, known.format, sections, known.rule), style=known.format)
     if known.format == "csv":  # which has no place for them
         print("".join(f"{note}\n" for note in results.notes), end="", file=sys.stderr)
 
@@ -77,7 +77,7 @@ def compare(arguments: Sequence[str]) -> None:
         out = sys.stderr if known.format in ("csv", "json") else sys.stdout
         mark = "% " if known.format == "latex" else ""
         print("".join(f"{mark}{note}\n" for note in results.notes), end="", file=out)
-    tell(compare.show(compare.sides(folders, models), known.format, known.force, known.rule))
+    tell(compare.show(compare.sides(folders, models), known.format, known.force, known.rule), style=known.format)
 
 
 def report(arguments: Sequence[str]) -> None:

@@ -17,9 +17,9 @@ from tasks.errors import UserError, unknown
 
 LEGEND = f"""difference: second minus first, in points. over questions: 95% interval for
 these trained models; paired where each question's answers were kept (McNemar),
-else as if they were other questions. over seeds: 95% interval for training again
-(Welch). FDR: false discovery rate among all cells shown, by the larger p of the
-two. {{star}} is below {LEVEL:.0%}"""
+else as if they were other questions. over seeds: 95% interval for training
+again (Welch). FDR: false discovery rate among all cells shown, by the larger p
+of the two. {{star}} is below {LEVEL:.0%}"""
 
 
 def sides(folders: Sequence[Results], models: Sequence[str]) -> list[Side]:

@@ -22,8 +22,8 @@ from tasks.errors import unknown
 COLUMNS = ("claim", "verdict", "measured", "seeds")
 LEGEND = (
     "measured: each figure with its 95% interval, and the range that the claim puts\n"
-    "it in, which was set before. An interval wholly inside supports, one wholly outside\n"
-    "refutes. (given): a premise; without it nothing is learnt."
+    "it in, which was set before. An interval wholly inside supports, one wholly\n"
+    "outside refutes. (given): a premise; without it nothing is learnt."
 )
 WIDE = {"claim": 25, "measured": 32}
 

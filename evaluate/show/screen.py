@@ -9,11 +9,14 @@ import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
-NAMES = ("task", "model", "band", "depth", "points", "seed", "shortcut", "trained")
+NAMES = (
+    "task", "model", "band", "depth", "points", "seed", "length", "rule", "trained", "deepest", "what", "part", "cost",
+    "against", "claim",
+)  # fmt: skip
 """Columns that say what a row is, where they stand first."""
 
-STAYS = "used"
-"""A column that says something of the one to its left, and stays beside it."""
+STAYS = ("used", "95% interval", "low", "high", "count", "range", "IQM", "worst to best", "over seeds", "at ")
+"""Beginnings of columns that say something of the one to their left, and stay beside it."""
 
 
 class Column(NamedTuple):
@@ -30,10 +33,12 @@ COMMAND = "run_benchmarks.py"
 """A line with this in it stays whole, so that it can be copied."""
 
 
-def tell(*parts: str) -> None:
-    """Print the parts that are not empty, one below the other; in a terminal no wider than that."""
+def tell(*parts: str, style: str = "simple") -> None:
+    """Print the parts that are not empty, one below the other; in a terminal, where they are for people to read there
+    and not to be copied from it in another format, no wider than that."""
     text = "\n".join(part.rstrip("\n") for part in parts if part)
-    print(fitted(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
+    fit = style == "simple" and sys.stdout.isatty()
+    print(fitted(text, max(1, shutil.get_terminal_size().columns)) if fit else text)
 
 
 def fitted(text: str, width: int) -> str:
@@ -70,17 +75,22 @@ def ruled(line: str) -> list[Column]:
 
 
 def is_row(line: str, columns: Sequence[Column]) -> bool:
-    """Whether nothing stands between the columns, nor behind the last."""
+    """Whether it is as long as the table is wide, and nothing stands between the columns."""
     gaps = zip((column.end for column in columns), (column.start for column in columns[1:]), strict=False)
-    return bool(line) and len(line) <= columns[-1].end and not any(line[a:b].strip() for a, b in gaps)
+    return len(line) == columns[-1].end and not any(line[a:b].strip() for a, b in gaps)
 
 
 def folded(lines: Sequence[str], columns: Sequence[Column], width: int) -> list[str]:
-    """The lines of one table as those of several, an empty line between them."""
+    """The lines of one table as those of several, an empty line between them; as they are, where that is no help."""
     heads = [column.of(lines[0]).strip() for column in columns]
     names = next((i for i, head in enumerate(heads) if head not in NAMES), len(heads) - 1) or 1
+    groups = together(columns[names:], heads[names:])
+    widest = max(taken([*columns[:names], *group]) for group in groups)
+    rows_of_lines = any(not columns[0].of(line).strip() for line in lines)
+    if rows_of_lines or widest > max(width, columns[-1].end * 2 // 3):
+        return list(lines)
     parts: list[list[Column]] = []
-    for group in together(columns[names:], heads[names:]):
+    for group in groups:
         if parts and taken([*columns[:names], *parts[-1], *group]) <= width:
             parts[-1] += group
         else:
@@ -96,7 +106,7 @@ def together(columns: Sequence[Column], heads: Sequence[str]) -> list[list[Colum
     """The columns, those in one list that must not be parted."""
     groups: list[list[Column]] = []
     for column, head in zip(columns, heads, strict=True):
-        if head == STAYS and groups:
+        if head.startswith(STAYS) and groups:
             groups[-1].append(column)
         else:
             groups.append([column])

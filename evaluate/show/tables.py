@@ -209,8 +209,8 @@ MEASURES = Section(
     "a question: FLOPs of one at the deepest depth. depth95: reached by more than\n"
     "half of the seeds; + is the deepest asked. range: over seeds; of one seed, over\n"
     "other questions. overthinking: points lost at four times the loops that were\n"
-    "enough. Then, of each rule that stops by itself, its depth95, and its loops over\n"
-    "the fewest that do as well.",
+    "enough. Then, of each rule that stops by itself, its depth95, and, where that is\n"
+    "no less, its loops over the fewest that do as well.",
 )
 
 
@@ -219,7 +219,7 @@ def by_rule(row: Row, rule: str) -> str:
     held = next((one for one in row["rules"] if one["rule"] == rule), None)
     if held is None:
         return MISSING
-    cost = held["halting_cost"]
+    cost = held["halting_cost"] if held["depth95"] >= row["depth95"] else None  # what stops too soon saves nothing
     return f"{held['depth95']}" + ("" if cost is None else f" for {cost:.1f}x")
 
 
@@ -263,7 +263,7 @@ def ratio_lines(results: Results, rule: str | None) -> tuple[Section, list[Row]]
         for model in results.models
         if row[model] is not None
     ]
-    return RATIOS._replace(columns=RATIOS.columns | _named("reached", "model")), lines
+    return RATIOS._replace(columns=_named("task", "model", "trained", "deepest", "reached")), lines
 
 
 def stage(steps: list[int] | None) -> str:
@@ -285,7 +285,7 @@ SUITE = Section(
         "beyond training": lambda row: f"{row['beyond']} of {row['tasks']}",
         "seeds": of_seeds,
         "score": lambda row: times(row["score"]),
-        "95% interval": lambda row: f"{row['low']:.3g} to {row['high']:.3g} over {row['over']}",
+        "95% interval": lambda row: f"{times(row['low'])} to {times(row['high'])} over {row['over']}",
         "lacks": lambda row: lacking(row["missing"]),
     },
     "score: geometric mean over tasks of 1 + depth95 / deepest training depth,\n"

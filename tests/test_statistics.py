@@ -72,7 +72,7 @@ def test_over_seeds_is_welchs_test():
     rng = np.random.default_rng(4)
     first, second = rng.normal(0.5, 0.02, (5, 40)), rng.normal(0.5, 0.05, (4, 40))
     second[0, 0] = np.nan
-    low, high, p = statistics.over_seeds(first, second)
+    low, high, p = statistics.over_seeds(first, second, (np.full((5, 40), 128), np.full((4, 40), 128)))
     for i in range(40):
         theirs = stats.ttest_ind(first[:, i], second[~np.isnan(second[:, i]), i], equal_var=False)
         ends = theirs.confidence_interval()
@@ -80,8 +80,19 @@ def test_over_seeds_is_welchs_test():
 
 
 def test_one_seed_tells_nothing_of_seeds():
-    _, _, p = statistics.over_seeds(np.array([[0.5]]), np.array([[0.9], [0.8]]))
+    _, _, p = statistics.over_seeds(
+        np.array([[0.5]]), np.array([[0.9], [0.8]]), (np.array([[9]]), np.array([[9], [9]]))
+    )
     assert np.isnan(p).all()
+
+
+def test_seeds_that_are_alike_by_chance_are_no_proof():
+    ours, theirs = np.ones((5, 2)), np.array([[115, 0], [115, 0]]) / 128
+    low, high, p = statistics.over_seeds(ours, theirs, (np.full((5, 2), 128), np.full((2, 2), 128)))
+    assert low[0] < 0 < high[0] and p[0] > 0.05, "two seeds of 115 of 128"
+    assert low[1] > 0.9 and p[1] < 0.001, "nothing against everything"
+    same = statistics.over_seeds(ours, ours, (np.full((5, 2), 128), np.full((5, 2), 128)))
+    assert (same[0] < 0).all() and (same[1] > 0).all() and (same[2] == 1).all()
 
 
 def test_benjamini_hochberg_is_that_of_statsmodels_and_passes_over_what_was_not_tested():
@@ -151,7 +162,8 @@ def test_differences_over_seeds_cover(seeds):
     means = rng.uniform(0.2, 0.8, (2, 1, 20 * TABLES))
     drawn = np.clip(means + rng.normal(0, 0.05, (2, seeds, 20 * TABLES)), 0, 1)
     first, second = rng.binomial(128, drawn) / 128
-    low, high, _ = statistics.over_seeds(first, second)
+    asked = np.full(first.shape, 128)
+    low, high, _ = statistics.over_seeds(first, second, (asked, asked))
     assert 0.93 < covered(low, high, (means[0] - means[1])[0]) < 0.97
 
 
@@ -218,7 +230,8 @@ def test_where_nothing_differs_few_tables_call_a_difference():
         called["questions"] += bool((statistics.benjamini_hochberg(pair) < 0.05).any())
         spread = np.clip(p + rng.normal(0, 0.08, (2, seeds, cells)), 0.005, 0.995)
         first, second = rng.binomial(128, spread)
-        _, _, over = statistics.over_seeds(first / 128, second / 128)
+        asked = np.full(first.shape, 128)
+        _, _, over = statistics.over_seeds(first / 128, second / 128, (asked, asked))
         items = statistics.two_shares(first.sum(0), seeds * 128, second.sum(0), seeds * 128)
         called["seeds"] += bool((statistics.benjamini_hochberg(np.fmax(items, over)) < 0.05).any())
     assert called["questions"] / TABLES < 0.07 and called["seeds"] / TABLES < 0.07

@@ -109,7 +109,7 @@ def difference(first: Grid, second: Grid, names: tuple[str, str], rule: str | No
     paired = np.zeros(both.shape, bool)
     if same_questions(first, second) and _seeds(first) == _seeds(second):
         paired = _pair(rights, counts, low, high, p)
-    seeds_low, seeds_high, p_seeds = statistics.over_seeds(shares[1], shares[0])
+    seeds_low, seeds_high, p_seeds = statistics.over_seeds(shares[1], shares[0], (counts[1], counts[0]))
     heads = [grid.headline(rule) for grid in (first, second)]
     at = next(i for i, pair in enumerate(pairs) if pair == (heads[0], heads[1])) if tuple(heads) in pairs else 0
     return Difference(

@@ -151,8 +151,28 @@ def test_the_record_is_what_the_records_say():
         shares = (f"{floor(1000 * share) / 10:.3g}%" for share in right)
         assert told == ", ".join(f"{share} at {d}" for share, d in zip(shares, depths, strict=True)), "never rounded up"
         assert recipe(task, "rdt").architecture.adapters == "none", "as is told of it"
+
+
+def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
+    results, said = Results(read(ROOT / "results/reference/all")), " ".join(README.split())
     most, settled = ratio_rows(results), ratio_rows(results, "settled")
-    assert [row["rdt worst"] for row in settled] == [row["rdt worst"] for row in most], "it stops as deep as it goes"
+    for name in ("rdt", "rdt worst"):
+        assert [row[name] for row in settled] == [row[name] for row in most], "it stops as deep as it goes"
+    short = {
+        rule: sum(one["rdt"] < other["rdt"] for one, other in zip(ratio_rows(results, rule), most, strict=True))
+        for rule in ("act", "converged")
+    }
+    assert short == {"act": 10, "converged": 6} and len(most) == 14
+    assert "`act` falls short of them on ten of the fourteen tasks, `converged` on six." in said
+    stopped = {row["task"]: row["looped"] for row in settled}
+    assert {row["task"]: stopped[row["task"]] for row in most if row["looped"] == 0} == {
+        "group_word": 5,
+        "khop_facts": 5,
+        "prefix_sum": 36,
+    }
+    assert "reaches 5 in `group_word` and `khop_facts` and 36 in `prefix_sum`, instead of 0" in said
+    held = [run for task in ("chain_end", "tree_path") for run in results.grids[task, "transformer"].runs]
+    assert all(sum(steps > 0 for steps in run["stage_steps"]) == 4 < len(run["stage_steps"]) for run in held)
 
 
 def test_there_are_as_many_seeds_as_is_said():

@@ -74,9 +74,11 @@ def compare(arguments: Sequence[str]) -> None:
     models, known.models = names(known.models or ""), None
     folders = [results_of(folder, known) for folder in known.folders]
     for results in folders:
-        out = sys.stderr if known.format in ("csv", "json") else sys.stdout
-        mark = "% " if known.format == "latex" else ""
-        print("".join(f"{mark}{note}\n" for note in results.notes), end="", file=out)
+        if known.format in ("csv", "json"):
+            print("".join(f"{note}\n" for note in results.notes), end="", file=sys.stderr)
+        else:
+            mark = "% " if known.format == "latex" else ""
+            tell(*(f"{mark}{note}" for note in results.notes), style=known.format)
     tell(compare.show(compare.sides(folders, models), known.format, known.force, known.rule), style=known.format)
 
 

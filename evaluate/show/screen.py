@@ -37,6 +37,8 @@ def tell(*parts: str, style: str = "simple") -> None:
     """Print the parts that are not empty, one below the other; in a terminal, where they are for people to read there
     and not to be copied from it in another format, no wider than that."""
     text = "\n".join(part.rstrip("\n") for part in parts if part)
+    if not text:
+        return
     fit = style == "simple" and sys.stdout.isatty()
     print(fitted(text, max(1, shutil.get_terminal_size().columns)) if fit else text)
 

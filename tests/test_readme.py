@@ -170,9 +170,9 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
         "khop_facts": 5,
         "prefix_sum": 36,
     }
-    told = "reaches 5 in `group_word` and `khop_facts` and 36 in `prefix_sum`, instead of 0, and 10 in `mod_chain`, instead"
+    told = "reaches 5 in `group_word` and `khop_facts` and 36 in `prefix_sum`, instead of 0, and 10 in `mod_chain`"
     assert (stopped["mod_chain"], *(row["looped"] for row in most if row["task"] == "mod_chain")) == (10, 5)
-    assert f"{told} of 5." in said
+    assert f"{told}, instead of 5." in said
     held = [run for task in ("chain_end", "tree_path") for run in results.grids[task, "transformer"].runs]
     assert all(sum(steps > 0 for steps in run["stage_steps"]) == 4 < len(run["stage_steps"]) for run in held)
 

@@ -16,6 +16,7 @@ from evaluate.commands.options import (
     sized,
     whole_numbers,
 )
+from evaluate.show.screen import tell
 from tasks import SPLITS, Task, plugin, task_class
 from tasks.errors import unknown
 
@@ -66,7 +67,7 @@ def show(arguments: Sequence[str]) -> None:
     title = f"{task.name}, depth {known.depth}, seed {known.seed}"
     if known.png:
         example.draw_graph(task, batch.tokens[0], known.png, title)
-    print(f"{title}: {task.summary}")
+    tell(f"{title}: {task.summary}")
     for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
         print(f"\n{example.as_text(task, tokens, targets)}")
     if known.png:

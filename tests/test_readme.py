@@ -173,8 +173,12 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     told = "reaches 5 in `group_word` and `khop_facts` and 36 in `prefix_sum`, instead of 0, and 10 in `mod_chain`"
     assert (stopped["mod_chain"], *(row["looped"] for row in most if row["task"] == "mod_chain")) == (10, 5)
     assert f"{told}, instead of 5." in said
-    held = [run for task in ("chain_end", "tree_path") for run in results.grids[task, "transformer"].runs]
-    assert all(sum(steps > 0 for steps in run["stage_steps"]) == 4 < len(run["stage_steps"]) for run in held)
+    tasks = ("chain_end", "tree_path", "reachability", "variable_assignment")
+    runs = {task: results.grids[task, "transformer"].runs[0]["stage_steps"] for task in tasks}
+    stages = [sum(steps > 0 for steps in runs[task]) for task in tasks], [len(runs[task]) for task in tasks]
+    assert stages == ([4, 4, 1, 3], [7, 8, 7, 6])
+    assert "In `chain_end`, `tree_path`, `reachability` and `variable_assignment` `transformer` never came to" in said
+    assert "it stayed at stage 4, 4, 1 and 3 of 7, 8, 7 and 6" in said
 
 
 def test_there_are_as_many_seeds_as_is_said():

@@ -20,7 +20,7 @@ from evaluate.run import sweep as sweeping
 from evaluate.run.presets import HEADLINE, PRESETS, RECIPES, recipe
 from evaluate.show import plots, tables
 from evaluate.show.grid import Results
-from evaluate.show.measures import band_rows, ratio_rows, used_loops
+from evaluate.show.measures import band_rows, ratio_rows, suite_rows, used_loops
 from evaluate.study import audit, bench_tasks
 from evaluate.study.bench_model import open_mythos
 from evaluate.study.claims import carry as claims
@@ -173,6 +173,13 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     told = "reaches 5 in `group_word` and `khop_facts` and 36 in `prefix_sum`, instead of 0, and 10 in `mod_chain`"
     assert (stopped["mod_chain"], *(row["looped"] for row in most if row["task"] == "mod_chain")) == (10, 5)
     assert f"{told}, instead of 5." in said
+    for rule in (None, "settled"):
+        scores = {row["model"]: row for row in suite_rows(results, rule)}
+        rdt, plain = scores["rdt"], scores["transformer"]
+        low, high = tables.times(rdt["low"]), tables.times(rdt["high"])
+        told = f"{tables.times(rdt['score'])} for the RDT (95% interval over {rdt['over']} {low} to {high})"
+        assert f"is {told}, with the most loops and by `settled`" in said
+        assert f"{tables.times(plain['score'])} for `transformer` on the eleven tasks" in said and plain["tasks"] == 11
     tasks = ("chain_end", "tree_path", "reachability", "variable_assignment")
     runs = {task: results.grids[task, "transformer"].runs[0]["stage_steps"] for task in tasks}
     stages = [sum(steps > 0 for steps in runs[task]) for task in tasks], [len(runs[task]) for task in tasks]

@@ -244,6 +244,17 @@ def test_what_was_asked_anew_is_what_the_records_say():
         assert len(used) == len(depths) * len(values)
         assert f"All answers are right in each of the {len(used)} cells" in said
         assert rows(heading) == [[str(d), *(f"{used[d, v]:.1f}" for v in values)] for d in depths]
+    short = [
+        row["accuracy"] for row in found["carry_chain"] if row["rule"] in ("act", "converged") and row["depth"] > 1
+    ]
+    assert f"`act` and `converged` have {min(short):.0%} to {max(short):.0%} right" in said
+    waits = {
+        (row["depth"], row["sizes"]["length"]): f"{row['loops']:.1f}"
+        for row in found["p_hop_induction"]
+        if row["rule"] == "settled"
+    }
+    assert f"takes {waits[1, 16]} to {waits[1, 40]} loops for one move, the more the longer the text" in said
+    assert f"and {waits[8, 16]} to {waits[8, 40]} for eight" in said
 
 
 def test_the_rates_are_what_the_selection_band_chose():

@@ -501,15 +501,44 @@ def test_a_table_that_folding_cannot_help_stays_whole():
     assert fitted(ledger, 14) == ledger
 
 
-@pytest.mark.parametrize("section", ["ratios", "seeds"])
-def test_every_part_says_of_what_each_row_is(section):
+def parts(text):
+    """Of each part of the folded tables: its heads, and its rows as cells."""
+    for block in text.split("\n\n"):
+        written = block.splitlines()
+        for at, line in enumerate(written):
+            if line.startswith("---"):
+                spans = [found.span() for found in re.finditer("-+", line)]
+                rows = [below for below in written[at + 1 :] if len(below) == len(line)]
+                yield [[row[a:b].strip() for a, b in spans] for row in [written[at - 1], *rows]]
+
+
+@pytest.mark.parametrize("section, width", [("ratios", 105), ("seeds", 130)])
+def test_every_part_says_of_what_each_row_is(section, width):
     text = tables.show(results(ROOT / "results/reference/rates"), sections=[section])
-    for block in fitted(text, 120).split("\n\n"):
-        rows = block.splitlines()
-        places = [at for at, line in enumerate(rows) if line.startswith("---")]
-        if places:
-            named = [line[:82] for line in rows[places[0] + 1 :] if line.startswith(" ")]
-            assert len(named) == len(set(named)), "no two rows have the same names"
+    found = list(parts(fitted(text, width)))
+    assert len(found) > 1 or section == "ratios"
+    for heads, *rows in found:
+        of = [at for at, head in enumerate(heads) if head in ("task", "model", "seed")]
+        named = [tuple(row[at] for at in of) for row in rows]
+        assert rows and len(named) == len(set(named)), "no two rows have the same names"
+
+
+def test_what_belongs_together_stays_together():
+    text = tables.show(results(ROOT / "results/reference/quick"), sections=["bands", "measures"])
+    for width in range(60, 120):
+        heads = [heads for heads, *_ in parts(fitted(text, width))]
+        for left, right in (("accuracy", "95% interval"), ("median", "IQM"), ("depth95", "range")):
+            (held,) = (one for one in heads if left in one)
+            assert held[held.index(left) + 1 :][:1] == [right]
+
+
+def test_a_rule_that_falls_short_is_not_told_what_it_saves():
+    rules = [
+        {"rule": "act", "depth95": 3, "halting_cost": 0.4},
+        {"rule": "settled", "depth95": 16, "halting_cost": 1.1},
+    ]
+    row = {"depth95": 16, "rules": rules}
+    assert [tables.by_rule(row, rule) for rule in ("act", "settled", "graves")] == ["3", "16 for 1.1x", "-"]
 
 
 def test_every_section_fits_a_terminal_of_eighty_columns():

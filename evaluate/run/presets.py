@@ -196,6 +196,7 @@ def asked_further(e: Experiment) -> Experiment:
 
 ABLATED = (
     "rdt",
+    "rdt@injection=unconstrained",  # A of any size
     "rdt@injection=additive",  # h + e: no A, no B
     "rdt@injection=none",  # e is seen once
     "rdt@feed_forward=dense",
@@ -214,14 +215,15 @@ ABLATED = (
 
 
 def ablation() -> list[Experiment]:
-    """The full RDT and each of its parts and habits taken away alone: two tasks, three seeds."""
-    asked = Evaluate(loops=(5, 10, 20, 40, 80, 160, 320))
-    return [
-        as_named(replace(recipe(task, model, seed), evaluate=asked))
+    """The full RDT and each of its parts and habits taken away alone: two tasks, asked to 160, three seeds."""
+    asked = Evaluate(loops=(5, 10, 20, 40, 80, 160, 320, 640))
+    experiments = [
+        replace(recipe(task, model, seed), evaluate=asked)
         for seed in range(3)
         for model in ABLATED
         for task in HEADLINE
     ]
+    return [as_named(replace(e, task=replace(e.task, test_depths=(10, 20, 40, 80, 160)))) for e in experiments]
 
 
 RATES = (

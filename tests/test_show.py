@@ -181,16 +181,21 @@ def test_ratios_put_every_model_beside_every_task(tmp_path):
     assert text.split(" u ")[1].splitlines()[0].split()[-1] == "-"
 
 
-def test_of_many_models_each_has_a_line_of_its_own(tmp_path):
+def test_of_many_models_each_has_a_line_and_each_task_a_column(tmp_path):
     def text(count):
         names = tuple(f"model_{i}" for i in range(count))
-        return tables.show(results(folder(tmp_path / str(count), models=names)), sections=["ratios"]).splitlines()
+        path = folder(tmp_path / str(count), tasks=("t", "u"), models=names)
+        return tables.show(results(path), sections=["ratios"]).splitlines()
 
     few, many = text(tables.SIDE_BY_SIDE), text(tables.SIDE_BY_SIDE + 1)
-    assert sum("model_5" in line for line in few) == 1 and any("model_0" in line and "model_5" in line for line in few)
-    (shown,) = (line.split() for line in many if "model_6" in line)
-    assert not any("model_0" in line and "model_5" in line for line in many)
-    assert shown[1] == "model_6" and f"{shown[-2]} {shown[-1]}" in " ".join(few)
+    heads = [line.split() for line in (few[3], many[3])]
+    assert heads == [["task", "trained", "deepest", *(f"model_{i}" for i in range(6))], ["model", "t", "u"]]
+    (of_t, of_u) = (line.split()[3:] for line in few if line.split()[:1] in (["t"], ["u"]))
+    shown = {line.split()[0]: line.split()[1:] for line in many if "model_" in line}
+    assert list(shown) == [f"model_{i}" for i in range(7)]
+    for i in range(tables.SIDE_BY_SIDE):
+        assert shown[f"model_{i}"] == of_t[2 * i : 2 * i + 2] + of_u[2 * i : 2 * i + 2]
+    assert many[-1] == "t is trained to 5 and asked to 40; u is trained to 5 and asked to 40."
 
 
 def test_suite_scores_say_what_they_lack(tmp_path):

@@ -239,7 +239,7 @@ def ratio_of(row: Row, model: str) -> str:
 
 
 SIDE_BY_SIDE = 6
-"""Models, at most, that have a column each; of more, as in a folder of variants, each has a line for each task."""
+"""Models, at most, that have a column each; of more, as in a folder of variants, each has a line, a task a column."""
 
 RATIOS = Section(
     "how deep each model goes (depth95), and how many times the deepest trained depth that is",
@@ -256,14 +256,14 @@ def ratios(results: Results) -> Section:
 
 
 def ratio_lines(results: Results, rule: str | None) -> tuple[Section, list[Row]]:
-    """What each model reaches on each task, one below the other."""
+    """What each model reaches on each task, a line a model."""
+    by_task = {row["task"]: row for row in ratio_rows(results, rule)}
     lines = [
-        row | {"model": model, "reached": ratio_of(row, model)}
-        for row in ratio_rows(results, rule)
-        for model in results.models
-        if row[model] is not None
+        {"model": model} | {task: ratio_of(row, model) for task, row in by_task.items()} for model in results.models
     ]
-    return RATIOS._replace(columns=_named("task", "model", "trained", "deepest", "reached")), lines
+    asked = [f"{task} is trained to {row['trained']} and asked to {row['deepest']}" for task, row in by_task.items()]
+    legend = f"{RATIOS.legend}\n{_folded('; ', asked)}."
+    return RATIOS._replace(columns=_named("model", *by_task), legend=legend), lines
 
 
 def stage(steps: list[int] | None) -> str:

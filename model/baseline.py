@@ -9,7 +9,7 @@ from model.block import Block, Blocks
 from model.config import ConfigError, ModelConfig
 from model.moe import Router
 from model.norm import RMSNorm
-from model.rdt import Outputs, check_tokens
+from model.rdt import Outputs, check_tokens, head_for
 
 
 class Transformer(nn.Module):
@@ -26,8 +26,7 @@ class Transformer(nn.Module):
         configs = [config.before_loop] * early + [config] * (blocks - early)
         self.blocks = Blocks(Block(c) for c in configs)
         self.output_norm = RMSNorm(config.width)
-        self.head = nn.Linear(config.width, vocabulary, bias=False)
-        nn.init.normal_(self.head.weight, std=config.width**-0.5)
+        self.head = head_for(self.embed, config)
         self.routers = [m for m in self.modules() if isinstance(m, Router)]
 
     def read(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:

@@ -47,6 +47,7 @@ class ModelConfig:
     injection: str = "lti"
     adapters: str = "lora"
     halting: str = "act"
+    head: str = "own"  # "tied": the embedding's weights, so that an answer is known again as the word that it is
     loop_signal: str = "none"  # "sinusoidal" brings overthinking back: an unbounded index is out of distribution
     # settings of parts
     adapter_rank: int = 2
@@ -64,6 +65,7 @@ class ModelConfig:
         "injection": ("lti", "normed", "unconstrained", "additive", "none"),
         "adapters": ("lora", "none"),
         "halting": ("act", "graves", "none"),
+        "head": ("own", "tied"),
         "loop_signal": ("none", "sinusoidal"),
         "adapter_past": ("hold", "cycle", "off"),
     }

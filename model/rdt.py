@@ -58,8 +58,7 @@ class RDT(nn.Module):
         self.recurrent = Blocks(Block(config, looped=True) for _ in range(config.recurrent_blocks))
         self.coda = Blocks(Block(config) for _ in range(config.coda_blocks))
         self.output_norm = RMSNorm(config.width)
-        self.head = nn.Linear(config.width, vocabulary, bias=False)
-        nn.init.normal_(self.head.weight, std=config.width**-0.5)
+        self.head = head_for(self.embed, config)
         self.gate = GATE[config.halting](config, vocabulary) if config.halting in GATE else None
         self.routers = [m for m in self.modules() if isinstance(m, Router)]
 
@@ -182,6 +181,17 @@ class RDT(nn.Module):
         """Called once after each training step: move the routers' biases against their load."""
         for router in self.routers:
             router.balance()
+
+
+def head_for(embed: nn.Embedding, config: ModelConfig) -> nn.Linear:
+    """From a normed state to logits, by weights of its own; or by the embedding's (Press and Wolf, 1608.05859), which
+    then begins as small as a head does."""
+    vocabulary, width = embed.weight.shape
+    head = nn.Linear(width, vocabulary, bias=False)
+    nn.init.normal_(head.weight, std=width**-0.5)
+    if config.head == "tied":
+        embed.weight = head.weight
+    return head
 
 
 def late_starters(h: Tensor, share: float) -> Tensor:

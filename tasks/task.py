@@ -186,6 +186,12 @@ def stages(task: Task, **smaller: tuple[int | str, ...]) -> tuple[Task, ...]:
     return (*made, task)
 
 
+def shallower(task: Task, deepest: tuple[int, ...]) -> tuple[Task, ...]:
+    """The stages of a curriculum over depth: training depths up to each of `deepest` in turn, then the task itself."""
+    up_to = [tuple(d for d in task.train_depths if d <= most) for most in deepest]
+    return (*(replace(task, curriculum=(), train_depths=depths) for depths in up_to if depths), task)  # type: ignore[call-arg]
+
+
 def stream(seed: int, split: int, depth: int, block: int) -> np.random.Generator:
     """The random stream of one block of questions. Always four integers, so that no two blocks share a stream."""
     return np.random.default_rng([seed, split, depth, block])

@@ -65,6 +65,16 @@ def test_stages_that_allow_none_of_the_training_depths_are_left_out(name):
     assert all(stage.train_depths for stage in deepest.stages)
 
 
+def test_a_curriculum_over_depth_has_the_same_rows_and_fewer_hops():
+    task = TASKS["khop_facts"](curriculum=(2, 4))
+    assert [stage.train_depths for stage in task.stages] == [(1, 2), (1, 2, 3, 4), (1, 2, 3, 4, 5)]
+    assert task.stages[-1] == task and all(stage.stages == (stage,) for stage in task.stages[:-1])
+    rows = [draw(stage, 0, TRAIN, 2, 0, 20).tokens for stage in task.stages]
+    assert all(np.array_equal(rows[0], others) for others in rows)
+    assert Experiment(TASKS["khop_facts"](), "rdt").to_json()["task"].keys().isdisjoint({"curriculum"})
+    assert Experiment(task, "rdt").to_json()["task"]["curriculum"] == [2, 4]
+
+
 def test_a_stage_that_cannot_be_had_is_refused():
     with pytest.raises(UserError, match="nodes is 2"):
         Experiment(TASKS["khop_context"](curriculum=(2, 8)), "rdt").check()

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import model as models
-from model import RDT, ConfigError, ModelConfig, Transformer, build, parameters
+from model import MODELS, RDT, ConfigError, ModelConfig, Transformer, build, parameters
 from model.adapters import DepthwiseLoRA, own_adapters
 from model.attention import LatentAttention, see_window
 from model.block import Block
@@ -367,6 +367,7 @@ PARTS = [
     {"adapter_past": "off"},
     {"halting": "none"},
     {"halting": "graves"},
+    {"head": "tied"},
     {"loop_signal": "sinusoidal"},
     {"local_heads": 0},
     {"local_heads": 4},
@@ -384,6 +385,22 @@ def test_every_part_can_be_replaced_and_every_parameter_learns(change):
     loss.backward()
     still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not still
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_tied_head_answers_by_the_embedding(name):
+    own, tied = (build(name, replace(SMALL, head=head), VOCABULARY, 3) for head in ("own", "tied"))
+    if name != "transformer":  # whose experts make up for what is missing
+        assert parameters(own) - parameters(tied) == VOCABULARY * SMALL.width
+    seen = []
+    tied.output_norm.register_forward_hook(lambda module, given, made: seen.append(made))
+    tokens, loops = some_tokens(), (2,) if tied.looped else None
+    logits = tied.eval()(tokens, loops)[0]
+    assert torch.allclose(logits, seen[0] @ tied.embed.weight.T, atol=1e-5)
+    held = {key: value.clone() for key, value in tied.state_dict().items()}
+    again = build(name, replace(SMALL, head="tied"), VOCABULARY, 3).eval()
+    again.load_state_dict(held)
+    assert torch.equal(again(tokens, loops)[0], logits) and again.head.weight is again.embed.weight
 
 
 def test_training_rows_end_where_their_own_horizon_ends():

@@ -18,8 +18,9 @@ from tasks import Task, UserError, plugin, task_class, unknown
 OPTIMIZERS = ("muon", "adamw")
 PRECISIONS = ("float32", "bfloat16")
 
-LATER = tuple(("architecture", name) for name in ("memory", "noise", "late", "prelude_window"))
-"""Fields younger than the first records. At its default such a field is left out, so that a run keeps its id."""
+LATER = {"architecture": ("memory", "noise", "late", "prelude_window", "head"), "khop_facts": ("curriculum",)}
+"""Fields of a part, or of a task, younger than its first records. At its default such a field is left out, so that a
+run keeps its id."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,10 @@ class Experiment:
     def to_json(self) -> dict[str, Any]:
         """The whole experiment as plain JSON data, the task by its name, version and sizes, and a plugin's code."""
         plain = dataclasses.asdict(self)
-        for part, name in LATER:
-            if plain[part][name] == getattr(type(getattr(self, part)), name):
-                del plain[part][name]
+        for part, kind in (("architecture", "architecture"), ("task", self.task.name)):
+            for name in LATER.get(kind, ()):
+                if plain[part][name] == getattr(type(getattr(self, part)), name):
+                    del plain[part][name]
         origin = plugin.origin(self.task)
         kept = {"name": self.task.name, "version": self.task.version, **({"plugin": origin} if origin else {})}
         plain["task"] = {**kept, **plain["task"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.errors import check_sizes
 from tasks.groups import elements, product_table, then
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.task import NOT_ASKED, Answers, Batch, Task, shallower
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ class GroupWord(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        shorter = [tuple(d for d in self.train_depths if d <= most) for most in self.curriculum]
-        return (*(replace(self, curriculum=(), train_depths=depths) for depths in shorter if depths), self)
+        return shallower(self, self.curriculum)
 
     @cached_property
     def _product(self) -> np.ndarray:

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.task import NOT_ASKED, Answers, Batch, Task, shallower
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class KhopFacts(Task):
     entities: int = 40
     relations: int = 4
     facts_seed: int = 0
+    curriculum: tuple[int, ...] = ()  # hops trained on before
 
     name: ClassVar[str] = "khop_facts"
     version: ClassVar[int] = 1
@@ -51,6 +52,10 @@ class KhopFacts(Task):
     @property
     def chance(self) -> float:
         return 1 / self.entities
+
+    @property
+    def stages(self) -> tuple[Task, ...]:
+        return shallower(self, self.curriculum)
 
     @cached_property
     def facts(self) -> np.ndarray:

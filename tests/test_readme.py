@@ -415,3 +415,14 @@ def test_the_citation_is_yaml_of_the_right_form():
         assert {"type", "title", "authors"} <= set(paper) <= {"type", "title", "authors", "year", "url"}
         assert paper["type"] in ("article", "book") and paper["title"] and isinstance(paper["year"], int)
         assert all(set(who) in ({"name"}, {"family-names", "given-names"}) for who in paper["authors"])
+
+
+def test_what_is_said_of_ltg_is_what_its_record_says():
+    records = read(ROOT / "results/reference/ltg")
+    assert set(records.runs) <= {one.run for one in PRESETS["ltg"]()}
+    assert set(read(ROOT / "results/reference/ablation").runs) <= {one.run for one in PRESETS["ablation"]()}
+    grid = Results(records).grids["khop_facts", "rdt"]
+    at, said = grid.depths.tolist().index(192), " ".join(README.split())
+    for rule in ("640", "settled"):
+        column = grid.headline(rule)
+        assert f"{grid.correct[0, at, column]} of {grid.count[0, at, column]} answers right at 192" in said

@@ -1,15 +1,16 @@
-"""What answers: the list of models, by name. Every one is built of the same Block."""
+"""What answers: the list of models, by name. Every one but the GRU is built of the same Block."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from torch import nn
 
 from model.baseline import Transformer
 from model.config import ConfigError, ModelConfig, unknown
+from model.gru import GRU
 from model.rdt import RDT, check_loops
 
 
@@ -45,11 +46,19 @@ def _transformer_deep(config: ModelConfig, vocabulary: int, mean_loops: float) -
     return Transformer(config, vocabulary, blocks)
 
 
+def _gru(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
+    """As many units as give it the RDT's parameters."""
+    with torch.device("meta"):
+        target = parameters(RDT(config, vocabulary))
+    return GRU.of_size(config, vocabulary, target)
+
+
 MODELS: dict[str, Callable[[ModelConfig, int, float], nn.Module]] = {
     "rdt": _rdt,
     "looped": _looped,
     "transformer": _transformer,
     "transformer_deep": _transformer_deep,
+    "gru": _gru,
 }
 
 SUMMARIES = {
@@ -57,7 +66,20 @@ SUMMARIES = {
     "looped": "the plain looped transformer: no A/B injection, experts, adapters or halting",
     "transformer": "no loop, as many parameters as the RDT",
     "transformer_deep": "no loop, as many FLOPs a token as the RDT at its mean training loops",
+    "gru": "a recurrence over tokens in place of depth, as many parameters as the RDT",
 }
+
+ADAPTERS = ("adapters", "adapter_rank", "adapter_loops", "adapter_past")
+OF_LOOPS = ("injection", "halting", "loop_signal", "memory", "noise", "late", *ADAPTERS)
+READ_BY_GRU = ("width", "head")
+UNREAD: dict[str, tuple[str, ...]] = {
+    "looped": ("injection", "memory", "halting", "feed_forward", "experts", "balance_rate", *ADAPTERS),
+    "transformer": (*OF_LOOPS, "expert_width"),
+    "transformer_deep": OF_LOOPS,
+    "gru": tuple(f.name for f in fields(ModelConfig) if f.name not in READ_BY_GRU),
+}
+"""Fields of a ModelConfig that a model does not read, as it is what it is by another choice of them or has no use for
+them: a variant that says it changed one would be no other model."""
 
 
 def build(name: str, config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
@@ -68,9 +90,11 @@ def build(name: str, config: ModelConfig, vocabulary: int, mean_loops: float) ->
 
 
 __all__ = [
+    "GRU",
     "MODELS",
     "RDT",
     "SUMMARIES",
+    "UNREAD",
     "ConfigError",
     "ModelConfig",
     "Transformer",

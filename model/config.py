@@ -48,7 +48,7 @@ class ModelConfig:
     adapters: str = "lora"
     halting: str = "act"
     head: str = "own"  # "tied": the embedding's weights, so that an answer is known again as the word that it is
-    loop_signal: str = "none"  # "sinusoidal" brings overthinking back: an unbounded index is out of distribution
+    loop_signal: str = "none"  # "sinusoidal": which loop it is, as Universal Transformers tell it
     # settings of parts
     adapter_rank: int = 2
     adapter_loops: int = 4  # loops with an adapter of their own

@@ -170,6 +170,7 @@ WRONG = [
     ),
     (["run", "--models", "rdt@halting"], "model 'rdt@halting' says 'halting': allowed are halting=none,"),
     (["run", "--models", "rdt@task.entities=9"], "says 'task.entities=9': allowed are halting=none,"),
+    (["run", "--models", "looped@injection=normed"], "says 'injection=normed': looped has no use for it"),
     (["run", "--preset", "quikc"], "unknown preset 'quikc': did you mean 'quick'?"),
     (["run", "--device", "gpu"], "unknown device 'gpu'"),
     (["run", "--device", "cuda"], "device 'cuda' is not on this machine"),

@@ -1,6 +1,6 @@
 """The model's parts against their definitions, written out the slow way."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from itertools import islice
 
@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import model as models
-from model import MODELS, RDT, ConfigError, ModelConfig, Transformer, build, parameters
+from model import GRU, MODELS, RDT, UNREAD, ConfigError, ModelConfig, Transformer, build, parameters
 from model.adapters import DepthwiseLoRA, own_adapters
 from model.attention import LatentAttention, see_window
 from model.block import Block
@@ -390,7 +390,7 @@ def test_every_part_can_be_replaced_and_every_parameter_learns(change):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_tied_head_answers_by_the_embedding(name):
     own, tied = (build(name, replace(SMALL, head=head), VOCABULARY, 3) for head in ("own", "tied"))
-    if name != "transformer":  # whose experts make up for what is missing
+    if name not in ("transformer", "gru"):  # whose experts or units make up for what is missing
         assert parameters(own) - parameters(tied) == VOCABULARY * SMALL.width
     seen = []
     tied.output_norm.register_forward_hook(lambda module, given, made: seen.append(made))
@@ -453,8 +453,9 @@ def test_baselines_match_their_targets():
     for config in (SMALL, ModelConfig(), ModelConfig(width=128, head_width=32, experts=8)):
         for vocabulary in (20, 100):
             full = RDT(config, vocabulary)
-            same_size = build("transformer", config, vocabulary, 10)
-            assert abs(parameters(same_size) / parameters(full) - 1) < 0.02
+            for name in ("transformer", "gru"):
+                same_size = build(name, config, vocabulary, 10)
+                assert abs(parameters(same_size) / parameters(full) - 1) < 0.02
         deep = build("transformer_deep", config, 20, 10)
         counts = []
         for model, loops in ((full, (10,)), (deep, None)):
@@ -472,11 +473,62 @@ def test_looped_is_the_plain_looped_transformer():
     assert model.gate is None and not model.routers
 
 
-def test_baselines_have_no_loops_to_count():
-    model = build("transformer", SMALL, VOCABULARY, 10)
-    assert isinstance(model, Transformer) and model(some_tokens()).shape == (1, 3, 7, VOCABULARY)
+@pytest.mark.parametrize(("name", "kind"), [("transformer", Transformer), ("gru", GRU)])
+def test_baselines_have_no_loops_to_count(name, kind):
+    model = build(name, SMALL, VOCABULARY, 10)
+    assert isinstance(model, kind) and model(some_tokens()).shape == (1, 3, 7, VOCABULARY)
     with pytest.raises(ConfigError, match="does not loop"):
         model(some_tokens(), (1, 2))
+
+
+def test_the_gru_is_its_equations_a_step_a_token():
+    model = build("gru", SMALL, VOCABULARY, 10).double().eval()
+    net, tokens = model.recurrent, some_tokens(1)
+    x = model.embed(tokens)[0]
+    for layer in ("l0", "l1"):
+        (w, u, b, c) = (getattr(net, f"{kind}_{layer}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        h, made = torch.zeros(net.hidden_size, dtype=x.dtype), []
+        for at in x:
+            (r, z, n), (hr, hz, hn) = (w @ at + b).chunk(3), (u @ h + c).chunk(3)
+            forget, keep = torch.sigmoid(r + hr), torch.sigmoid(z + hz)
+            h = (1 - keep) * torch.tanh(n + forget * hn) + keep * h
+            made.append(h)
+        x = torch.stack(made)
+    logits = model.head(model.output_norm(model.narrow(x)))
+    assert torch.allclose(model(tokens)[0, 0], logits, atol=1e-9)
+
+
+def trace(name, config):
+    """What tells two models apart: their weights' shapes, what they make in training, and how they are balanced."""
+    torch.manual_seed(0)
+    if name == "transformer":
+        model = Transformer(config, VOCABULARY, 3)
+    elif name == "gru":
+        model = GRU(config, VOCABULARY, 20)
+    else:
+        model = build(name, config, VOCABULARY, 10)
+    shapes = {key: value.shape for key, value in model.state_dict().items()}
+    outputs = shaken(model).training_outputs(some_tokens(8), [9, 9, 9, 8, 8, 7, 6, 6], 5)
+    rates = [router.rate for router in getattr(model, "routers", ())]
+    return shapes, [x.tolist() for x in outputs.answers], rates
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_model_reads_all_but_what_is_said(name):
+    """A size apart that others are matched to: what they are matched by is left as it is here."""
+    config = replace(SMALL, prelude_window=2, adapter_loops=2)
+    values = {"width": 64, "rope_width": 2, "heads": 2, "memory": 0.9, "noise": 0.5, "late": 0.5, "global_drop": 0.25}
+    unread = []
+    for field in fields(ModelConfig):
+        value = values.get(field.name) or ModelConfig.PARTS.get(field.name, (None,))[-1]
+        held = getattr(config, field.name)
+        value = ModelConfig.PARTS[field.name][0] if value == held else value or held + 1
+        if trace(name, config) == trace(name, replace(config, **{field.name: value})):
+            unread.append(field.name)
+    of_matched = (
+        {"expert_width", "prelude_blocks", "recurrent_blocks", "coda_blocks"} if name == "transformer" else set()
+    )
+    assert set(unread) ^ set(UNREAD[name]) <= of_matched
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import torch
 
 from evaluate.records import run_id
 from evaluate.run.own_models import model_origin
-from model import MODELS, ConfigError, ModelConfig, check_loops
+from model import MODELS, UNREAD, ConfigError, ModelConfig, check_loops
 from tasks import Task, UserError, plugin, task_class, unknown
 
 OPTIMIZERS = ("muon", "adamw")
@@ -203,6 +203,8 @@ def as_named(experiment: Experiment) -> Experiment:
         part, dot, _ = name.partition(".")
         if not equals or (dot and part not in ("architecture", "train")):
             raise UserError(f"model {experiment.model!r} says {change!r}: allowed are halting=none, train.blank=0, ...")
+        if name.removeprefix("architecture.") in UNREAD.get(experiment.base, ()):
+            raise UserError(f"model {experiment.model!r} says {change!r}: {experiment.base} has no use for it")
         experiment = override(experiment, name if dot else f"architecture.{name}", value)
     return experiment
 

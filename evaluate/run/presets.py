@@ -155,7 +155,7 @@ RECIPES: dict[str, Recipe] = {
 """How each task is trained, whatever its curriculum. Chosen by selection bands, and by how soon training gets there."""
 
 
-MODELS_COMPARED = ("rdt", "looped", "transformer", "transformer_deep")
+MODELS_COMPARED = ("rdt", "looped", "transformer", "transformer_deep", "gru")
 
 GENTLER = ("looped", "transformer_deep")
 """Models that take GENTLE's rates where the recipe has the default ones: of those of `rates`, these are theirs by the
@@ -177,7 +177,7 @@ does."""
 
 
 def reference() -> list[Experiment]:
-    """Every task by its own recipe, all four models, five seeds of the two headline tasks and three of the others."""
+    """Every task by its own recipe, all five models, five seeds of the two headline tasks and three of the others."""
     return [
         asked_further(recipe(task, model, seed))
         for seed in range(5)
@@ -211,6 +211,9 @@ ABLATED = (
     "rdt@train.blank=0",
     "rdt@train.average=0",
     "rdt@train.optimizer=adamw",
+    "rdt@injection=none@train.gradient_loops=18",  # or e, seen once, is not reached by the gradient
+    "rdt@injection=additive@train.matrix_learning_rate=0.01@train.learning_rate=2e-3",  # `looped`'s rates
+    "rdt@feed_forward=dense@adapters=none@halting=none",  # `looped`, with A and B
 )
 
 

@@ -27,10 +27,10 @@ def smoke() -> list[Experiment]:
 
 
 def quick() -> list[Experiment]:
-    """Two tasks, the RDT and two baselines, trained on depths 1 to 5 and asked up to 80: minutes on two cores."""
+    """Two tasks, the RDT and four baselines, trained on depths 1 to 5 and asked up to 80: minutes on two cores."""
     return [
         Experiment(TASKS[task](), model)  # type: ignore[call-arg]
-        for model in ("rdt", "transformer_deep", "transformer")
+        for model in ("rdt", "transformer_deep", "looped", "gru", "transformer")  # the longest first
         for task in HEADLINE
     ]
 
@@ -152,7 +152,8 @@ RECIPES: dict[str, Recipe] = {
         TO_160,
     ),  # the prelude finds where each place leads, among 16; a move sees the one before it
 }
-"""How each task is trained, whatever its curriculum. Chosen by selection bands, and by how soon training gets there."""
+"""How each task is trained, whatever its curriculum. Chosen by selection bands, and by how soon training gets there;
+what was chosen after a look at test depths is told in results/reference/recipes.md."""
 
 
 MODELS_COMPARED = ("rdt", "looped", "transformer", "transformer_deep", "gru")

@@ -20,7 +20,7 @@ from evaluate.run import sweep as sweeping
 from evaluate.run.presets import HEADLINE, PRESETS, RECIPES, recipe
 from evaluate.show import plots, tables
 from evaluate.show.grid import Results
-from evaluate.show.measures import band_rows, ratio_rows, suite_rows, used_loops
+from evaluate.show.measures import band_rows, measure_rows, ratio_rows, suite_rows, used_loops
 from evaluate.study import audit, bench_tasks
 from evaluate.study.bench_model import open_mythos
 from evaluate.study.claims import carry as claims
@@ -71,6 +71,7 @@ def place(tmp_path, monkeypatch):
         ("reference/quick", "quick"),
         ("reference/all", "all"),
         ("reference/rates", "rates"),
+        ("reference/ablation", "ablation"),
         ("claims", "claims"),
         ("reference/claims", "claims"),
     ):
@@ -179,13 +180,46 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
         low, high = tables.times(rdt["low"]), tables.times(rdt["high"])
         told = f"{tables.times(rdt['score'])} for the RDT (95% interval over {rdt['over']} {low} to {high})"
         assert f"is {told}, with the most loops and by `settled`" in said
-        assert f"{tables.times(plain['score'])} for `transformer` on the eleven tasks" in said and plain["tasks"] == 11
+        assert plain["tasks"] == 11
+        of_these = [row["task"] for row in most if row["transformer"] is not None]
+        there = next(row for row in suite_rows(results, rule, of_these) if row["model"] == "rdt")
+        told = f"`transformer` has {tables.times(plain['score'])} on the eleven tasks that it has, where the RDT has "
+        assert f"{told}{tables.times(there['score'])}." in said
+    floor = sum(row["rdt"] == row["deepest"] for row in most)
+    assert floor == 13 and "a floor, as in thirteen tasks it is the deepest that was asked" in said
+    act, sure = (
+        next(tables.times(row["score"]) for row in suite_rows(results, rule) if row["model"] == "rdt")
+        for rule in ("act", "converged")
+    )
+    assert f"Their suite scores are {act} and {sure}, as against {tables.times(rdt['score'])}." in said
     tasks = ("chain_end", "tree_path", "reachability", "variable_assignment")
     runs = {task: results.grids[task, "transformer"].runs[0]["stage_steps"] for task in tasks}
     stages = [sum(steps > 0 for steps in runs[task]) for task in tasks], [len(runs[task]) for task in tasks]
     assert stages == ([4, 4, 1, 3], [7, 8, 7, 6])
     assert "In `chain_end`, `tree_path`, `reachability` and `variable_assignment` `transformer` never came to" in said
     assert "it stayed at stage 4, 4, 1 and 3 of 7, 8, 7 and 6" in said
+
+
+def test_the_answer_so_far_is_what_the_records_say():
+    results, said = Results(read(ROOT / "results/reference/all")), " ".join(README.split())
+    best = {row["task"]: row for row in ratio_rows(results, "settled")}
+    most = {row["task"]: row for row in ratio_rows(results)}
+    assert all(one["rdt"] >= 4 * one["trained"] for one in (*best.values(), *most.values())) and len(most) == 14
+    assert sum(row["rdt"] == row["deepest"] for row in most.values()) == 13
+    for model, told in (("looped", "5 and 10 steps"), ("gru", "8 and 8"), ("transformer_deep", "5 and 5")):
+        reached = [max(of[task][model] for of in (best, most)) for task in HEADLINE]
+        assert told.startswith(f"{reached[0]} and {reached[1]}")
+    assert "the plain looped transformer reaches 5 and 10 steps; a GRU, which recurs over tokens" in said
+    assert "in place of depth, 8 and 8; a stack of as much training compute, 5 and 5." in said
+    kept = [grid.depths.tolist().index(grid.train_max_depth) for grid in results.grids.values()]
+    learnt = {
+        (task, model)
+        for ((task, model), grid), at in zip(results.grids.items(), kept, strict=True)
+        if (grid.shares[:, at, grid.headline()] >= 0.95).any()
+    }
+    assert not [task for task, model in learnt if model == "transformer"], "`transformer` has 95% ... of no task"
+    costs = {row["model"]: row["eval_flops"] for row in measure_rows(results, "settled") if row["task"] == "mod_chain"}
+    assert f"the RDT takes {costs['rdt'] / costs['transformer_deep']:.0f} times the FLOPs of that stack" in said
 
 
 def test_there_are_as_many_seeds_as_is_said():
@@ -417,10 +451,40 @@ def test_the_citation_is_yaml_of_the_right_form():
         assert all(set(who) in ({"name"}, {"family-names", "given-names"}) for who in paper["authors"])
 
 
+def test_what_is_said_of_parts_is_what_the_ablation_says():
+    records = read(ROOT / "results/reference/ablation")
+    assert set(records.runs) <= {one.run for one in PRESETS["ablation"]()}
+    assert not any(run["git_dirty"] for run in records.runs.values())
+    results = Results(records)
+    told = tables.show(results, "github", ["ratios"], "settled")
+    assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in README
+    said = " ".join(README.split())
+    words = {1: "one", 2: "two", 3: "three"}
+    most, rest = (len(results.grids[task, "rdt"].runs) for task in ("mod_chain", "khop_facts"))
+    assert f"`mod_chain` has {words[most]} seeds, `khop_facts` {words[rest]}." in said
+    reached = {
+        (g.task, g.model.removeprefix("rdt@")): g.depth95s(g.headline("settled")) for g in results.grids.values()
+    }
+    needed = {"injection=additive", "injection=none", "local_heads=0"}
+    for (task, model), depths in reached.items():
+        assert (max(depths) <= 8) if model in needed else (min(depths) >= 40), (task, model)
+    assert sorted(reached["mod_chain", "rdt"]) == [80, 160] and "as the full RDT has 80 and 160" in said
+    assert all(depths.min() == 160 for (_, model), depths in reached.items() if model == "injection=unconstrained")
+    costs = {
+        row["model"]: next(rule["halting_cost"] for rule in row["rules"] if rule["rule"] == "settled")
+        for row in measure_rows(results, "settled")
+        if row["task"] == "mod_chain"
+    }
+    times = f"{costs['rdt']:.1f} times the fewest loops that were enough, and {costs['rdt@halting=none']:.1f} times"
+    assert f"`settled` takes {times} without" in said
+    none = results.grids["mod_chain", "rdt@injection=none"]
+    trained = none.depths <= none.train_max_depth
+    assert (none.pooled[0] / none.pooled[1])[trained].max() < 0.2, "nothing is learnt"
+
+
 def test_what_is_said_of_ltg_is_what_its_record_says():
     records = read(ROOT / "results/reference/ltg")
     assert set(records.runs) <= {one.run for one in PRESETS["ltg"]()}
-    assert set(read(ROOT / "results/reference/ablation").runs) <= {one.run for one in PRESETS["ablation"]()}
     grid = Results(records).grids["khop_facts", "rdt"]
     at, said = grid.depths.tolist().index(192), " ".join(README.split())
     for rule in ("640", "settled"):

@@ -266,6 +266,21 @@ def test_plots_are_png_and_svg_with_every_name_as_it_is(tmp_path):
     ]
 
 
+def test_models_that_loop_stand_in_rows_the_deepest_first_and_columns_are_as_wide_in_each(tmp_path):
+    path = folder(tmp_path, models=("also", "deep", "shallow"))
+    grids = [grid for grid in Results(read(path)).grids.values()]
+    assert [[grid.model for grid in row] for row in plots.in_rows(grids)] == [["deep", "shallow"], ["also"]]
+    assert [[grid.model for grid in row] for row in plots.in_rows(grids[-1:])] == [["shallow"]]
+    figure = plots.heatmap(grids)
+    figure.canvas.draw()
+    panels = {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
+    assert panels.keys() == {"deep", "shallow", "also"}
+    wide = [axes.get_position().width / len(axes.get_xticks()) for axes in panels.values()]
+    assert max(wide) < 1.1 * min(wide)
+    tops = {name: axes.get_position().y0 for name, axes in panels.items()}
+    assert tops["deep"] == pytest.approx(tops["shallow"]) and tops["also"] < tops["deep"]
+
+
 def luminance(colour):
     """Relative luminance by the definition of WCAG 2."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]

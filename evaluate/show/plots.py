@@ -24,23 +24,44 @@ matplotlib.rcParams["svg.hashsalt"] = "loopbench"  # the same records give the s
 
 
 def heatmap(grids: list[Grid]) -> Figure:
-    """Accuracy by depth (up) and loops (right) of one task's models, side by side.
+    """Accuracy by depth (up) and loops (right) of one task's models: a row for each that loops, the deepest first, and
+    beside these the others.
 
     A dashed line marks the deepest training depth; a missing cell stays empty.
     """
-    columns = [len(grid.columns) for grid in grids]
-    size = (1.6 + 0.55 * sum(columns) + 0.75 * (len(grids) - 1), 1.2 + 0.32 * max(len(grid.depths) for grid in grids))
-    figure, panels = plt.subplots(
-        1, len(grids), figsize=size, layout="constrained", squeeze=False, width_ratios=columns
-    )
-    for grid, axes in zip(grids, panels[0], strict=True):
-        image = heat(grid, axes)
+    rows = in_rows(grids)
+    most = max(sum(len(grid.columns) + 1 for grid in row) - 1 for row in rows)  # one left free between two grids
+    tall = 0.9 + 0.32 * max(len(grid.depths) for grid in grids)
+    wide = max(4.8, 1.6 + 0.6 * most)
+    figure = plt.figure(figsize=(wide, 0.4 + tall * len(rows)), layout="constrained")
+    cells, panels = figure.add_gridspec(len(rows), most), []
+    for row, across in enumerate(rows):
+        left = 0
+        for grid in across:
+            axes = figure.add_subplot(cells[row, left : left + len(grid.columns)])
+            image = heat(grid, axes)
+            if not left:
+                axes.set_ylabel("depth")
+            left += len(grid.columns) + 1
+            panels.append(axes)
     figure.supxlabel("loops at test", fontsize=9)
-    panels[0, 0].set_ylabel("depth")
     title = f"{grids[0].task}: trained on the depths below the dashed line"
     figure.suptitle(title, fontsize=9, parse_math=False)
-    figure.colorbar(image, ax=panels[0].tolist(), label="accuracy, %")
+    figure.colorbar(image, ax=panels, label="accuracy, %", aspect=30, fraction=0.36 / wide)
     return figure
+
+
+def in_rows(grids: list[Grid]) -> list[list[Grid]]:
+    """Grids of many columns one below the other, the deepest first, and those of few beside them, shared out."""
+
+    def depth(grid: Grid) -> float:
+        return -float(np.median(grid.depth95s(grid.headline())))
+
+    wide = sorted((grid for grid in grids if len(grid.columns) > 2), key=depth)
+    narrow = [grid for grid in grids if len(grid.columns) <= 2]
+    if not wide:
+        return [narrow]
+    return [[grid, *narrow[place :: len(wide)]] for place, grid in enumerate(wide)]
 
 
 def heat(grid: Grid, axes: Axes) -> AxesImage:

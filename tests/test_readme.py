@@ -211,6 +211,8 @@ def test_the_answer_so_far_is_what_the_records_say():
         assert told.startswith(f"{reached[0]} and {reached[1]}")
     assert "the plain looped transformer reaches 5 and 10 steps; a GRU, which recurs over tokens" in said
     assert "in place of depth, 8 and 8; a stack of as much training compute, 5 and 5." in said
+    as_deep = [task for task, row in most.items() if row["gru"] == row["deepest"]]
+    assert sorted(as_deep) == ["carry_chain", "n_ary_addition", "prefix_sum"] and most["group_word"]["gru"] < 160
     kept = [grid.depths.tolist().index(grid.train_max_depth) for grid in results.grids.values()]
     learnt = {
         (task, model)

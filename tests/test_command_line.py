@@ -12,6 +12,7 @@ import pytest
 
 import run_benchmarks
 from evaluate.commands import running
+from evaluate.commands.options import tell_unread
 from evaluate.run.presets import PRESETS
 from evaluate.run.sweep import stoppable
 
@@ -85,6 +86,13 @@ def test_variants_of_a_model_stand_side_by_side_in_one_folder(tmp_path):
     assert (
         first["train"]["blank"] > 0 and second["train"]["blank"] == 0 and second["architecture"]["adapters"] == "none"
     )
+
+
+def test_what_some_models_have_no_use_for_is_told(capsys):
+    tell_unread([("architecture.injection", "none"), ("train.steps", "2")], ["rdt", "looped", "gru", "rdt"])
+    assert capsys.readouterr().err == "--architecture.injection: without effect on looped, gru\n"
+    tell_unread([("architecture.width", "32"), ("architecture.halting", "none")], ["rdt"])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_model_of_a_preset_of_variants_keeps_its_own_settings():
@@ -171,6 +179,8 @@ WRONG = [
     (["run", "--models", "rdt@halting"], "model 'rdt@halting' says 'halting': allowed are halting=none,"),
     (["run", "--models", "rdt@task.entities=9"], "says 'task.entities=9': allowed are halting=none,"),
     (["run", "--models", "looped@injection=normed"], "says 'injection=normed': looped has no use for it"),
+    (["run", "--models", "looped", "--architecture.injection", "normed"], "injection: looped has no use for it"),
+    (["show-model", "gru", "--architecture.window", "5"], "--architecture.window: gru has no use for it"),
     (["run", "--preset", "quikc"], "unknown preset 'quikc': did you mean 'quick'?"),
     (["run", "--device", "gpu"], "unknown device 'gpu'"),
     (["run", "--device", "cuda"], "device 'cuda' is not on this machine"),

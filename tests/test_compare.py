@@ -129,6 +129,16 @@ def test_where_nothing_differs_nothing_is_marked(tmp_path):
     assert sum(count > 0 for count in marked) <= 3
 
 
+def test_two_folders_say_what_was_made_otherwise(tmp_path, capsys):
+    a, b = folder(tmp_path / "a", models=("deep",)), folder(tmp_path / "b", models=("deep",), salt=7)
+    assert "\nmade otherwise: train.steps 17 against 10\n" in told(capsys, "compare", a, b)[1]
+    again = folder(tmp_path / "c", models=("deep",), loops=(1, 4, 16), count=64)
+    out = " ".join(told(capsys, "compare", a, again)[1].split())
+    assert "made otherwise: evaluate.count 64 against 128; evaluate.loops [1, 4, 16] against [1, 4, 16, 64]" in out
+    assert "made otherwise" not in told(capsys, "compare", a, a)[1]
+    assert "made otherwise" not in told(capsys, "compare", folder(tmp_path / "d"), "--models", "deep,shallow")[1]
+
+
 def test_a_model_without_loops_is_held_to_the_most_loops_of_another(tmp_path, capsys):
     path = folder(tmp_path)
     compared = rows(path, models=("shallow", "deep"))
@@ -136,7 +146,7 @@ def test_a_model_without_loops_is_held_to_the_most_loops_of_another(tmp_path, ca
     assert {row["depth"]: row["significant"] for row in compared}[20]
     code, out, _ = told(capsys, "compare", path, "--models", "shallow,deep")
     assert code == 0 and "t: deep is better than shallow in 3 of 7 cells and worse in none" in out
-    assert "depth95 20 against 5; 2 seeds or more a side" in " ".join(out.split())
+    assert "depth95 20 (4x) against 5 (1x); 2 seeds or more a side" in " ".join(out.split())
 
 
 def test_a_missing_cell_is_no_difference(tmp_path):

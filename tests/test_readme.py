@@ -213,6 +213,7 @@ def test_the_answer_so_far_is_what_the_records_say():
     assert "in place of depth, 8 and 8; a stack of as much training compute, 5 and 5." in said
     as_deep = [task for task, row in most.items() if row["gru"] == row["deepest"]]
     assert sorted(as_deep) == ["carry_chain", "n_ary_addition", "prefix_sum"] and most["group_word"]["gru"] < 160
+    assert most["khop_context"]["gru"] == 0
     kept = [grid.depths.tolist().index(grid.train_max_depth) for grid in results.grids.values()]
     learnt = {
         (task, model)
@@ -264,12 +265,20 @@ def test_what_was_asked_anew_is_what_the_records_say():
     files = sorted((ROOT / "results/reference/asked").iterdir())
     found = {path.name.partition("-")[0]: lines_of("asked", path.name) for path in files}
     for task, told in found.items():
-        assert {(made[row["run"]]["task"], made[row["run"]]["seed"]) for row in told} == {(task, 0)}
+        seeds = (0, 1, 2) if task == "prefix_sum" else (0,)
+        assert {(made[row["run"]]["task"], made[row["run"]]["seed"]) for row in told} == {
+            (task, seed) for seed in seeds
+        }
         assert all(made[row["run"]]["model"] == row["model"] == "rdt" for row in told)
     said = " ".join(README.split())
     (far,) = found["khop_facts"]
     assert far["depth"] == 1000 * made[far["run"]]["train_max_depth"] and far["rule"] == "settled"
     assert f"answers {far['correct']} of {far['count']}, after {far['loops']:,.0f} loops" in said
+    bits = found["prefix_sum"]
+    assert {row["depth"] / made[row["run"]]["train_max_depth"] for row in bits} == {100} and len(bits) == 3
+    assert sum(row["correct"] for row in bits) == sum(row["count"] for row in bits) == 384
+    loops = sum(row["loops"] for row in bits) / 3
+    assert f"all 384 answers of three seeds are right, after {loops:,.0f} loops over what still moves" in said
     for task, size, rule, heading, depths, values in (
         ("p_hop_induction", "length", "act", " moves | 16 characters", (1, 2, 4, 8), (16, 24, 32, 40)),
         ("carry_chain", "columns", "settled", " carried | 42 columns", (1, 5, 10, 20, 40), (42, 56, 112, 224)),
@@ -388,7 +397,7 @@ def test_the_summary_is_what_a_few_lines_of_json_say():
             [
                 run["task"], run["model"], f"{round(run['parameters'] / 1000):,}k", f"{run['train_flops']:.1e}",
                 f"{trained:g} at {run['train_max_depth']}", f"{deepest:g} at {max(share)}",
-                f"{depth95} ({depth95 / run['train_max_depth']:g}x)",
+                f"{depth95}{'+' * (depth95 == max(share))} ({depth95 / run['train_max_depth']:g}x)",
             ]
         )  # fmt: skip
     assert made == [[cell.replace(".0 at", " at") for cell in row] for row in rows("       task")]

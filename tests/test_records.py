@@ -169,6 +169,6 @@ def test_headlines_stand_on_the_most_loops(tmp_path):
     holds = [cell(d, n, 50 if n >= d else 0) for d in (10, 20) for n in (10, 20, 64)]
     assert tables.headline(grid(tmp_path / "falls", falls)).startswith("depth95 0 (0x) at 64 loops")
     told = tables.headline(grid(tmp_path / "holds", holds))
-    assert told == "depth95 20 (4x) at 64 loops\nat depth 20 at 64 loops: 92.9% to 100.0% (95% interval)"
+    assert told == "depth95 20+ (4x) at 64 loops\nat depth 20 at 64 loops: 92.9% to 100.0% (95% interval)"
     line = tables.summary(Results(read(written(tmp_path, holds, (replace(RUN, train_max_depth=10),))))).splitlines()[-1]
-    assert line.split() == ["t", "m", "0k", "1.0e+09", "100", "at", "10", "100", "at", "20", "20", "(2x)"]
+    assert line.split() == ["t", "m", "0k", "1.0e+09", "100", "at", "10", "100", "at", "20", "20+", "(2x)"]

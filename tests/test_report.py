@@ -247,6 +247,15 @@ def test_the_command_names_a_plugin():
     assert "--plugin 'ring walk.py'" in command([run])
 
 
+def test_a_report_of_several_folders_leaves_that_of_the_first(tmp_path, capsys):
+    a, b = folder(tmp_path / "a"), folder(tmp_path / "b", salt=1)
+    told(capsys, "report", a)
+    before = (a / "report.html").read_bytes()
+    code, out, _ = told(capsys, "report", a, b)
+    assert code == 0 and out.startswith(f"{a / 'report-compared.html'}: ")
+    assert (a / "report.html").read_bytes() == before != (a / "report-compared.html").read_bytes()
+
+
 # plots
 
 

@@ -66,6 +66,13 @@ def test_grid_rows_pool_the_cells_as_a_plain_loop_does(tmp_path):
         assert (row["low"], row["high"]) == pytest.approx(proportion_confint(correct, count, method="wilson"), abs=1e-6)
 
 
+def test_what_was_never_audited_is_not_said_to_be(tmp_path):
+    grid = results(folder(tmp_path)).grids["t", "deep"]
+    assert not grid.audited and "no audit of these questions is on record" in tables.corrected_line(grid)
+    audited = results(ROOT / "results/reference/all").grids["khop_facts", "rdt"]
+    assert audited.audited and "with guessing and the best audited shortcut (at most" in tables.corrected_line(audited)
+
+
 def test_bands_keep_questions_and_seeds_apart(tmp_path):
     path = folder(tmp_path, seeds=(0, 1, 2), models=("deep",), right=False, noise=0.4, truth=lambda *_: 0.5)
     (row,) = [row for row in measures.band_rows(results(path)) if row["band"] == "test"]
@@ -497,6 +504,14 @@ def test_what_stands_below_a_table_is_no_row_of_it():
     text = tables.lined(heads, [["m", "9x", "8 to 9", "-"]], "simple") + "\nscore: a mean over tasks of what each\n"
     blocks = fitted(text, 85).split("\n\n")
     assert len(blocks) > 1 and "score: a mean" not in "".join(blocks[:-1]) and blocks[-1].count("score: a mean") == 1
+
+
+def test_a_row_whose_last_cell_is_empty_is_folded_with_the_others():
+    rows = [["d1", "a" * 30, "b" * 30, "*"], ["d2", "c" * 30, "d" * 30, ""]]
+    text = tables.lined(["depth", "first", "second", "at 640"], rows, "simple")
+    assert len({len(line) for line in text.splitlines()}) > 1, "as it is printed"
+    for block in fitted(text, 50).split("\n\n"):
+        assert [line.split()[0] for line in block.splitlines()] == ["depth", "-----", "d1", "d2"]
 
 
 def test_a_table_that_folding_cannot_help_stays_whole():

@@ -20,6 +20,7 @@ from evaluate.commands.options import (
     at_most,
     names,
     overrides,
+    tell_unread,
     whole_numbers,
 )
 from evaluate.show.screen import tell
@@ -109,7 +110,7 @@ def show_model(arguments: Sequence[str]) -> None:
     parser = Parser(prog="run_benchmarks.py show-model", allow_abbrev=False, description=(
         "Sizes and parts by --architecture.NAME."))  # fmt: skip
     parser.add_argument("model", metavar="MODEL", nargs="?", default="rdt")
-    parser.add_argument("--task", default="khop_facts", help="whose vocabulary it has (default khop_facts)")
+    parser.add_argument("--task", help="whose vocabulary it has (default the plugin's, else khop_facts)")
     add_format(parser)
     add_plugins(parser)
     known, rest = parser.parse_known_args(list(arguments))
@@ -119,13 +120,16 @@ def show_model(arguments: Sequence[str]) -> None:
     from evaluate.study.parts import COLUMNS, LEGEND, show_model
 
     check_format(known.format)
-    plugin.load(known.plugin)
+    own = plugin.load(known.plugin)
     list_own_models()
-    experiment = Experiment(task_class(known.task)(), known.model)  # type: ignore[call-arg]
-    for name, value in overrides(rest, parser):
+    task = known.task or next(iter(own), "khop_facts")
+    experiment = Experiment(task_class(task)(), known.model)  # type: ignore[call-arg]
+    changes = overrides(rest, parser)
+    for name, value in changes:
         experiment = override(experiment, name, value)
     e = as_named(experiment)
     e.check()
+    tell_unread(changes, [e.base])
     rows = show_model(e.base, e.architecture, e.vocabulary, e.train.mean_loops)
     tell(formatted(rows, COLUMNS, known.format), told(LEGEND, known.format), style=known.format)
 

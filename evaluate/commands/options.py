@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -97,6 +98,18 @@ def sized(experiment: Experiment, changes: Sequence[tuple[str, str]]) -> Experim
             raise UserError(f"unknown option --{name}: only the sizes of the task, --task.NAME, can be set here")
         experiment = override(experiment, name, value)
     return experiment
+
+
+def tell_unread(changes: Sequence[tuple[str, str]], bases: Sequence[str]) -> None:
+    """What was changed by name for models that have no use for it: refused where that is all of them, else told."""
+    from model import UNREAD
+
+    for name, _ in changes:
+        without = [base for base in dict.fromkeys(bases) if name.removeprefix("architecture.") in UNREAD.get(base, ())]
+        if without and set(without) == set(bases):
+            raise UserError(f"--{name}: {' and '.join(without)} {'have' if len(without) > 1 else 'has'} no use for it")
+        if without:
+            print(f"--{name}: without effect on {', '.join(without)}", file=sys.stderr)
 
 
 def check_plugin_sizes(task: Task) -> None:

@@ -86,7 +86,8 @@ def report(arguments: Sequence[str]) -> None:
     """write one HTML file that shows all of a folder; of several folders, one that compares them"""
     parser = Parser(prog="run_benchmarks.py report", allow_abbrev=False)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default report.html in the first folder")
+    parser.add_argument("--out", type=Path, metavar="FILE",
+                        help="default report.html in the first folder; of several report-compared.html")  # fmt: skip
     parser.add_argument("--plots", action="store_true", help="PNG and SVG files too, in the folder's plots/")
     parser.add_argument("--force", action="store_true", help="show also what cannot be compared, and say so")
     parser.add_argument("--tasks", help="only these, comma-separated")
@@ -97,7 +98,7 @@ def report(arguments: Sequence[str]) -> None:
     if known.out:
         refuse_taken(known.out)
     page, folders = page_of(known)
-    out = known.out or folders[0].folder / "report.html"
+    out = known.out or folders[0].folder / ("report.html" if len(folders) == 1 else "report-compared.html")
     if not known.out and os.access(out.parent, os.W_OK):
         out.unlink(missing_ok=True)  # the last report of these records
     write_new(out, page)

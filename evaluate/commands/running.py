@@ -16,6 +16,7 @@ from evaluate.commands.options import (
     names,
     not_empty,
     overrides,
+    tell_unread,
     whole_numbers,
 )
 from evaluate.show.screen import tell
@@ -124,8 +125,10 @@ def asked_for(known: argparse.Namespace, rest: list[str], parser: Parser) -> lis
     experiments = chosen(experiments, tasks, models)
     if known.precision:
         rest = ["--train.precision", known.precision, *rest]
-    for name, value in overrides(rest, parser):
+    changes = overrides(rest, parser)
+    for name, value in changes:
         experiments = [override(e, name, value) for e in experiments]
+    tell_unread(changes, [e.base for e in experiments])
     if known.seeds is not None:
         seeds = whole_numbers("seeds", known.seeds)
         experiments = [

@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Sequence
-from statistics import median_low
 
 import numpy as np
 
 from evaluate.show.differences import LEVEL, Difference, Side, adjusted, difference, mismatches, rows
-from evaluate.show.grid import Column, Results
+from evaluate.show.grid import Column, Results, flat
 from evaluate.show.rows import as_csv, check_format
-from evaluate.show.tables import MARKS, MISSING, lined, points
+from evaluate.show.tables import MARKS, MISSING, how_deep, lined, points
 from tasks.errors import UserError, unknown
 
 LEGEND = f"""difference: second minus first, in points. over questions: 95% interval for
 these trained models; paired where each question's answers were kept (McNemar),
 else as if they were other questions. over seeds: 95% interval for training
 again (Welch). FDR: false discovery rate among all cells shown, by the larger p
-of the two. {{star}} is below {LEVEL:.0%}"""
+of the two. {{star}} at a difference: below {LEVEL:.0%}. At a depth, * is trained on and +
+of the selection band. A column 640/none: the second side by 640, the first by none"""
 
 
 def sides(folders: Sequence[Results], models: Sequence[str]) -> list[Side]:
@@ -110,7 +110,22 @@ def show(compared: Sequence[Side], style: str = "simple", force: bool = False, r
 
 def _heading(one: Difference) -> str:
     wrong = f"\nNOT COMPARABLE, forced: {'; '.join(one.mismatch)}" if one.mismatch else ""
-    return f"{subject(one)}: {one.names[1]} against {one.names[0]}{wrong}"
+    return f"{subject(one)}: {one.names[1]} against {one.names[0]}{wrong}{_otherwise(one)}"
+
+
+TOLD = 6  # of the fields in which two sides differ
+
+
+def _otherwise(one: Difference) -> str:
+    """How the two sides of one model were made otherwise, field by field."""
+    if one.first.model != one.second.model:
+        return ""
+    first, second = (flat(grid.runs[0]["experiment"], "") for grid in (one.first, one.second))
+    names = [n for n in sorted({*first, *second}) if first.get(n) != second.get(n) and not n.startswith("task.")]
+    told = [f"{name} {second.get(name)} against {first.get(name)}" for name in names if name != "seed"]
+    more = f"; and {len(told) - TOLD} more" if len(told) > TOLD else ""
+    line = f"made otherwise: {'; '.join(told[:TOLD])}{more}"
+    return f"\n{textwrap.fill(line, 80, subsequent_indent='  ')}" if told else ""
 
 
 def subject(one: Difference) -> str:
@@ -177,7 +192,7 @@ def sentence(one: Difference, rate: np.ndarray) -> str:
     cells = int((~np.isnan(one.value)).sum())
     c = one.headline
     reached = [
-        median_low(grid.depth95s(grid.columns.index(column)).tolist())
+        how_deep(grid, grid.columns.index(column))
         for grid, column in zip((one.first, one.second), one.columns[c], strict=True)
     ]
     if better and not worse:

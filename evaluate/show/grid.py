@@ -73,6 +73,11 @@ class Grid:
         return np.asarray(np.fmax(self.chance, self.shortcut))
 
     @property
+    def audited(self) -> bool:
+        """Whether an audit is on record of any of its depths."""
+        return not np.isnan(self.shortcut).all()
+
+    @property
     def shares(self) -> np.ndarray:
         """Accuracy of each cell, nan where it was not measured."""
         with np.errstate(invalid="ignore"):

@@ -77,9 +77,11 @@ def ruled(line: str) -> list[Column]:
 
 
 def is_row(line: str, columns: Sequence[Column]) -> bool:
-    """Whether it is as long as the table is wide, and nothing stands between the columns."""
+    """Whether it is as long as the table is wide, but for a last cell that is empty, and nothing stands between the
+    columns."""
     gaps = zip((column.end for column in columns), (column.start for column in columns[1:]), strict=False)
-    return len(line) == columns[-1].end and not any(line[a:b].strip() for a, b in gaps)
+    long_enough = len(line) == columns[-1].end or columns[-2].start < len(line) <= columns[-2].end
+    return long_enough and not any(line[a:b].strip() for a, b in gaps)
 
 
 def folded(lines: Sequence[str], columns: Sequence[Column], width: int) -> list[str]:

@@ -118,14 +118,13 @@ def _tells_use(column: Column) -> bool:
 
 def headline(grid: Grid, rule: str | None = None) -> str:
     """depth95 under each rule that could be deployed, and how many times the training depth that is."""
-    chosen, top = grid.headline(rule), grid.train_max_depth
+    chosen = grid.headline(rule)
     if chosen is None:
         return "no rule that could be deployed was asked for"
     rules = [chosen, *(i for i, c in enumerate(grid.columns) if i != chosen and c.stops_by_itself)]
     parts = []
     for i in rules:
-        reached = median_low(grid.depth95s(i).tolist())
-        parts.append(f"depth95 {reached} ({reached / top:.3g}x) {grid.columns[i].told}")
+        parts.append(f"depth95 {how_deep(grid, i)} {grid.columns[i].told}")
     told, (correct, count), deepest = _folded("; ", parts), grid.pooled, len(grid.depths) - 1
     if not count[deepest, chosen]:
         return told
@@ -151,7 +150,10 @@ def corrected_line(grid: Grid, rule: str | None = None) -> str:
         for d, depth in enumerate(grid.depths)
         if count[d, column] and grid.bands[d] == "test"
     ]
-    first = f"with guessing and the best audited shortcut (at most {grid.floor.max():.1%}) taken out: "
+    if not grid.audited:
+        first = f"with guessing ({grid.floor.max():.1%}) taken out (no audit of these questions is on record): "
+    else:
+        first = f"with guessing and the best audited shortcut (at most {grid.floor.max():.1%}) taken out: "
     return _folded(", ", parts, first)
 
 
@@ -177,6 +179,12 @@ def reached(row: Row) -> str:
     return f"{row['depth95']}{more} ({row['ratio']:.3g}x)"
 
 
+def how_deep(grid: Grid, column: int | None) -> str:
+    """As `reached`, of one column of a grid."""
+    depth, deepest = median_low(grid.depth95s(column).tolist()), int(grid.depths.max(initial=0))
+    return reached({"depth95": depth, "deepest": deepest, "ratio": depth / grid.train_max_depth})
+
+
 BANDS = Section(
     "accuracy by band, in percent: over questions, and apart from it over seeds",
     _named("task", "model", "band", "depths")
@@ -190,8 +198,8 @@ BANDS = Section(
         "worst to best": lambda row: span(row["worst"], row["best"]) if row["seeds"] > 1 else MISSING,
     },
     "95% interval: Wilson's, over questions, for these trained models. corrected:\n"
-    "chance and the best audited shortcut taken out. IQM: interquartile mean over\n"
-    "seeds.",
+    "chance and the best audited shortcut, if any, taken out. IQM: interquartile\n"
+    "mean over seeds.",
 )
 
 MEASURES = Section(
@@ -320,8 +328,7 @@ def summary_rows(results: Results, rule: str | None = None) -> list[dict[str, st
         for depth in (top, grid.depths.max(initial=0)):
             places = [d for d, of in enumerate(grid.depths) if of == depth and column is not None and count[d, column]]
             row += [f"{percent(correct[d, column], count[d, column])} at {depth}" for d in places] or [MISSING]
-        reached = median_low(grid.depth95s(column).tolist())
-        row.append(f"{reached} ({reached / top:.3g}x)")
+        row.append(how_deep(grid, column))
         rows.append(dict(zip(SUMMARY, row, strict=True)))
     return rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -69,17 +69,18 @@ SUMMARIES = {
     "gru": "a recurrence over tokens in place of depth, as many parameters as the RDT",
 }
 
-ADAPTERS = ("adapters", "adapter_rank", "adapter_loops", "adapter_past")
-OF_LOOPS = ("injection", "halting", "loop_signal", "memory", "noise", "late", *ADAPTERS)
-READ_BY_GRU = ("width", "head")
+ADAPTERS = ("adapters", "adapter_rank", "adapter_loops")
+OF_LOOPS = ("loop_signal", "memory", "noise", "late", "adapter_past")
+OF_BLOCKS = ("window", "prelude_window", "local_heads", "active_experts", "global_drop", "balance_rate")
 UNREAD: dict[str, tuple[str, ...]] = {
-    "looped": ("injection", "memory", "halting", "feed_forward", "experts", "balance_rate", *ADAPTERS),
-    "transformer": (*OF_LOOPS, "expert_width"),
-    "transformer_deep": OF_LOOPS,
-    "gru": tuple(f.name for f in fields(ModelConfig) if f.name not in READ_BY_GRU),
+    "looped": ("injection", "memory", "halting", "feed_forward", "experts", "balance_rate", "adapter_past", *ADAPTERS),
+    "transformer": OF_LOOPS,
+    "transformer_deep": ("injection", "halting", *OF_LOOPS, *ADAPTERS),
+    "gru": (*OF_LOOPS, *OF_BLOCKS),
 }
-"""Fields of a ModelConfig that a model does not read, as it is what it is by another choice of them or has no use for
-them: a variant that says it changed one would be no other model."""
+"""Fields of a ModelConfig without which a model is the same, as it is what it is by another choice of them or has no
+use for them: a variant that says it changed one would be no other model. What has as many parameters as the RDT depends
+on all that changes these."""
 
 
 def build(name: str, config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:

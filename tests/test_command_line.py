@@ -89,8 +89,8 @@ def test_variants_of_a_model_stand_side_by_side_in_one_folder(tmp_path):
 
 
 def test_what_some_models_have_no_use_for_is_told(capsys):
-    tell_unread([("architecture.injection", "none"), ("train.steps", "2")], ["rdt", "looped", "gru", "rdt"])
-    assert capsys.readouterr().err == "--architecture.injection: without effect on looped, gru\n"
+    tell_unread([("architecture.memory", "0.5"), ("train.steps", "2")], ["rdt", "looped", "gru", "rdt"])
+    assert capsys.readouterr().err == "--architecture.memory: without effect on looped, gru\n"
     tell_unread([("architecture.width", "32"), ("architecture.halting", "none")], ["rdt"])
     assert capsys.readouterr().err == ""
 

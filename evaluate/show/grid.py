@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -137,24 +138,28 @@ class Results:
     def __init__(self, records: Records) -> None:
         self.folder, self.records = records.folder, records
         cells = records.columns
-        self.notes = list(records.notes)
+        self.found = list(records.notes)
         runs = list(records.runs.values())
-        trusted = [_hashed(run, self.notes) for run in runs]
-        names = labels([run for run, good in zip(runs, trusted, strict=True) if good], self.notes)
+        trusted = [_hashed(run, self.found) for run in runs]
+        names = labels([run for run, good in zip(runs, trusted, strict=True) if good], self.found)
         groups: dict[tuple[str, str], list[int]] = defaultdict(list)
         for place, run in enumerate(runs):
             if trusted[place]:
                 groups[names[run["run"]]].append(place)
         if not groups:
-            raise UserError(f"{str(self.folder)!r} holds no run that can be trusted: {self.notes[-1]}")
+            raise UserError(f"{str(self.folder)!r} holds no run that can be trusted: {self.found[-1]}")
         order = np.argsort(cells.run, kind="stable")
         ends = np.searchsorted(cells.run[order], np.arange(len(runs) + 1))
         self.grids: dict[tuple[str, str], Grid] = {}
         for key, places in sorted(groups.items()):
             places = sorted(places, key=lambda place: runs[place]["seed"])
             picked = [order[ends[place] : ends[place + 1]] for place in places]
-            self.grids[key] = _grid(key, [runs[place] for place in places], cells, picked, self.notes)
-        self._missing_seeds()
+            self.grids[key] = _grid(key, [runs[place] for place in places], cells, picked, self.found)
+
+    @property
+    def notes(self) -> list[str]:
+        """What has to be told: of the records, and of the seeds that some models of these tasks lack."""
+        return [*self.found, *self._missing_seeds()]
 
     @property
     def tasks(self) -> list[str]:
@@ -176,14 +181,18 @@ class Results:
             if (not tasks or key[0] in tasks) and (not models or key[1] in models)
         }
 
-    def _missing_seeds(self) -> None:
+    def _missing_seeds(self) -> Iterator[str]:
+        """A line a task."""
         for task in self.tasks:
             seeds = {m: {run["seed"] for run in g.runs} for (t, m), g in self.grids.items() if t == task}
             everyone = set().union(*seeds.values())
+            without: dict[str, list[str]] = {}
             for model, have in seeds.items():
                 if everyone - have:
-                    lacks = ", ".join(str(seed) for seed in sorted(everyone - have))
-                    self.notes.append(f"{task}, {model}: no run of seed {lacks}, which other models have")
+                    without.setdefault(", ".join(map(str, sorted(everyone - have))), []).append(model)
+            if without:
+                parts = [f"seed {lacks} of {', '.join(models)}" for lacks, models in without.items()]
+                yield f"{task}: no run of {'; '.join(parts)}"
 
 
 def _hashed(run: dict[str, Any], notes: list[str]) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +111,7 @@ def audited(monkeypatch):
             for name, score in found.items()
         ]
 
-    module = types.ModuleType("evaluate.study.audit")
-    module.audit = audit  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "evaluate.study.audit", module)
+    monkeypatch.setattr("evaluate.study.audit.audit", audit)
 
 
 def test_audit_prints_a_table_and_writes_its_rows(audited, tmp_path, capsys):
@@ -123,6 +119,7 @@ def test_audit_prints_a_table_and_writes_its_rows(audited, tmp_path, capsys):
     assert run("audit", "mod_chain", "--depths", "10,12", "--count", 50, "--out", out) == 0
     text = capsys.readouterr().out
     assert text.splitlines()[0].split() == ["task", "depth", "shortcut", "score", "chance"]
+    assert text.count("the commonest answer") == 1 and "facts         a learner that sees the facts" in text
     assert "1 of 4 rows are more than 5 points above chance; the furthest: facts on mod_chain at depth 12, +20" in text
     written = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(written) == 4 and written[0]["count"] == 50

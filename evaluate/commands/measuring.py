@@ -157,7 +157,10 @@ def audit(arguments: Sequence[str]) -> None:
     if known.out:
         write_new(known.out, "".join(json.dumps(row) + "\n" for row in rows))
     table = shown.formatted(rows, ("task", "depth", "shortcut", "score", "chance"), known.format)
-    tell(table, shown.told(shown.verdict(rows), known.format), style=known.format)
+    from evaluate.study.audit import MEANS
+
+    means = [f"{name:12}  {MEANS[name]}" for name in dict.fromkeys(str(row["shortcut"]) for row in rows)]
+    tell(table, shown.told("\n".join([*means, shown.verdict(rows)]), known.format), style=known.format)
 
 
 def asked_of(known: argparse.Namespace) -> list[tuple[Task, int]]:

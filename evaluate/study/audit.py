@@ -1,17 +1,8 @@
 """What would a shortcut score? For each task and depth, the accuracy of answering without the reasoning asked for.
 
-    majority      the commonest answer
-    question      a learner that sees the question without the facts
-    facts         a learner that sees the facts without the question
-    shallow       a learner that sees all of the row, by its token counts, positions and adjacent pairs
-    candidates    a learner that weighs each token as the answer, by where it stands and what it stands next to,
-                  whatever its name: what "the node without a successor" looks like to it, it can tell
-    stop_trained  the oracle, stopped after as many steps as the deepest training depth has
-    stop_early    the oracle, stopped one step early
-    last_steps    the oracle, having seen only the last few steps
-
-A learner is trained at the very depth that it is then tested at, which is more than any model gets. Questions of
-training and test never share a row. Every shortcut is scored on the same rows, at the last deepest question of each.
+MEANS says what each is. A learner is trained at the very depth that it is then tested at, which is more than any model
+gets. Questions of training and test never share a row. Every shortcut is scored on the same rows, at the last deepest
+question of each.
 In Python: `audit(TASKS["chain_end"](), depths=(8, 16), count=1000, seed=0)`, then `best_shortcut(rows, 16)`.
 """
 
@@ -29,6 +20,19 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from tasks import TEST, TRAIN, Task, draw
+
+MEANS = {
+    "majority": "the commonest answer",
+    "question": "a learner that sees the question without the facts",
+    "facts": "a learner that sees the facts without the question",
+    "shallow": "a learner that sees all of the row, by token counts, positions and pairs",
+    "candidates": "a learner that weighs each token as the answer by what stands near it",
+    "stop_trained": "the oracle, after as many steps as the deepest trained depth has",
+    "stop_early": "the oracle, stopped one step early",
+    "last_steps": "the oracle, having seen only the last few steps",
+}
+"""`candidates` sees where a token stands and what it stands next to, whatever its name: what "the node without a
+successor" looks like to it, it can tell."""
 
 LAST_STEPS = 3  # "the last few": as deep as the shallowest default training band goes
 NEAR = 8  # positions before the asked one that a learner sees by their distance to it

@@ -182,7 +182,7 @@ class Results:
         }
 
     def _missing_seeds(self) -> Iterator[str]:
-        """A line a task."""
+        """A line for each task, and for models that lack the same."""
         for task in self.tasks:
             seeds = {m: {run["seed"] for run in g.runs} for (t, m), g in self.grids.items() if t == task}
             everyone = set().union(*seeds.values())
@@ -190,9 +190,8 @@ class Results:
             for model, have in seeds.items():
                 if everyone - have:
                     without.setdefault(", ".join(map(str, sorted(everyone - have))), []).append(model)
-            if without:
-                parts = [f"seed {lacks} of {', '.join(models)}" for lacks, models in without.items()]
-                yield f"{task}: no run of {'; '.join(parts)}"
+            for lacks, models in without.items():
+                yield f"{task}: no run of seed {lacks} of {', '.join(models)}"
 
 
 def _hashed(run: dict[str, Any], notes: list[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -47,10 +48,16 @@ def _transformer_deep(config: ModelConfig, vocabulary: int, mean_loops: float) -
 
 
 def _gru(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
-    """As many units as give it the RDT's parameters."""
+    """As many units as give it the RDT's parameters, or nearest to them."""
+
+    def size(units: int) -> int:
+        return parameters(GRU(config, vocabulary, units))
+
     with torch.device("meta"):
         target = parameters(RDT(config, vocabulary))
-    return GRU.of_size(config, vocabulary, target)
+        above = max(2, bisect_left(range(2**14), target, lo=1, key=size))
+        units = min(above - 1, above, key=lambda units: abs(size(units) - target))
+    return GRU(config, vocabulary, units)
 
 
 MODELS: dict[str, Callable[[ModelConfig, int, float], nn.Module]] = {

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-
-import torch
 from torch import Tensor, nn
 
 from model.config import ConfigError, ModelConfig
@@ -32,17 +29,6 @@ class GRU(nn.Module):
         self.narrow = nn.Linear(units, config.width, bias=False)
         self.output_norm = RMSNorm(config.width)
         self.head = head_for(self.embed, config)
-
-    @classmethod
-    def of_size(cls, config: ModelConfig, vocabulary: int, target: int) -> GRU:
-        """The one whose parameters are nearest to `target`."""
-
-        def size(units: int) -> int:
-            with torch.device("meta"):
-                return sum(p.numel() for p in cls(config, vocabulary, units).parameters())
-
-        above = max(2, bisect_left(range(2**14), target, lo=1, key=size))
-        return cls(config, vocabulary, min(above - 1, above, key=lambda units: abs(size(units) - target)))
 
     def forward(self, tokens: Tensor, loops: tuple[int, ...] | None = None) -> Tensor:
         """Logits (1, batch, length, vocabulary) for tokens (batch, length). There are no loops to count."""

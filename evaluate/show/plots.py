@@ -55,9 +55,9 @@ def in_rows(grids: list[Grid]) -> list[list[Grid]]:
     """Grids of many columns one below the other, the deepest first, and those of few beside them, shared out."""
 
     def depth(grid: Grid) -> float:
-        return -float(np.median(grid.depth95s(grid.headline())))
+        return float(np.median(grid.depth95s(grid.headline())))
 
-    wide = sorted((grid for grid in grids if len(grid.columns) > 2), key=depth)
+    wide = sorted((grid for grid in grids if len(grid.columns) > 2), key=depth, reverse=True)
     narrow = [grid for grid in grids if len(grid.columns) <= 2]
     if not wide:
         return [narrow]

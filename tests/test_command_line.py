@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,21 @@ def test_a_model_of_a_preset_of_variants_keeps_its_own_settings():
         e in ablation for e in sides if "blank" not in e.model
     )
     assert running.chosen(rates, [], ["looped"]) == [e for e in rates if e.base == "looped"]
+
+
+def test_a_confirmation_is_trained_as_the_record_and_asked_what_it_was_not():
+    record = {(e.task.name, e.model): e for e in PRESETS["reference"]()}
+    for e in PRESETS["confirmation"]():
+        was = record.pop((e.task.name, e.model), None) if e.seed == 5 else None
+        assert e.seed > 4 and e.evaluate.seed == 1
+        if was is not None:
+            depths, seen = set(e.task.test_depths), (was.task.train_depths, was.task.selection_depths)
+            assert (e.train, e.architecture) == (was.train, was.architecture)
+            assert depths.isdisjoint({*was.task.test_depths, *sum(seen, ())}), e.task.name
+            asked = {"test_depths": was.task.test_depths, "facts_seed": 0}
+            held = {name: value for name, value in asked.items() if hasattr(e.task, name)}
+            assert replace(e.task, **held) == was.task
+    assert not record
 
 
 def test_another_experiment_is_refused_and_nothing_is_written(folder):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,7 +38,9 @@ def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "first"
     shown = command(*TINY, "--out", out)
     assert shown.returncode == 0, shown.stderr
-    assert shown.stderr == ""  # silent where the output is no terminal
+    told = shown.stderr.splitlines()  # where the output is no terminal: no bar, a line for each run that is written
+    assert [line.partition(":")[0] for line in told] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert all(re.fullmatch(r".*: mod_chain \w+ seed 0: ok, 6 steps in \d+ s", line) for line in told)
     (out / "shown.txt").write_text(shown.stdout)
     return out
 
@@ -178,7 +181,7 @@ def test_a_ctrl_c_that_python_drops_is_heeded_after_the_run():
 def test_a_run_that_diverges_is_recorded_and_the_others_go_on(tmp_path):
     shown = command(*TINY, "--train.learning_rate", "1e30", "--train.warmup", "0", "--train.optimizer", "adamw",
                     "--models", "rdt,transformer", "--out", tmp_path / "d")  # fmt: skip
-    assert shown.returncode == 0 and "diverged; the others go on" in shown.stderr
+    assert shown.returncode == 0 and re.search(r"mod_chain rdt seed 0: diverged, \d+ steps", shown.stderr)
     runs = [json.loads(text) for text in lines(tmp_path / "d", "runs.jsonl")]
     assert {run["status"] for run in runs} == {"diverged"} and len(runs) == 2
     assert "no answers from seeds 0 (diverged)" in shown.stdout

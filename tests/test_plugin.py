@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -256,7 +257,9 @@ def test_new_task_runs_in_worker_processes_and_is_tabled(tmp_path, monkeypatch, 
     ran = command("run", "--preset", "smoke", "--plugin", "ring_walk.py", "--tasks", "ring_walk", "--models", "rdt",
                   "--seeds", "0,1", "--workers", "2", "--train.steps", "4", "--task.places", "8",
                   "--task.test_depths", "10", "--out", "out")  # fmt: skip
-    assert ran.returncode == 0 and ran.stderr == "", ran.stderr
+    assert ran.returncode == 0, ran.stderr
+    told = r"1 of 2: ring_walk rdt seed \d: ok, 4 steps in \d+ s\n2 of 2: ring_walk rdt seed \d: ok, .*\n"
+    assert re.fullmatch(told, ran.stderr), ran.stderr
     assert "ring_walk, rdt" in ran.stdout and "chance 12.5%" in ran.stdout and "seeds 0, 1" in ran.stdout
     runs = [json.loads(line) for line in Path("out/runs.jsonl").read_text().splitlines()]
     assert [run["status"] for run in runs] == ["ok", "ok"] and runs[0]["experiment"]["task"]["places"] == 8

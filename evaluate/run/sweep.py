@@ -90,9 +90,9 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine, mixed: 
                 if machine.engine == "ray":
                     from evaluate.run.cluster import carry_out_on_ray
 
-                    write_down(carry_out_on_ray(todo, folder, place), folder, heed)
+                    write_down(carry_out_on_ray(todo, folder, place), len(todo), folder, heed)
                 else:
-                    write_down(carry_out_here(todo, folder, place, workers), folder, heed)
+                    write_down(carry_out_here(todo, folder, place, workers), len(todo), folder, heed)
     return True
 
 
@@ -113,18 +113,20 @@ def to_do(experiments: list[Experiment], folder: Path, mixed: bool = False) -> l
     return todo
 
 
-def write_down(outcomes: Iterator[tuple[Experiment, Outcome]], folder: Path, heed: Callable[[], None]) -> None:
+def write_down(
+    outcomes: Iterator[tuple[Experiment, Outcome]], expected: int, folder: Path, heed: Callable[[], None]
+) -> None:
     """Weights, then records, and only then does the checkpoint go: at no moment is a run in neither.
 
-    heed is called after each, and may end it.
+    Each of the expected runs is told in a line when it is written. heed is called after each, and may end it.
     """
     writer = Writer(folder)
-    for experiment, outcome in outcomes:
+    for number, (experiment, outcome) in enumerate(outcomes, 1):
         write_over(folder / "weights" / f"{experiment.run}.safetensors", outcome.weights)
         writer.add(outcome.run, outcome.cells, outcome.inside)
         checkpoint_of(experiment, folder).unlink(missing_ok=True)
-        if outcome.run.status != "ok":
-            tqdm.write(f"{label(experiment)}: {outcome.run.status}; the others go on", file=sys.stderr)
+        how = f"{outcome.run.status}, {outcome.run.steps} steps in {outcome.run.train_seconds:.0f} s"
+        tqdm.write(f"{number} of {expected}: {label(experiment)}: {how}", file=sys.stderr)
         heed()
 
 
@@ -158,7 +160,7 @@ def sweep_together(
             finally:
                 ranks.agreed(told)  # a refusal too: the others then end
             work = [e for e in experiments if e.run in todo]
-            write_down(((e, carry_out(e, folder, place, ranks)) for e in work), folder, heed)
+            write_down(((e, carry_out(e, folder, place, ranks)) for e in work), len(work), folder, heed)
         return True
     finally:
         ranks.end()

@@ -229,8 +229,9 @@ def test_a_damaged_checkpoint_is_told_and_the_run_starts_over(tmp_path, monkeypa
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     sweep.sweep([tiny()], tmp_path / "out", HERE)
-    told = capsys.readouterr().err
-    assert "its checksum is another; removed, and the run starts over" in told and told.count("\n") == 1
+    told = capsys.readouterr().err.splitlines()
+    assert "its checksum is another; removed, and the run starts over" in told[0]
+    assert len(told) == 2 and told[1].startswith("1 of 1: "), "and then that it is written"
     assert faults.final(tmp_path / "out") == undisturbed
 
 

@@ -31,8 +31,12 @@ from model import MODELS, SUMMARIES
 from tasks import TASKS, plugin
 
 ROOT = Path(__file__).parent.parent
-PAGES = {name: (ROOT / name).read_text() for name in ("README.md", "results/README.md", "results/reference/recipes.md")}
+RECORD = ("README.md", "recipes.md", "costs.md", "claims/README.md")
+NAMES = ("README.md", "results/README.md", *(f"results/reference/{name}" for name in RECORD))
+PAGES = {name: (ROOT / name).read_text() for name in NAMES}
 README = PAGES["README.md"]
+ALL = "\n".join(PAGES.values())
+SAID = " ".join(ALL.split())
 
 NOT_RUN = {
     "make bench": "minutes; what it calls is run by tests/test_command_line.py",
@@ -126,7 +130,7 @@ def test_what_is_not_run_is_still_there():
 
 def rows(heading: str) -> list[list[str]]:
     """The cells of the table whose first line begins so."""
-    table = README[README.index(f"\n|{heading}") + 1 :].split("\n\n")[0]
+    table = ALL[ALL.index(f"\n|{heading}") + 1 :].split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
@@ -142,7 +146,7 @@ def test_the_record_is_what_the_records_say():
     assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in README
     preset = {one.run for one in PRESETS["reference"]()}
     assert set(records.runs) <= preset, "a recipe was changed after its run"
-    assert f"{len(records.runs)} of its {len(preset)} runs" in " ".join(README.split())
+    assert f"{len(records.runs)} of its {len(preset)} runs" in SAID
     assert not any(run["git_dirty"] for run in records.runs.values())
     for task, _, told in rows(f"{'task':>21} | trained to | right |"):
         depths = [int(depth) for depth in re.findall(r"at (\d+)", told)]
@@ -155,7 +159,7 @@ def test_the_record_is_what_the_records_say():
 
 
 def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
-    results, said = Results(read(ROOT / "results/reference/all")), " ".join(README.split())
+    results, said = Results(read(ROOT / "results/reference/all")), SAID
     most, settled = ratio_rows(results), ratio_rows(results, "settled")
     for name in ("rdt", "rdt worst"):
         assert [row[name] for row in settled] == [row[name] for row in most], "it stops as deep as it goes"
@@ -236,13 +240,13 @@ def test_there_are_as_many_seeds_as_is_said():
         *most, last = held[seeds]
         parts.append(f"{words[seeds]} in {', '.join(most)}{' and ' if most else ''}{last}")
     rest = {1: "one", 2: "two", 3: "three"}[min(held)]
-    assert f"The RDT has {', '.join(parts)}, and {rest} in the others" in " ".join(README.split())
+    assert f"The RDT has {', '.join(parts)}, and {rest} in the others" in SAID
 
 
 @pytest.mark.parametrize("task", HEADLINE)
 def test_what_is_said_of_500_steps_is_what_the_records_say(task):
     grid = Results(read(ROOT / "results/reference/all")).grids[task, "rdt"]
-    at, said = grid.depths.tolist().index(500), " ".join(README.split())
+    at, said = grid.depths.tolist().index(500), SAID
     assert len(grid.runs) == 5 and 100 * grid.train_max_depth == 500
     for rule in ("1280", "settled"):
         column = grid.headline(rule)
@@ -270,7 +274,7 @@ def test_what_was_asked_anew_is_what_the_records_say():
             (task, seed) for seed in seeds
         }
         assert all(made[row["run"]]["model"] == row["model"] == "rdt" for row in told)
-    said = " ".join(README.split())
+    said = SAID
     (far,) = found["khop_facts"]
     assert far["depth"] == 1000 * made[far["run"]]["train_max_depth"] and far["rule"] == "settled"
     assert f"answers {far['correct']} of {far['count']}, after {far['loops']:,.0f} loops" in said
@@ -312,7 +316,7 @@ def test_the_rates_are_what_the_selection_band_chose():
         if row["band"] == "selection":
             rate = float(re.search(r"train.learning_rate=([\d.e-]+)", row["model"])[1])
             best[model] = max(best.get(model, (0.0, 0.0)), (row["accuracy"], rate))
-            assert f"{tables.points(row['accuracy'])}%" in README
+            assert f"{tables.points(row['accuracy'])}%" in ALL
     for model, (_, rate) in best.items():
         assert recipe("khop_facts", model).train.learning_rate == rate, model
 
@@ -321,7 +325,7 @@ def test_the_verdicts_are_those_of_the_committed_ledger():
     ledger = {str(line["number"]): line["verdict"] for line in lines_of("claims", "ledger.jsonl")}
     assert {row[0]: row[3] for row in rows(" | claim | tested by | verdict |")} == ledger and len(ledger) == 14
     told = [f"{list(ledger.values()).count(verdict)} {verdict}" for verdict in ("supported", "refuted", "inconclusive")]
-    assert ", ".join(told) in " ".join(README.split())
+    assert ", ".join(told) in SAID
 
 
 def test_what_the_verdicts_rest_on_is_what_the_ledger_and_its_records_say():
@@ -331,7 +335,7 @@ def test_what_the_verdicts_rest_on_is_what_the_ledger_and_its_records_say():
     same_parameters, same_flops = (100 * figure["value"] for figure in stacks)
     growth, lost = at[3][4], at[3][2]
     exponent = re.findall(r"[\d.]+\d", held[12]["reason"].split("recurrence has exponent")[1])
-    said = " ".join(README.split())
+    said = SAID
     for told in (
         f"the RDT has {100 * rdt['value']:.0f}% ({100 * rdt['low']:.0f} to {100 * rdt['high']:.0f}), "
         f"the stack of as many parameters {same_parameters:.0f}%, that of as many FLOPs {same_flops:.0f}% (1)",
@@ -364,7 +368,7 @@ def test_the_weaknesses_that_are_told_are_those_of_the_records():
     runs = {place: one.run for place, one in claims.experiments_of([7, 13], claims.QUICK).items()}
     found = evidence(records, runs, claims.QUICK, measures.held(records.folder))
     best = max(run.accuracy(5, 64) for kind in ("lti", "unconstrained") for run in found.whole(f"{kind} at 1x"))
-    assert f"at the default rates reach {100 * best:.0f}% at depth 5 at most" in " ".join(README.split())
+    assert f"at the default rates reach {100 * best:.0f}% at depth 5 at most" in SAID
     bounded, free = (
         [run.inside.state_norm for run in found.whole(f"{kind} at 10x")] for kind in ("lti", "unconstrained")
     )
@@ -375,7 +379,7 @@ def test_the_weaknesses_that_are_told_are_those_of_the_records():
     assert all(each[6] < 0.003 for each in losses) and sum(each[64] > 2 * each[32] for each in losses) == 1
     kept = [[(n, loss) for n, loss in each.items() if n <= 64] for each in losses]
     errors = [fit("exponential", *zip(*each, strict=True)).held_out for each in kept]
-    assert f"off by {min(errors):.2f} to {max(errors):.2f} at loops left out" in " ".join(README.split())
+    assert f"off by {min(errors):.2f} to {max(errors):.2f} at loops left out" in SAID
 
 
 def lines_of(folder: str, name: str) -> list[dict]:
@@ -429,7 +433,7 @@ def test_what_is_said_of_shortcuts_is_what_the_audit_says():
     assert over == {"prefix_sum"} and all(TASKS[task].known_shortcut for task in over)
     assert set(task for task, _ in best) == set(TASKS) and {row["count"] for row in best.values()} == {2000}
     near, most, far = (best["prefix_sum", depth]["score"] for depth in (40, 80, 160))
-    text = " ".join(README.split())
+    text = SAID
     assert f"({near:.0%} at 40 bits, {most:.0%} at 80, {far:.0%} at 160)" in text
 
 
@@ -468,8 +472,8 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     assert not any(run["git_dirty"] for run in records.runs.values())
     results = Results(records)
     told = tables.show(results, "github", ["ratios"], "settled")
-    assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in README
-    said = " ".join(README.split())
+    assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in ALL
+    said = SAID
     words = {1: "one", 2: "two", 3: "three"}
     most, rest = (len(results.grids[task, "rdt"].runs) for task in ("mod_chain", "khop_facts"))
     told = f"`mod_chain` has {words[most]} seeds but for the three variants that change several things, `khop_facts` "
@@ -513,7 +517,7 @@ def test_what_is_said_of_ltg_is_what_its_record_says():
     records = read(ROOT / "results/reference/ltg")
     assert set(records.runs) <= {one.run for one in PRESETS["ltg"]()}
     grid = Results(records).grids["khop_facts", "rdt"]
-    at, said = grid.depths.tolist().index(192), " ".join(README.split())
+    at, said = grid.depths.tolist().index(192), SAID
     for rule in ("640", "settled"):
         column = grid.headline(rule)
         assert f"{grid.correct[0, at, column]} of {grid.count[0, at, column]} answers right at 192" in said

@@ -174,8 +174,10 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
         "group_word": 5,
         "khop_facts": 5,
         "prefix_sum": 36,
+        "n_ary_addition": 2,
     }
-    told = "reaches 5 in `group_word` and `khop_facts` and 36 in `prefix_sum`, instead of 0, and 10 in `mod_chain`"
+    told = "reaches 5 in `group_word` and `khop_facts`, 36 in `prefix_sum` and 2 in `n_ary_addition`, instead of 0, "
+    told += "and 10 in `mod_chain`"
     assert (stopped["mod_chain"], *(row["looped"] for row in most if row["task"] == "mod_chain")) == (10, 5)
     assert f"{told}, instead of 5." in said
     for rule in (None, "settled"):
@@ -184,10 +186,10 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
         low, high = tables.times(rdt["low"]), tables.times(rdt["high"])
         told = f"{tables.times(rdt['score'])} for the RDT (95% interval over {rdt['over']} {low} to {high})"
         assert f"is {told}, with the most loops and by `settled`" in said
-        assert plain["tasks"] == 12
+        assert plain["tasks"] == 13
         of_these = [row["task"] for row in most if row["transformer"] is not None]
         there = next(row for row in suite_rows(results, rule, of_these) if row["model"] == "rdt")
-        told = f"`transformer` has {tables.times(plain['score'])} on the twelve tasks that it has, where the RDT has "
+        told = f"`transformer` has {tables.times(plain['score'])} on the thirteen tasks that it has, where the RDT has "
         assert f"{told}{tables.times(there['score'])}." in said
     floor = sum(row["rdt"] == row["deepest"] for row in most)
     assert floor == 13 and "a floor, as in thirteen tasks it is the deepest that was asked" in said
@@ -197,11 +199,16 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     )
     assert f"Their suite scores are {act} and {sure}, as against {tables.times(rdt['score'])}." in said
     tasks = ("chain_end", "tree_path", "reachability", "variable_assignment", "nested_expression")
+    tasks = (*tasks, "relation_composition")
     runs = {task: results.grids[task, "transformer"].runs[0]["stage_steps"] for task in tasks}
     stages = [sum(steps > 0 for steps in runs[task]) for task in tasks], [len(runs[task]) for task in tasks]
-    assert stages == ([4, 4, 1, 3, 2], [7, 8, 7, 6, 4])
-    assert "`reachability`, `variable_assignment` and `nested_expression` `transformer` never came to" in said
-    assert "it stayed at stage 4, 4, 1, 3 and 2 of 7, 8, 7, 6 and 4" in said
+    assert stages == ([4, 4, 1, 3, 2, 2], [7, 8, 7, 6, 4, 7])
+    assert f"{', '.join(f'`{task}`' for task in tasks[:-1])} and `{tasks[-1]}` `transformer` never came to" in said
+    assert "it stayed at stage 4, 4, 1, 3, 2 and 2 of 7, 8, 7, 6, 4 and 7" in said
+    grid = results.grids["n_ary_addition", "looped"]
+    kept = grid.depths <= grid.train_max_depth
+    right = grid.correct[:, kept, grid.headline()].sum() / grid.count[:, kept, grid.headline()].sum()
+    assert f"`looped` was right in {tables.points(right)}% of what it was trained on in `n_ary_addition`" in said
 
 
 def test_the_answer_so_far_is_what_the_records_say():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -188,7 +189,9 @@ def list_(arguments: Sequence[str]) -> None:
     sections = {
         "tasks": {name: task.summary for name, task in TASKS.items()},
         "models": SUMMARIES,
-        "presets": {name: (preset.__doc__ or "").strip() for name, preset in PRESETS.items()},
+        "presets": {name: (preset.__doc__ or "").strip().split("\n")[0] for name, preset in PRESETS.items()},
     }
     for section, lines in sections.items():
-        tell(section, *(f"  {name:20}  {summary}" for name, summary in lines.items()))
+        tell(section)
+        for name, summary in lines.items():
+            tell(textwrap.fill(summary, 80, initial_indent=f"  {name:20}  ", subsequent_indent=" " * 24))

@@ -15,7 +15,7 @@ HEADLINE = ("khop_facts", "mod_chain")
 
 
 def smoke() -> list[Experiment]:
-    """Everything once, small: learns nothing, takes seconds."""
+    """everything once, small: learns nothing, takes seconds"""
     train = Train(steps=20, batch=16, warmup=5, shortest_horizon=2, longest_horizon=6, gradient_loops=2)
     evaluate = Evaluate(loops=(1, 2, 4, 8), count=16)
     tasks = (replace(TASKS[name](), test_depths=(10, 12)) for name in HEADLINE)  # type: ignore[call-arg]
@@ -27,7 +27,7 @@ def smoke() -> list[Experiment]:
 
 
 def quick() -> list[Experiment]:
-    """Two tasks, the RDT and four baselines, trained on depths 1 to 5 and asked up to 80: minutes on two cores."""
+    """two tasks, five models, asked to depth 80: ten minutes"""
     return [
         Experiment(TASKS[task](), model)  # type: ignore[call-arg]
         for model in ("rdt", "transformer_deep", "looped", "gru", "transformer")  # the longest first
@@ -179,7 +179,7 @@ does."""
 
 
 def reference() -> list[Experiment]:
-    """Every task by its own recipe, all five models, five seeds of the two headline tasks and three of the others."""
+    """every task by its own recipe, five models: days"""
     return [
         asked_further(recipe(task, model, seed))
         for seed in range(5)
@@ -217,9 +217,10 @@ deepest is beyond all that `reference` asks."""
 
 
 def confirmation() -> list[Experiment]:
-    """The recipes of `reference` as they stand, once more: other seeds, other questions, other facts, unseen depths.
+    """those recipes on seeds, questions and depths not seen
 
-    What is to be seen was written down before a run was made, in results/reference/recipes.md.
+    `reference` once more, as it stands; khop_facts has other facts too. What is to be seen was written down before a
+    run was made, in results/reference/recipes.md.
     """
     experiments = [recipe(task, model, seed) for seed in (5, 6, 7) for task in UNSEEN for model in MODELS_COMPARED]
     return [anew(asked_further(e)) for e in experiments]
@@ -256,7 +257,7 @@ ABLATED = (
 
 
 def ablation() -> list[Experiment]:
-    """The full RDT and each of its parts and habits taken away alone: two tasks, asked to 160, three seeds."""
+    """each part and habit of the RDT taken away alone"""
     asked = Evaluate(loops=(5, 10, 20, 40, 80, 160, 320, 640))
     experiments = [
         replace(recipe(task, model, seed), evaluate=asked)
@@ -276,7 +277,7 @@ RATES = (
 
 
 def rates() -> list[Experiment]:
-    """The same four learning rates for every model, to be judged by the selection band: two tasks, one seed."""
+    """the same four learning rates for every model"""
     asked = Evaluate(loops=(20, 80))
     return [
         as_named(replace(recipe(task, f"{model}@{rate}"), evaluate=asked))
@@ -295,7 +296,7 @@ weights: so what a hop finds is, to the next, the word that it would have read i
 
 
 def ltg() -> list[Experiment]:
-    """200 entities and 10 relations, trained to 12 hops: the sizes of Loop, Think & Generalize (arXiv 2604.07822)."""
+    """the sizes of Loop, Think & Generalize (2604.07822)"""
     task = TASKS["khop_facts"](  # type: ignore[call-arg]
         train_depths=tuple(range(1, 13)), selection_depths=(14, 16), test_depths=(19, 24, 48, 96, 192),
         entities=200, relations=10, curriculum=(2, 4, 6, 9),

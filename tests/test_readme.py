@@ -17,7 +17,7 @@ from evaluate.metrics import wilson
 from evaluate.records import Records, read
 from evaluate.run import board, experiment
 from evaluate.run import sweep as sweeping
-from evaluate.run.presets import HEADLINE, PRESETS, RECIPES, recipe
+from evaluate.run.presets import HEADLINE, PRESETS, RECIPES, UNSEEN, recipe
 from evaluate.show import plots, tables
 from evaluate.show.grid import Results
 from evaluate.show.measures import band_rows, measure_rows, ratio_rows, suite_rows, used_loops
@@ -436,12 +436,18 @@ def test_what_is_said_of_shortcuts_is_what_the_audit_says():
     for row in map(json.loads, (ROOT / "results/reference/audit.jsonl").read_text().splitlines()):
         key = row["task"], row["depth"]
         best[key] = max(best.get(key, row), row, key=lambda one: one["score"])
-    over = {task for (task, _), row in best.items() if row["score"] - row["chance"] > 0.05}
-    assert over == {"prefix_sum"} and all(TASKS[task].known_shortcut for task in over)
-    assert set(task for task, _ in best) == set(TASKS) and {row["count"] for row in best.values()} == {2000}
-    near, most, far = (best["prefix_sum", depth]["score"] for depth in (40, 80, 160))
-    text = SAID
-    assert f"({near:.0%} at 40 bits, {most:.0%} at 80, {far:.0%} at 160)" in text
+    over = {key for key, row in best.items() if row["score"] - row["chance"] > 0.05}
+    assert {task for task, _ in over} == {"prefix_sum", "p_hop_induction"} and TASKS["prefix_sum"].known_shortcut
+    assert [depth for task, depth in over if task == "p_hop_induction"] == [7] and set(UNSEEN) == set(TASKS)
+    assert all((task, depth) in best for task, depths in UNSEEN.items() for depth in depths)
+    assert {task for task, _ in best} == set(TASKS) and {row["count"] for row in best.values()} == {2000}
+    near, most, far = (f"{best['prefix_sum', depth]['score']:.0%}" for depth in (40, 80, 160))
+    assert f"({near} at 40 bits, {most} at 80, {far} at 160; of the depths of `confirmation` " in SAID
+    near, most, far = (f"{best['prefix_sum', depth]['score']:.0%}" for depth in UNSEEN["prefix_sum"])
+    assert f"{near} at 60, {most} at 120, {far} at 240)" in SAID
+    seven = best["p_hop_induction", 7]
+    assert seven["shortcut"] == "stop_trained" and TASKS["p_hop_induction"]().train_depths[-1] == 3
+    assert f"has {seven['score']:.0%} right, where a guesser has {seven['chance']:.0%}" in SAID
 
 
 def test_every_link_leads_somewhere():

@@ -168,13 +168,14 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
         for rule in ("act", "converged")
     }
     assert short == {"act": 10, "converged": 6} and len(most) == 14
-    assert "`act` falls short of them on ten of the fourteen tasks, `converged` on six." in said
+    assert "`act` falls short of that on ten of the fourteen tasks, `converged` on six." in said
     stopped = {row["task"]: row["looped"] for row in settled}
     assert {row["task"]: stopped[row["task"]] for row in most if row["looped"] == 0} == {
         "group_word": 5,
         "khop_facts": 5,
         "prefix_sum": 36,
         "n_ary_addition": 2,
+        "khop_context": 0,
     }
     told = "reaches 5 in `group_word` and `khop_facts`, 36 in `prefix_sum` and 2 in `n_ary_addition`, instead of 0, "
     told += "and 10 in `mod_chain`"
@@ -193,6 +194,11 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
         assert f"{told}{tables.times(there['score'])}." in said
     floor = sum(row["rdt"] == row["deepest"] for row in most)
     assert floor == 13 and "a floor, as in thirteen tasks it is the deepest that was asked" in said
+    grids = [results.grids[task, "rdt"] for task in RECIPES]
+    depths = [np.minimum(g.depth95s(g.headline()), 80 if g.task in HEADLINE else 1000) for g in grids]
+    nearer = [np.mean(np.log1p(depth / g.train_max_depth)) for g, depth in zip(grids, depths, strict=True)]
+    told = tables.times(float(np.exp(np.mean(nearer))) - 1)
+    assert f"({told}, if `khop_facts` and `mod_chain` were asked to 80)" in said
     act, sure = (
         next(tables.times(row["score"]) for row in suite_rows(results, rule) if row["model"] == "rdt")
         for rule in ("act", "converged")
@@ -208,7 +214,9 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     grid = results.grids["n_ary_addition", "looped"]
     kept = grid.depths <= grid.train_max_depth
     right = grid.correct[:, kept, grid.headline()].sum() / grid.count[:, kept, grid.headline()].sum()
-    assert f"`looped` was right in {tables.points(right)}% of what it was trained on in `n_ary_addition`" in said
+    assert f"in `n_ary_addition` {tables.points(right)}% of what it was trained on was right" in said
+    stages = results.grids["khop_context", "looped"].runs[0]["stage_steps"]
+    assert f"came to stage {sum(steps > 0 for steps in stages)} of {len(stages)} of `khop_context`" in said
 
 
 def test_the_answer_so_far_is_what_the_records_say():
@@ -233,7 +241,19 @@ def test_the_answer_so_far_is_what_the_records_say():
     }
     assert not [task for task, model in learnt if model == "transformer"], "`transformer` has 95% ... of no task"
     costs = {row["model"]: row["eval_flops"] for row in measure_rows(results, "settled") if row["task"] == "mod_chain"}
-    assert f"the RDT takes {costs['rdt'] / costs['transformer_deep']:.0f} times the FLOPs of that stack" in said
+    assert f"the RDT takes {costs['rdt'] / costs['transformer_deep']:.0f} times the FLOPs of that stack by" in said
+    costs = {row["model"]: row["eval_flops"] for row in measure_rows(results) if row["task"] == "mod_chain"}
+    assert f"and {costs['rdt'] / costs['transformer_deep']:.0f} times with all 1,280 loops" in said
+    prompt = [task for task in RECIPES if recipe(task, "rdt").architecture.injection == "normed"]
+    assert len(prompt) == 8 and "in the eight whose facts stand in the prompt, most of them with one seed" in said
+    for task in prompt:
+        architecture = recipe(task, "rdt").architecture
+        assert (architecture.adapters, architecture.coda_blocks) == ("none", 0)
+    assert sum(len(results.grids[task, "rdt"].runs) == 1 for task in prompt) > 4
+    grids = [results.grids["khop_context", model] for model in ("transformer", "gru")]
+    first = [grid.pooled[0][0, grid.headline()] / grid.pooled[1][0, grid.headline()] for grid in grids]
+    assert f"of single hops they have {first[0]:.0%} and {first[1]:.0%} right" in SAID
+    assert all(sum(steps > 0 for steps in grid.runs[0].get("stage_steps", [1])) == 1 for grid in grids)
 
 
 def test_there_are_as_many_seeds_as_is_said():
@@ -510,7 +530,8 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     assert "has all questions of both tasks right, to 160 steps." in said
     mod, facts = right("injection=none@train.gradient_loops=18", "train")
     ends = [max(reached[task, "injection=none@train.gradient_loops=18"]) for task in ("khop_facts", "mod_chain")]
-    told = f"{facts} and {mod} of the trained depths are right, and depth ends at {ends[0]} and at {ends[1]} steps."
+    told = f"{facts} and {mod} of the answers at trained depths are right, and depth ends at "
+    told += f"{ends[0]} and at {ends[1]} steps."
     assert told in said
     assert sorted(reached["mod_chain", "rdt"]) == [80, 160] and "as the full RDT has 80 and 160" in said
     assert all(depths.min() == 160 for (_, model), depths in reached.items() if model == "injection=unconstrained")
@@ -519,8 +540,8 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
         for row in measure_rows(results, "settled")
         if row["task"] == "mod_chain"
     }
-    times = f"{costs['rdt']:.1f} times the fewest loops that were enough, and {costs['rdt@halting=none']:.1f} times"
-    assert f"`settled` takes {times} without" in said
+    told = f"`settled` takes {costs['rdt']:.1f} times the fewest of the loops asked for that were enough, and "
+    assert f"{told}{costs['rdt@halting=none']:.1f} times without" in said
     none = results.grids["mod_chain", "rdt@injection=none"]
     trained = none.depths <= none.train_max_depth
     assert (none.pooled[0] / none.pooled[1])[trained].max() < 0.2, "nothing is learnt"

@@ -134,6 +134,12 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
+def test_the_example_is_what_is_shown(capsys):
+    (line,) = {text for text in mentioned() if text.startswith("python run_benchmarks.py show mod_chain --depth 5")}
+    assert run_benchmarks.main(shlex.split(line)[2:]) == 0
+    assert f"```\n{capsys.readouterr().out.split(chr(10) * 2)[1].strip()}\n```" in README
+
+
 def test_the_summary_is_what_the_records_say():
     summary = tables.summary(Results(read(ROOT / "results/reference/quick")), "github")
     assert summary in README

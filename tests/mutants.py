@@ -104,7 +104,7 @@ MUTANTS = (
         "test_tasks.py::test_oracle_agrees_at_every_depth_of_the_bands[khop_facts]",
     ),
     Mutant(
-        "a plugin's oracle may take other steps", "tasks/plugin.py",
+        "a plugin's oracle may take other steps", "tasks/checks.py",
         "if answers.depths[place] != depths[place]:", "if answers.depths[place] < 0:",
         "test_plugin.py::test_a_breach_of_the_contract_is_told_in_one_line[oracle counts otherwise]",
     ),

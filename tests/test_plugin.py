@@ -13,7 +13,7 @@ import pytest
 
 import run_benchmarks
 from evaluate.run.experiment import Experiment, from_json
-from tasks import TASKS, UserError, plugin, task_class
+from tasks import TASKS, UserError, checks, plugin, task_class
 from tasks.graph.khop_facts import KhopFacts
 
 ROOT = Path(__file__).parent.parent
@@ -215,7 +215,7 @@ def test_the_skeleton_keeps_the_contract_and_its_examples_are_true(tmp_path):
     answers = task.solve(np.array([task.vocabulary.index(word) for word in ("p4", "step", "turn", "jump")]))
     shown = " ".join("." if t < 0 else task.vocabulary[t] for t in answers.targets)
     assert shown == ". p5 p0 p2" and ".   p5   p0   p2" in type(task).__doc__
-    plugin.check(task)
+    checks.check(task)
     for refused, why in (("mod_chain", "already taken"), ("My-Walk", "cannot be called"), ("lambda", "cannot be")):
         with pytest.raises(UserError, match=why):
             plugin.write_skeleton(refused, tmp_path / "x.py")
@@ -225,9 +225,9 @@ def test_the_skeleton_keeps_the_contract_and_its_examples_are_true(tmp_path):
 
 def test_built_in_tasks_keep_the_contract_that_plugins_must():
     for cls in TASKS.values():
-        plugin.check(cls())
+        checks.check(cls())
     with pytest.raises(UserError, match="too few different questions"):
-        plugin.check(KhopFacts(entities=3, relations=1))
+        checks.check(KhopFacts(entities=3, relations=1))
 
 
 def test_an_experiment_names_the_code_of_its_plugin(tmp_path):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from tasks import Task, plugin
+from tasks import Task, checks, plugin
 from tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -115,4 +115,4 @@ def tell_unread(changes: Sequence[tuple[str, str]], bases: Sequence[str]) -> Non
 def check_plugin_sizes(task: Task) -> None:
     """A plugin was checked at its own sizes; at others it is checked again."""
     if plugin.origin(task) and task != type(task)():  # type: ignore[call-arg]
-        plugin.check(task)
+        checks.check(task)

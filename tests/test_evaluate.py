@@ -91,6 +91,17 @@ def test_batch_size_changes_nothing():
     assert all(grid == grids[0] for grid in grids) and len(grids[0]) == 2 * 7
 
 
+@pytest.mark.parametrize(("depth", "batch", "rows"), [(10, 16, 16), (600, 16, 6), (600, 4, 4), (5000, 16, 1)])
+def test_long_rows_are_taken_fewer_at_a_time(depth, batch, rows):
+    e = experiment("mod_chain")
+    e = replace(e, task=replace(e.task, test_depths=(depth,)), evaluate=Evaluate(loops=(1,), count=16))
+    player, taken = Player(e.task, lambda loops: 0), []
+    player.register_forward_pre_hook(lambda _, given: taken.append(given[0].shape))
+    (cell,) = evaluate(player, e, [depth], CPU, batch)
+    asked = [shape[0] for shape in taken if shape != (1, depth + 1)] or [1] * 16  # but the row whose FLOPs are counted
+    assert max(asked) == rows and sum(asked) == cell.count == 16
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_depths_asked_together_are_asked_as_if_alone(task):
     """A row that holds shallower questions asks them as rows of their own would be asked: same words, same answers."""

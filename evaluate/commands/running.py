@@ -81,7 +81,7 @@ def run_parser() -> Parser:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default auto)")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="of each process (default 1; 0 shares the cores out)")
-    parser.add_argument("--batch", type=int, default=32, help="rows evaluated at a time (default 32)")
+    parser.add_argument("--batch", type=int, default=32, help="most rows evaluated at a time (default 32)")
     parser.add_argument("--save-every", type=float, default=30.0, help="seconds between checkpoints (default 30)")
     parser.add_argument("--engine", default="local", help=f"{' or '.join(ENGINES)} (default local)")
     parser.add_argument("--compile", action="store_true", help="compile the Blocks: for GPUs, slower on CPUs")

@@ -415,7 +415,7 @@ MUTANTS = (
         "test_show.py::test_ratios_put_every_model_beside_every_task",
     ),
     Mutant(
-        "accuracy is rounded up to all", "evaluate/show/tables.py",
+        "accuracy is rounded up to all", "evaluate/show/written.py",
         "tenths = 1000 * int(correct) // int(count)", "tenths = round(1000 * int(correct) / int(count))",
         "test_records.py::test_seeds_are_pooled_and_accuracy_is_never_rounded_up_to_all",
     ),

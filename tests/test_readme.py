@@ -7,6 +7,7 @@ import shutil
 from itertools import pairwise
 from math import floor
 from pathlib import Path
+from statistics import median_low
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from evaluate.records import Records, read
 from evaluate.run import board, experiment
 from evaluate.run import sweep as sweeping
 from evaluate.run.presets import HEADLINE, PRESETS, RECIPES, UNSEEN, recipe
-from evaluate.show import plots, tables
+from evaluate.show import plots, tables, written
 from evaluate.show.grid import Results
 from evaluate.show.measures import band_rows, measure_rows, ratio_rows, suite_rows, used_loops
 from evaluate.study import audit, bench_tasks
@@ -76,6 +77,7 @@ def place(tmp_path, monkeypatch):
         ("reference/all", "all"),
         ("reference/rates", "rates"),
         ("reference/ablation", "ablation"),
+        ("reference/confirmation", "confirmation"),
         ("claims", "claims"),
         ("reference/claims", "claims"),
     ):
@@ -190,26 +192,28 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     for rule in (None, "settled"):
         scores = {row["model"]: row for row in suite_rows(results, rule)}
         rdt, plain = scores["rdt"], scores["transformer"]
-        low, high = tables.times(rdt["low"]), tables.times(rdt["high"])
-        told = f"{tables.times(rdt['score'])} for the RDT (95% interval over {rdt['over']} {low} to {high})"
+        low, high = written.times(rdt["low"]), written.times(rdt["high"])
+        told = f"{written.times(rdt['score'])} for the RDT (95% interval over {rdt['over']} {low} to {high})"
         assert f"is {told}, with the most loops and by `settled`" in said
         assert plain["tasks"] == 13
         of_these = [row["task"] for row in most if row["transformer"] is not None]
         there = next(row for row in suite_rows(results, rule, of_these) if row["model"] == "rdt")
-        told = f"`transformer` has {tables.times(plain['score'])} on the thirteen tasks that it has, where the RDT has "
-        assert f"{told}{tables.times(there['score'])}." in said
+        told = (
+            f"`transformer` has {written.times(plain['score'])} on the thirteen tasks that it has, where the RDT has "
+        )
+        assert f"{told}{written.times(there['score'])}." in said
     floor = sum(row["rdt"] == row["deepest"] for row in most)
     assert floor == 13 and "a floor, as in thirteen tasks it is the deepest that was asked" in said
     grids = [results.grids[task, "rdt"] for task in RECIPES]
     depths = [np.minimum(g.depth95s(g.headline()), 80 if g.task in HEADLINE else 1000) for g in grids]
     nearer = [np.mean(np.log1p(depth / g.train_max_depth)) for g, depth in zip(grids, depths, strict=True)]
-    told = tables.times(float(np.exp(np.mean(nearer))) - 1)
+    told = written.times(float(np.exp(np.mean(nearer))) - 1)
     assert f"({told}, if `khop_facts` and `mod_chain` were asked to 80)" in said
     act, sure = (
-        next(tables.times(row["score"]) for row in suite_rows(results, rule) if row["model"] == "rdt")
+        next(written.times(row["score"]) for row in suite_rows(results, rule) if row["model"] == "rdt")
         for rule in ("act", "converged")
     )
-    assert f"Their suite scores are {act} and {sure}, as against {tables.times(rdt['score'])}." in said
+    assert f"Their suite scores are {act} and {sure}, as against {written.times(rdt['score'])}." in said
     tasks = ("chain_end", "tree_path", "reachability", "variable_assignment", "nested_expression")
     tasks = (*tasks, "relation_composition")
     runs = {task: results.grids[task, "transformer"].runs[0]["stage_steps"] for task in tasks}
@@ -220,7 +224,7 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     grid = results.grids["n_ary_addition", "looped"]
     kept = grid.depths <= grid.train_max_depth
     right = grid.correct[:, kept, grid.headline()].sum() / grid.count[:, kept, grid.headline()].sum()
-    assert f"in `n_ary_addition` {tables.points(right)}% of what it was trained on was right" in said
+    assert f"in `n_ary_addition` {written.points(right)}% of what it was trained on was right" in said
     stages = results.grids["khop_context", "looped"].runs[0]["stage_steps"]
     assert f"came to stage {sum(steps > 0 for steps in stages)} of {len(stages)} of `khop_context`" in said
 
@@ -349,7 +353,7 @@ def test_the_rates_are_what_the_selection_band_chose():
         if row["band"] == "selection":
             rate = float(re.search(r"train.learning_rate=([\d.e-]+)", row["model"])[1])
             best[model] = max(best.get(model, (0.0, 0.0)), (row["accuracy"], rate))
-            assert f"{tables.points(row['accuracy'])}%" in ALL
+            assert f"{written.points(row['accuracy'])}%" in ALL
     for model, (_, rate) in best.items():
         assert recipe("khop_facts", model).train.learning_rate == rate, model
 
@@ -528,7 +532,7 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     bands = {(row["task"], row["model"], row["band"]): row["accuracy"] for row in band_rows(results, "settled")}
 
     def right(model: str, band: str) -> list[str]:
-        return [f"{tables.points(bands[task, f'rdt@{model}', band])}%" for task in ("mod_chain", "khop_facts")]
+        return [f"{written.points(bands[task, f'rdt@{model}', band])}%" for task in ("mod_chain", "khop_facts")]
 
     gentler = right("injection=additive@train.matrix_learning_rate=0.01@train.learning_rate=2e-3", "test")
     assert f"at the learning rates of `looped` as well ({gentler[0]} and {gentler[1]} right at 10 to 160 steps)" in said
@@ -561,3 +565,41 @@ def test_what_is_said_of_ltg_is_what_its_record_says():
     for rule in ("640", "settled"):
         column = grid.headline(rule)
         assert f"{grid.correct[0, at, column]} of {grid.count[0, at, column]} answers right at 192" in said
+
+
+REACHED = {
+    "khop_facts": 500, "mod_chain": 500, "prefix_sum": 160, "group_word": 160, "n_ary_addition": 48,
+    "carry_chain": 40, "nested_expression": 25, "khop_context": 24, "variable_assignment": 24,
+}  # fmt: skip
+"""How deep the RDT had gone in `reference`, as recipes.md tells it; 16 in the other tasks."""
+
+
+def test_what_is_said_of_the_confirmation_is_what_its_records_say():
+    """Each expectation that was written down first, in the median of the seeds and by `settled`: does it hold?"""
+    records = read(ROOT / "results/reference/confirmation")
+    assert set(records.runs) <= {one.run for one in PRESETS["confirmation"]()}, "a recipe was changed"
+    assert not any(run["git_dirty"] or run["status"] != "ok" for run in records.runs.values())
+    results = Results(records)
+    told = tables.show(results, "github", ["ratios"], "settled")
+    assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in ALL
+    right = {
+        (task, model, depth): median_low((grid.correct[:, at, column] / grid.count[:, at, column]).tolist())
+        for (task, model), grid in results.grids.items()
+        for column in [grid.headline("settled")]
+        for at, depth in enumerate(grid.depths.tolist())
+        if depth in UNSEEN[task]
+    }
+    assert {key for key, of in right.items() if of < 0.95 and key[1] == "rdt"} == {("group_word", "rdt", 240)}
+    of_rdt = {task for task, model, _ in right if model == "rdt"}
+    within = [key for key in right if key[1] == "rdt" and key[2] <= REACHED.get(key[0], 16)]
+    beyond = [key for key in right if key[1] == "rdt" and key[2] > REACHED.get(key[0], 16)]
+    assert f"at all {len(within)} depths within what it had reached, in {len(of_rdt)} tasks" in SAID
+    assert f"Beyond that it was asked {len(beyond)}" in SAID
+    others = [key for key, of in right.items() if key[2] == 15 and key[1] != "rdt" and of < 0.95]
+    assert len(others) == len([key for key in right if key[2] == 15 and key[1] != "rdt"])
+    assert f"less at 15 steps in all {len(others)} runs of the baselines" in SAID
+    for (task, model, depth), of in right.items():
+        if model == "gru" and task not in HEADLINE and depth <= REACHED[task]:
+            assert (of >= 0.95) == (task in ("prefix_sum", "carry_chain", "n_ary_addition")), (task, depth)
+    assert f"{round(128 * right['group_word', 'gru', 60])} of 128 at 60 letters of `group_word`" in SAID
+    assert all(right[task, "rdt", 600] == 1 for task in HEADLINE) and "they have all 128 right" in SAID

@@ -11,6 +11,7 @@ import pytest
 from evaluate.records import Cell, Diagnostics, Records, Run, Writer, audited_as, pack, read, run_id, shortcuts
 from evaluate.show import tables
 from evaluate.show.grid import Results
+from evaluate.show.written import percent, points
 from tasks import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -125,8 +126,8 @@ def test_seeds_are_pooled_and_accuracy_is_never_rounded_up_to_all(tmp_path):
     second = replace(CELL, run=B, seed=1, correct=2000, count=2000)
     correct, count = grid(tmp_path, (replace(CELL, correct=1999, count=2000), second), TWO).pooled
     assert (correct.tolist(), count.tolist()) == ([[3999]], [[4000]])
-    assert tables.percent(3999, 4000) == "99.9" and tables.percent(4000, 4000) == "100"
-    assert tables.points(0.9999) == "99.9" and tables.points(1.0) == "100"
+    assert percent(3999, 4000) == "99.9" and percent(4000, 4000) == "100"
+    assert points(0.9999) == "99.9" and points(1.0) == "100"
 
 
 def test_a_rule_that_stops_by_itself_shows_the_loops_it_used(tmp_path):

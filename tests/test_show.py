@@ -20,7 +20,7 @@ from statsmodels.stats.proportion import proportion_confint
 import run_benchmarks
 from evaluate.metrics import depth95
 from evaluate.records import pack, read, run_id
-from evaluate.show import measures, tables
+from evaluate.show import measures, tables, written
 from evaluate.show.grid import Results
 from evaluate.show.screen import fitted
 from tasks import UserError
@@ -382,7 +382,7 @@ def test_a_missing_cell_is_empty_in_every_section(tmp_path):
     rows = [row for row in measures.grid_rows(found) if row["depth"] == 40 and row["loops"] == 64]
     assert rows == []
     shown = tables.extrapolation_table(found.grids["t", "deep"]).splitlines()[-1].split()
-    assert shown[0] == "40" and shown[4] == tables.MISSING
+    assert shown[0] == "40" and shown[4] == written.MISSING
 
 
 def test_depth95_of_every_seed_is_that_of_its_own_cells(tmp_path):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, suite_rows
-from evaluate.show.tables import times
+from evaluate.show.written import times
 
 
 class Claim(NamedTuple):

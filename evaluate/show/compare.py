@@ -11,7 +11,8 @@ import numpy as np
 from evaluate.show.differences import LEVEL, Difference, Side, adjusted, difference, mismatches, rows
 from evaluate.show.grid import Column, Results, flat
 from evaluate.show.rows import as_csv, check_format
-from evaluate.show.tables import MARKS, MISSING, how_deep, lined, points
+from evaluate.show.tables import MARKS, lined
+from evaluate.show.written import MISSING, how_deep, points
 from tasks.errors import UserError, unknown
 
 LEGEND = f"""difference: second minus first, in points. over questions: 95% interval for

@@ -16,7 +16,7 @@ from evaluate.show.differences import LEVEL, Difference
 from evaluate.show.grid import Grid
 from evaluate.show.measures import depth_range, used_loops
 from evaluate.show.svg import Heat, Line, Point, Reach
-from evaluate.show.tables import points, span
+from evaluate.show.written import points, span
 from evaluate.statistics import wilson_many
 
 

@@ -10,7 +10,7 @@ from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, interval, measure_rows, suite_rows
 from evaluate.show.svg import tag
-from evaluate.show.tables import MISSING, of_seeds, points, reached, span, times
+from evaluate.show.written import MISSING, of_seeds, points, reached, span, times
 
 
 def report(results: Results) -> str:

@@ -6,7 +6,6 @@ import json
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
-from statistics import median_low
 from typing import Any, NamedTuple
 
 import tabulate as tabulate_module
@@ -27,10 +26,10 @@ from evaluate.show.measures import (
     used_loops,
 )
 from evaluate.show.rows import as_csv, check_format
+from evaluate.show.written import MISSING, how_deep, of_seeds, percent, points, reached, span, times
 from tasks import TASKS
 from tasks.errors import UserError, unknown
 
-MISSING = "-"
 tabulate_module.MIN_PADDING = 0  # a table of ten loop counts must fit a terminal of eighty columns
 
 STYLES = {"latex": "latex_booktabs"}
@@ -42,30 +41,6 @@ def lined(headers: Sequence[str], rows: Sequence[Sequence[str]], style: str) -> 
     """Text in columns, figures to the right."""
     style = STYLES.get(style, style)
     return str(tabulate(rows, headers, tablefmt=style, disable_numparse=True, stralign="right"))
-
-
-def percent(correct: Any, count: Any) -> str:
-    """Accuracy to a tenth of a percent, never rounded up to 100."""
-    tenths = 1000 * int(correct) // int(count)
-    return "100" if correct == count else f"{tenths // 10}.{tenths % 10}"
-
-
-def points(share: float | None) -> str:
-    """A share in percent, never rounded up to 100."""
-    if share is None:
-        return MISSING
-    return "100" if share == 1 else f"{int(share * 1000 + 1e-6) / 10:.1f}" if share >= 0 else f"{100 * share:.1f}"
-
-
-def span(low: float | None, high: float | None) -> str:
-    """An interval in percent, rounded, but never up to 100."""
-    if low is None or high is None:
-        return MISSING
-    return " to ".join("100" if end == 1 else f"{min(99.9, round(100 * end, 1)):.1f}" for end in (low, high))
-
-
-def times(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.{3 if value >= 10 else 2}g}x"
 
 
 def about(grid: Grid) -> str:
@@ -167,22 +142,6 @@ class Section(NamedTuple):
 
 def _named(*names: str) -> dict[str, Callable[[Row], str]]:
     return {name: lambda row, name=name: str(row[name]) for name in names}  # type: ignore[misc]
-
-
-def of_seeds(row: Row) -> str:
-    return f"{row['seeds']}" + (f", {row['failed']} failed" if row["failed"] else "")
-
-
-def reached(row: Row) -> str:
-    """depth95, with a + at the deepest asked, and how many times the training depth that is."""
-    more = "+" if row["depth95"] == row["deepest"] else ""
-    return f"{row['depth95']}{more} ({row['ratio']:.3g}x)"
-
-
-def how_deep(grid: Grid, column: int | None) -> str:
-    """As `reached`, of one column of a grid."""
-    depth, deepest = median_low(grid.depth95s(column).tolist()), int(grid.depths.max(initial=0))
-    return reached({"depth95": depth, "deepest": deepest, "ratio": depth / grid.train_max_depth})
 
 
 BANDS = Section(

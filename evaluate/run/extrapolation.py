@@ -93,10 +93,7 @@ def trained_places(task: Task, depth: int, count: int, seed: int) -> Tensor:
 def evaluate(
     model: nn.Module, experiment: Experiment, group: list[int], device: torch.device, batch: int
 ) -> Iterator[Cell]:
-    """The cells of depths that are asked together; `batch` rows at a time, which decides memory and never counts.
-
-    On a CPU long rows are taken fewer at a time, AT_ONCE tokens or one row.
-    """
+    """The cells of depths that are asked together; `batch` rows at most at a time, which decides no count."""
     task, settings = experiment.task, experiment.evaluate
     rows = questions(task, group[-1], settings.count, settings.seed)
     tokens, targets, depths = (torch.from_numpy(array).to(device) for array in rows)
@@ -106,8 +103,7 @@ def evaluate(
     answered: dict[tuple[int, str, int | None], list[Tensor]] = defaultdict(list)
     ties: dict[tuple[int, str, int | None], int] = defaultdict(int)
     used: dict[tuple[int, str, int | None], float] = defaultdict(float)
-    if device.type == "cpu":
-        batch = max(1, min(batch, AT_ONCE // tokens.shape[1]))
+    batch = rows_at_once(batch, tokens)
     for start in range(0, len(tokens), batch):
         part = slice(start, start + batch)
         wanted, deep = targets[part][asked[part]], depths[part][asked[part]]
@@ -151,6 +147,12 @@ def evaluate(
 AT_ONCE = 4096
 """Tokens of which the RDT's inner values stay in a core's cache. Rows of 601 tokens, six at a time, took 0.76 times as
 long as 32 at a time (three turns, one thread, medians); of 81 tokens 32 at a time are as fast as any."""
+
+
+def rows_at_once(most: int, tokens: Tensor) -> int:
+    """How many rows of tokens (rows, length) to take at a time: on a CPU long ones few, AT_ONCE tokens or one row."""
+    return max(1, min(most, AT_ONCE // tokens.shape[1])) if tokens.device.type == "cpu" else most
+
 
 TIE = 1e-4
 """Logits so near are tied. Other batches and threads moved logits of up to 7 by 2.4e-6 (khop_facts, 64 loops)."""

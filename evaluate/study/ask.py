@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluate.metrics import wilson
-from evaluate.run.extrapolation import Answer, answers, questions, trained_places
+from evaluate.run.extrapolation import Answer, answers, questions, rows_at_once, trained_places
 from model import RDT, ConfigError
 from model.attention import Places
 from model.settling import settle
@@ -37,6 +37,7 @@ def ask(
     asked, answering = depths == depth, trained_places(task, depth, count, seed)
     right: dict[str, int] = defaultdict(int)
     used: dict[str, float] = defaultdict(float)
+    batch = batch if moving else rows_at_once(batch, tokens)
     for start in range(0, len(tokens), batch):
         part = slice(start, start + batch)
         wanted = targets[part][asked[part]]

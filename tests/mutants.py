@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 76
+LEAST = 78
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -413,6 +413,16 @@ MUTANTS = (
         "a depth that half of the seeds reach, and no more", "evaluate/show/measures.py",
         "row[model] = median_low(reached) if", "row[model] = sorted(reached)[len(reached) // 2] if",
         "test_show.py::test_ratios_put_every_model_beside_every_task",
+    ),
+    Mutant(
+        "long rows taken as many at a time as short ones", "evaluate/run/extrapolation.py",
+        "min(most, AT_ONCE // tokens.shape[1])", "most",
+        "test_evaluate.py::test_long_rows_are_taken_fewer_at_a_time[600-16-6]",
+    ),
+    Mutant(
+        "an experiment of the confirmation asks the old questions", "evaluate/run/presets.py",
+        "evaluate=replace(e.evaluate, seed=1)", "evaluate=e.evaluate",
+        "test_command_line.py::test_a_confirmation_is_trained_as_the_record_and_asked_what_it_was_not",
     ),
     Mutant(
         "accuracy is rounded up to all", "evaluate/show/written.py",

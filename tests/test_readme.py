@@ -250,6 +250,10 @@ def test_the_answer_so_far_is_what_the_records_say():
         if (grid.shares[:, at, grid.headline()] >= 0.95).any()
     }
     assert not [task for task, model in learnt if model == "transformer"], "`transformer` has 95% ... of no task"
+    again = Results(read(ROOT / "results/reference/confirmation"))
+    reached = {task: g.depth95s(g.headline())[0] for (task, model), g in again.grids.items() if model == "transformer"}
+    assert [task for task, depth in reached.items() if depth >= 5] == ["khop_facts"]
+    assert "`transformer` has 95% at the deepest trained depth of no task in `reference`, and of one in" in said
     costs = {row["model"]: row["eval_flops"] for row in measure_rows(results, "settled") if row["task"] == "mod_chain"}
     assert f"the RDT takes {costs['rdt'] / costs['transformer_deep']:.0f} times the FLOPs of that stack by" in said
     costs = {row["model"]: row["eval_flops"] for row in measure_rows(results) if row["task"] == "mod_chain"}

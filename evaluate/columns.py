@@ -171,6 +171,8 @@ def _why(error: Exception) -> str:
 def _whole(held: Mapping[str, tuple[Any, ...]], name: str, least: int, none: int | None = None) -> np.ndarray:
     """A field of whole numbers, of at least `least`; `none` stands for null, where it is allowed."""
     values, kinds = held[name], set(map(type, held[name]))
+    if none is not None and none in values:
+        raise Fault(f"has {name} {none}: allowed are whole numbers of {least} or more, or null")
     if none is not None and type(None) in kinds:
         values = tuple(none if value is None else value for value in values)
         kinds -= {type(None)}

@@ -194,7 +194,7 @@ def audited_as(task: str, version: int, sizes: dict[str, Any], depth: int) -> st
 
 
 class Writer:
-    """Appends records to a folder, as they come. One writer a folder: `claim` it first.
+    """Appends records to a folder, as they come. One writer a folder: it is `claimed` first (evaluate/run/folder.py).
 
     What a run cut off has left is dropped: a last line without an end, and lines of other files of a run that has none
     among the runs. Anything else that is no record is damage that a writer must not make worse, and is refused by name.

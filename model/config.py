@@ -83,7 +83,7 @@ class ModelConfig:
         may_be_zero |= {"memory", "noise", "late", "global_drop", "balance_rate"}  # and any fraction
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, (int, float)) and value < (0 if field.name in may_be_zero else 1):
+            if isinstance(value, (int, float)) and not value >= (0 if field.name in may_be_zero else 1):
                 least = "0 or more" if field.name in may_be_zero else "1 or more"
                 raise ConfigError(f"{field.name} is {value}: allowed is {least}")
         if self.width % self.heads:
@@ -92,6 +92,10 @@ class ModelConfig:
             raise ConfigError(f"local_heads is {self.local_heads}: allowed is 0 to heads, {self.heads}")
         if self.rope_width % 2:
             raise ConfigError(f"rope_width is {self.rope_width}: allowed are even numbers")
+        if self.attention == "full" and self.head_width % 2:
+            raise ConfigError(f"head_width is {self.head_width}: with full attention allowed are even numbers")
+        if self.loop_signal == "sinusoidal" and self.width % 2:
+            raise ConfigError(f"width is {self.width}: with a sinusoidal loop signal allowed are even numbers")
         if self.active_experts > self.experts:
             raise ConfigError(f"active_experts is {self.active_experts}: allowed is 1 to experts, {self.experts}")
         if not self.global_drop < 1:

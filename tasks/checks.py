@@ -69,8 +69,8 @@ def _check_attributes(task: Task) -> None:
             raise UserError(f"{name}: vocabulary holds {word!r} {words.count(word)} times: allowed is once")
     with guard(f"{name}: chance"):
         chance = task.chance
-        if not 0 < chance < 1:
-            raise UserError(f"{name}: chance is {chance}: allowed is above 0 and below 1")
+        if not isinstance(chance, float) or not 0 < chance < 1:
+            raise UserError(f"{name}: chance is {chance!r}: allowed is a float above 0 and below 1")
     for limit in ("min_depth", "max_depth"):
         with guard(f"{name}: {limit}"):
             getattr(task, limit)

@@ -113,6 +113,14 @@ def test_a_model_of_a_preset_of_variants_keeps_its_own_settings():
     assert running.chosen(rates, [], ["looped"]) == [e for e in rates if e.base == "looped"]
 
 
+def test_a_variant_that_a_preset_lacks_has_the_settings_of_its_model():
+    reference = PRESETS["reference"]()
+    wanted = running.chosen(reference, ["mod_chain"], ["rdt@halting=none", "gru@train.batch=64"])
+    rates = {(e.base, e.seed): e.train.learning_rate for e in reference if e.task.name == "mod_chain"}
+    assert len({rates["rdt", 0], rates["gru", 0]}) == 2 and {e.base for e in wanted} == {"rdt", "gru"}
+    assert all(e.train.learning_rate == rates[e.base, e.seed] for e in wanted) and len(wanted) == 10
+
+
 def test_a_confirmation_is_trained_as_the_record_and_asked_what_it_was_not():
     record = {(e.task.name, e.model): e for e in PRESETS["reference"]()}
     for e in PRESETS["confirmation"]():

@@ -541,11 +541,18 @@ def test_a_model_reads_all_but_what_is_said(name):
         ("memory", float("nan"), "memory is nan"),
         ("noise", 1.5, "noise is 1.5: allowed is 0 to 1"),
         ("noise", float("nan"), "noise is nan"),
+        ("balance_rate", float("nan"), "balance_rate is nan"),
     ],
 )
 def test_what_cannot_be_built_is_named(field, value, says):
     with pytest.raises(ConfigError, match=says):
         replace(SMALL, **{field: value})
+
+
+@pytest.mark.parametrize("odd", [{"attention": "full", "head_width": 7}, {"loop_signal": "sinusoidal", "width": 33}])
+def test_what_turns_in_pairs_is_of_even_width(odd):
+    with pytest.raises(ConfigError, match="allowed are even numbers"):
+        replace(SMALL, heads=3, local_heads=1, **{"width": 36, **odd})
 
 
 # the whole model, beyond its sizes

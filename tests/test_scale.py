@@ -22,6 +22,7 @@ import torch
 import evaluate.run.train as training
 from evaluate.run.extrapolation import asked_together, evaluate, undecided
 from evaluate.run.presets import smoke
+from evaluate.run.ranks import WholeBatch
 from evaluate.run.sweep import Machine
 from model import build
 
@@ -144,6 +145,16 @@ def test_ranks_together_write_the_records_of_one_and_only_the_first_speaks(tmp_p
     again = started(tmp_path / "together", 30)
     shown, told = again.communicate(timeout=400)
     assert again.returncode == 0 and "2 of 2 runs are in" in shown
+
+
+def test_ranks_put_noise_of_their_own_on_their_rows_and_stay_in_step():
+    drawn, after = [], []
+    for rank in (0, 1):
+        torch.manual_seed(0)
+        with WholeBatch(6, slice(rank, None, 2)):
+            drawn.append(torch.randn_like(torch.zeros(2, 4)))  # two of its three rows have begun
+        after.append(torch.rand(3))
+    assert drawn[0].shape == (2, 4) and not torch.isclose(drawn[0], drawn[1]).any() and torch.equal(*after)
 
 
 def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path):

@@ -273,6 +273,7 @@ WRONG = [
     ({"correct": 129}, "has more right answers than questions"),
     ({"correct": -1}, "has correct -1"),
     ({"loops": -2}, "has loops -2"),
+    ({"loops": -1}, "has loops -1: allowed are whole numbers of 0 or more, or null"),
     ({"chance": None}, "has no chance"),
     ({"chance": "0.1"}, "has chance '0.1'"),
     ({"shortcut": 1.5}, "has a shortcut above 1"),

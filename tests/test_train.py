@@ -184,6 +184,19 @@ def test_rates_rise_stay_and_fall():
     assert rates[0] == pytest.approx(0.1) and rates[9:70] == [1.0] * 61 and rates[-1] == pytest.approx(1 / 30)
 
 
+@pytest.mark.parametrize("average", [0.0, 0.05])
+def test_an_average_over_no_step_leaves_what_was_trained(average):
+    e = tiny(average=average, decay=0.0)
+    model = built(e)
+    before = model.embed.weight.clone()
+    train(model, e, torch.device("cpu"))
+    assert not torch.equal(model.embed.weight, before)
+
+
+def test_a_horizon_of_one_loop_stays_one():
+    assert set(horizons(tiny(shortest_horizon=1, longest_horizon=1).train, 0, 0, 50)[0]) == {1}
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_experiments_survive_their_record(preset):
     experiments = PRESETS[preset]()

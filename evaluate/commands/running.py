@@ -154,7 +154,10 @@ def check_names(tasks: list[str], models: list[str]) -> None:
 
 
 def chosen(experiments: list[Experiment], tasks: list[str], models: list[str]) -> list[Experiment]:
-    """The preset's experiments of these tasks and models; a name that the preset lacks takes another's settings."""
+    """The preset's experiments of these tasks and models.
+
+    A variant that the preset lacks takes the settings of its model, and a model that it lacks those of the first.
+    """
     if tasks:
         first = [e for e in experiments if e.task == experiments[0].task]
         have = {name: [e for e in experiments if e.task.name == name] for name in tasks}
@@ -164,13 +167,15 @@ def chosen(experiments: list[Experiment], tasks: list[str], models: list[str]) -
             for e in have[name] or [replace(e, task=task_class(name)()) for e in first]  # type: ignore[call-arg]
         ]
     if models:
-        plain = list({(e.task.name, e.seed): e for e in experiments if e.model == e.base}.values())
+        plain = [e for e in experiments if e.model == e.base]
+        first = list({(e.task.name, e.seed): e for e in reversed(plain)}.values())[::-1]
         wanted = []
         for name in models:  # the preset's own of that name, or its variants of that model; else one by its settings
             own = [e for e in experiments if e.model == name] or [e for e in experiments if e.base == name]
             if not (own or plain):
                 raise UserError(f"the preset has no settings for model {name!r}: it has variants of others alone")
-            wanted += own or [replace(e, model=name) for e in plain]
+            its = [e for e in plain if e.model == name.partition("@")[0]]
+            wanted += own or [replace(e, model=name) for e in its or first]
         experiments = wanted
     return experiments
 

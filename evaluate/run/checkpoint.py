@@ -42,6 +42,9 @@ def save(
     for name, module in modules.items():
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
     tensors["random"] = torch.get_rng_state()
+    where = next(modules["model"].parameters()).device
+    if where.type == "cuda":
+        tensors["random_there"] = torch.cuda.get_rng_state(where)
     for i, optimizer in enumerate(optimizers):
         for j, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
@@ -110,4 +113,7 @@ def load(path: Path, run: str, task: str, modules: Modules, optimizers: list[Opt
                 state.setdefault(int(j), {})[name] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["random"])
+    where = next(modules["model"].parameters()).device
+    if where.type == "cuda" and "random_there" in tensors:
+        torch.cuda.set_rng_state(tensors["random_there"], where)
     return int(about["step"]), float(about["seconds"])

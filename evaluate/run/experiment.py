@@ -25,7 +25,7 @@ run keeps its id."""
 
 @dataclass(frozen=True)
 class Train:
-    """How a model is trained. The same for every model of a comparison."""
+    """How a model is trained: the same for every model of a comparison, but for learning rates where that is told."""
 
     steps: int = 750
     batch: int = 128  # rows a step

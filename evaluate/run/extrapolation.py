@@ -179,4 +179,4 @@ class Flops:
         self.more = counted(2) - self.once if looped else 0
 
     def at(self, loops: float | None) -> int:
-        return round(self.once + self.more * ((loops or 1) - 1))
+        return round(self.once + self.more * ((1 if loops is None else loops) - 1))

@@ -36,7 +36,7 @@ def quick() -> list[Experiment]:
 
 
 class Recipe(NamedTuple):
-    """How one task is trained and asked, the same for every model of a comparison."""
+    """How one task is trained and asked, the same for every model of a comparison but for GENTLER's rates."""
 
     train: Train = Train()
     architecture: ModelConfig = ModelConfig()
@@ -174,8 +174,8 @@ def recipe(task: str, model: str, seed: int = 0) -> Experiment:
 
 FURTHER = ((10, 20, 40, 80, 160, 320, 500), Evaluate(loops=(1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)))
 """Test depths, and loops enough for them, of what `reference` asks further than a task's own default, the two headline
-tasks: 100 times the deepest trained depth. To ask so far takes ten minutes a run on one core, twice what training
-does."""
+tasks: 100 times the deepest trained depth. To ask so far takes longer than to train: ten minutes a run on one core, or
+more."""
 
 
 def reference() -> list[Experiment]:

@@ -143,7 +143,11 @@ def heard() -> Iterator[None]:
 
 
 class WholeBatch(TorchFunctionMode):
-    """Random numbers for a rank's rows are drawn for the whole batch, and its own rows taken: one stream for all."""
+    """Random numbers for a rank's rows are drawn for the whole batch, and its own rows taken: one stream for all.
+
+    Noise on the state is put on the rows that have begun, which a process alone draws no more for: by it, and by it
+    alone, several processes train otherwise than one.
+    """
 
     def __init__(self, rows: int, mine: slice) -> None:
         super().__init__()
@@ -153,6 +157,9 @@ class WholeBatch(TorchFunctionMode):
         kwargs = kwargs or {}
         if function is torch.rand:
             return function(self.rows, *args[1:], **kwargs)[self.mine]
+        if function is torch.randn_like:
+            state = args[0]
+            return function(state.new_empty(self.rows, *state.shape[1:]), **kwargs)[self.mine][: len(state)]
         return function(*args, **kwargs)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from evaluate.metrics import depth95, loops_enough, overthinking, wilson
 from evaluate.run.experiment import Evaluate, Experiment
-from evaluate.run.extrapolation import asked_together, evaluate, questions
+from evaluate.run.extrapolation import asked_together, by_oracle, evaluate, questions
 from evaluate.run.presets import SMALL
 from model import build
 from tasks import TASKS
@@ -54,7 +54,7 @@ def depths_of(task):
 def scores(task, player, **changes):
     e = experiment(task, **changes)
     cells = [c for group in asked_together(e.task) for c in evaluate(player(e.task), e, group, CPU, 16)]
-    return {(c.depth, c.loops): c for c in cells}, e
+    return {(c.depth, c.loops): c for c in cells if c.halting != "oracle"}, e
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -88,7 +88,22 @@ def test_batch_size_changes_nothing():
     e = experiment()
     model = build("rdt", e.architecture, e.vocabulary, 10).eval()
     grids = [[c for d in (5, 12) for c in evaluate(model, e, [d], CPU, batch)] for batch in (1, 7, 48, 500)]
-    assert all(grid == grids[0] for grid in grids) and len(grids[0]) == 2 * 7
+    assert all(grid == grids[0] for grid in grids) and len(grids[0]) == 2 * 8
+
+
+def test_the_oracle_is_right_where_any_number_of_loops_is_and_takes_the_fewest():
+    right = {1: [1, 0, 0, 0], 2: [1, 0, 1, 0], 8: [0, 1, 0, 0]}
+    found, took = by_oracle({count: torch.tensor(held).bool() for count, held in right.items()})
+    assert found.tolist() == [True, True, True, False] and took.tolist() == [1, 8, 2, 8]
+
+
+def test_nothing_does_better_than_the_oracle():
+    e = experiment("mod_chain")
+    cells = list(evaluate(Player(e.task, lambda loops: loops), e, [8], CPU, 16))
+    (oracle,) = [c for c in cells if c.halting == "oracle"]
+    fixed = {c.loops: c for c in cells if c.halting == "fixed"}
+    assert oracle.correct == 48 >= max(c.correct for c in fixed.values()) and oracle.loops is None
+    assert 1 < oracle.mean_loops < 8, "some by luck, after fewer loops than the question has steps"
 
 
 @pytest.mark.parametrize(("depth", "batch", "rows"), [(10, 16, 16), (600, 16, 6), (600, 4, 4), (5000, 16, 1)])
@@ -97,7 +112,7 @@ def test_long_rows_are_taken_fewer_at_a_time(depth, batch, rows):
     e = replace(e, task=replace(e.task, test_depths=(depth,)), evaluate=Evaluate(loops=(1,), count=16))
     player, taken = Player(e.task, lambda loops: 0), []
     player.register_forward_pre_hook(lambda _, given: taken.append(given[0].shape))
-    (cell,) = evaluate(player, e, [depth], CPU, batch)
+    cell, _ = evaluate(player, e, [depth], CPU, batch)
     asked = [shape[0] for shape in taken if shape != (1, depth + 1)] or [1] * 16  # but the row whose FLOPs are counted
     assert max(asked) == rows and sum(asked) == cell.count == 16
 

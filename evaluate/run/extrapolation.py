@@ -120,28 +120,45 @@ def evaluate(
         count = int(place.sum())
         length = tokens.shape[1] if len(group) == 1 else int(place.any(0).nonzero().max()) + 1
         flops = Flops(model, tokens[:1, :length])  # of a row that ends with its question
-        for (of, halting, loops), parts in answered.items():
-            if of == depth:
-                held = torch.cat(parts)
-                mean = None if halting == "none" else loops if loops is not None else used[of, halting, loops] / count
-                yield Cell(
-                    run=experiment.run,
-                    task=task.name,
-                    model=experiment.model,
-                    seed=experiment.seed,
-                    band=task.band(depth),
-                    depth=depth,
-                    loops=loops,
-                    halting=halting,
-                    count=count,
-                    correct=int(held.sum()),
-                    chance=task.chance,
-                    shortcut=audited.get(audited_as(task.name, task.version, task.sizes, depth)),
-                    mean_loops=mean,
-                    eval_flops=flops.at(mean),
-                    right=pack(held.cpu().numpy()),
-                    ties=ties[of, halting, loops],
-                )
+        asked_so = {key[1:]: torch.cat(parts) for key, parts in answered.items() if key[0] == depth}
+        fixed = {loops: held for (halting, loops), held in asked_so.items() if halting == "fixed"}
+        if fixed:
+            best, took = by_oracle(fixed)
+            key = (depth, "oracle", None)
+            asked_so[key[1:]], used[key] = best, float(took.sum())
+            ties[key] = min(count, sum(ties[depth, "fixed", loops] for loops in fixed))
+        for (halting, loops), held in asked_so.items():
+            mean = None if halting == "none" else loops if loops is not None else used[depth, halting, loops] / count
+            yield Cell(
+                run=experiment.run,
+                task=task.name,
+                model=experiment.model,
+                seed=experiment.seed,
+                band=task.band(depth),
+                depth=depth,
+                loops=loops,
+                halting=halting,
+                count=count,
+                correct=int(held.sum()),
+                chance=task.chance,
+                shortcut=audited.get(audited_as(task.name, task.version, task.sizes, depth)),
+                mean_loops=mean,
+                eval_flops=flops.at(mean),
+                right=pack(held.cpu().numpy()),
+                ties=ties[depth, halting, loops],
+            )
+
+
+def by_oracle(fixed: dict[int | None, Tensor]) -> tuple[Tensor, Tensor]:
+    """Which questions (asked,) are right after any of these numbers of loops, and the fewest, or all where none is.
+
+    Nobody who answers knows when that is: it is a bound on what a rule for stopping could reach, luck included.
+    """
+    counts = sorted(count for count in fixed if count is not None)
+    right = torch.stack([fixed[count] for count in counts])
+    first = torch.tensor(counts, device=right.device)[right.int().argmax(0)]
+    found = right.any(0)
+    return found, torch.where(found, first, counts[-1])
 
 
 AT_ONCE = 4096

@@ -64,6 +64,7 @@ def about(grid: Grid) -> str:
 
 MARKS = {"train": "*", "selection": "+"}
 LEGEND = "* trained on   + selection: choices are made here   loops across, accuracy in %"
+BOUND = "oracle: right after any of these loops, and the fewest: a bound, luck included"
 
 
 def extrapolation_table(grid: Grid, style: str = "simple") -> str:
@@ -383,5 +384,6 @@ def _grid_parts(grid: Grid, style: str, rule: str | None) -> list[str]:
     parts = [about(grid)]
     if len(grid.depths):
         table = extrapolation_table(grid, style)
-        parts += [table, LEGEND, headline(grid, rule), corrected_line(grid, rule)]
+        bound = [BOUND] * any(column.halting == "oracle" for column in grid.columns)
+        parts += [table, LEGEND, *bound, headline(grid, rule), corrected_line(grid, rule)]
     return [*parts, ""]

@@ -193,10 +193,6 @@ def test_an_average_over_no_step_leaves_what_was_trained(average):
     assert not torch.equal(model.embed.weight, before)
 
 
-def test_a_horizon_of_one_loop_stays_one():
-    assert set(horizons(tiny(shortest_horizon=1, longest_horizon=1).train, 0, 0, 50)[0]) == {1}
-
-
 @pytest.mark.parametrize("preset", PRESETS)
 def test_experiments_survive_their_record(preset):
     experiments = PRESETS[preset]()

@@ -83,9 +83,11 @@ def on_device(array: np.ndarray, device: torch.device) -> Tensor:
 
 
 def horizon_range(train: Train, share: float = 1.0) -> tuple[int, int]:
-    """The fewest and the most loops of a row, at a stage whose deepest question has this share of the task's depth."""
-    longest = min(train.longest_horizon, max(2, round(train.longest_horizon * share)))
-    return max(1, round(train.shortest_horizon * share)), longest
+    """The fewest and the most loops of a row, at a stage whose deepest question has this share of the task's depth.
+
+    The most are two at least, also where 1 is asked for: the claims' designs of one loop were made, and sized, so.
+    """
+    return max(1, round(train.shortest_horizon * share)), max(2, round(train.longest_horizon * share))
 
 
 def horizons(train: Train, seed: int, step: int, rows: int, share: float = 1.0) -> tuple[list[int], np.ndarray]:

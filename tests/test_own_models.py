@@ -60,7 +60,8 @@ def test_an_own_model_is_trained_and_told_apart_by_its_code(tmp_path, capsys):
     (run,) = (json.loads(line) for line in (out / "runs.jsonl").read_text().splitlines())
     assert run["model"] == "echo" and run["experiment"]["model_plugin"].startswith("own.py ")
     cells = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
-    assert {cell["loops"] for cell in cells} == {1, 2, 4, 8} and {cell["halting"] for cell in cells} == {"fixed"}
+    asked = {(cell["halting"], cell["loops"]) for cell in cells}
+    assert asked == {*(("fixed", count) for count in (1, 2, 4, 8)), ("oracle", None)}
     status, shown, _ = run_smoke(tmp_path, OWN + "\n# another\n", capsys)
     assert status == 2 and "model_plugin" in shown.err
 

@@ -1,17 +1,19 @@
 """Evaluation itself is put to the test: players whose score is known go through the same path as any model."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from evaluate.metrics import depth95, loops_enough, overthinking, wilson
 from evaluate.run.experiment import Evaluate, Experiment
-from evaluate.run.extrapolation import asked_together, by_oracle, evaluate, questions
-from evaluate.run.presets import SMALL
+from evaluate.run.extrapolation import Flops, asked_together, by_oracle, evaluate, questions
+from evaluate.run.presets import SMALL, recipe
 from model import build
 from tasks import TASKS
 
@@ -95,6 +97,20 @@ def test_the_oracle_is_right_where_any_number_of_loops_is_and_takes_the_fewest()
     right = {1: [1, 0, 0, 0], 2: [1, 0, 1, 0], 8: [0, 1, 0, 0]}
     found, took = by_oracle({count: torch.tensor(held).bool() for count, held in right.items()})
     assert found.tolist() == [True, True, True, False] and took.tolist() == [1, 8, 2, 8]
+
+
+def test_flops_that_are_counted_lack_attention_as_is_told():
+    e = recipe("khop_facts", "rdt")
+    model = build("rdt", e.architecture, e.vocabulary, e.train.mean_loops).eval()
+    told = (Path(__file__).parent.parent / "results/README.md").read_text()
+    seen = []
+    for length in (81, 601):
+        row = torch.zeros(1, length, dtype=torch.long)
+        with torch.no_grad():
+            counted = Flops(model, row).at(640)
+            with sdpa_kernel(SDPBackend.MATH):  # whose products the counter sees
+                seen.append(counted / Flops(model, row).at(640))
+    assert f"on a CPU {seen[0]:.0%} at 81 tokens, {seen[1]:.0%} at 601" in told
 
 
 def test_nothing_does_better_than_the_oracle():

@@ -168,14 +168,14 @@ def chosen(experiments: list[Experiment], tasks: list[str], models: list[str]) -
         ]
     if models:
         plain = [e for e in experiments if e.model == e.base]
-        first = list({(e.task.name, e.seed): e for e in reversed(plain)}.values())[::-1]
         wanted = []
         for name in models:  # the preset's own of that name, or its variants of that model; else one by its settings
             own = [e for e in experiments if e.model == name] or [e for e in experiments if e.base == name]
             if not (own or plain):
                 raise UserError(f"the preset has no settings for model {name!r}: it has variants of others alone")
-            its = [e for e in plain if e.model == name.partition("@")[0]]
-            wanted += own or [replace(e, model=name) for e in its or first]
+            base = name.partition("@")[0]
+            its = [e for e in plain if e.model == base] or [e for e in plain if e.model == plain[0].model]
+            wanted += own or [replace(e, model=name) for e in its]
         experiments = wanted
     return experiments
 

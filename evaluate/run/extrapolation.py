@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -89,6 +90,19 @@ def trained_places(task: Task, depth: int, count: int, seed: int) -> Tensor:
     return torch.from_numpy(questions(task.stages[-1], depth, count, seed).targets) != NOT_ASKED
 
 
+@dataclass
+class Tally:
+    """What is counted of one depth, under one number of loops or one rule."""
+
+    right: list[Tensor] = field(default_factory=list)  # of each question, row by row, so that batches change nothing
+    ties: int = 0
+    used: float = 0.0  # loops, of all questions together
+
+
+Key = tuple[str, int | None]
+"""A rule and its loops."""
+
+
 @torch.no_grad()
 def evaluate(
     model: nn.Module, experiment: Experiment, group: list[int], device: torch.device, batch: int
@@ -100,9 +114,7 @@ def evaluate(
     asked = torch.isin(depths, torch.tensor(group, device=device))
     answering = trained_places(task, group[-1], settings.count, settings.seed).to(device)
     audited = shortcuts()
-    answered: dict[tuple[int, str, int | None], list[Tensor]] = defaultdict(list)
-    ties: dict[tuple[int, str, int | None], int] = defaultdict(int)
-    used: dict[tuple[int, str, int | None], float] = defaultdict(float)
+    tallies: dict[int, dict[Key, Tally]] = {depth: defaultdict(Tally) for depth in group}
     batch = rows_at_once(batch, tokens)
     for start in range(0, len(tokens), batch):
         part = slice(start, start + batch)
@@ -111,42 +123,52 @@ def evaluate(
             right = answer.logits.argmax(-1) == wanted
             near = undecided(answer.logits, wanted)
             for depth in group:
-                key = (depth, answer.halting, answer.loops)
-                answered[key].append(right[deep == depth])  # row by row, so that other batches give the same order
-                ties[key] += int(near[deep == depth].sum())
-                used[key] += float(answer.used[deep == depth].sum()) if answer.used is not None else 0.0
+                here, tally = deep == depth, tallies[depth][answer.halting, answer.loops]
+                tally.right.append(right[here])
+                tally.ties += int(near[here].sum())
+                tally.used += float(answer.used[here].sum()) if answer.used is not None else 0.0
     for depth in group:
         place = depths == depth
-        count = int(place.sum())
         length = tokens.shape[1] if len(group) == 1 else int(place.any(0).nonzero().max()) + 1
         flops = Flops(model, tokens[:1, :length])  # of a row that ends with its question
-        asked_so = {key[1:]: torch.cat(parts) for key, parts in answered.items() if key[0] == depth}
-        fixed = {loops: held for (halting, loops), held in asked_so.items() if halting == "fixed"}
-        if fixed:
-            best, took = by_oracle(fixed)
-            key = (depth, "oracle", None)
-            asked_so[key[1:]], used[key] = best, float(took.sum())
-            ties[key] = min(count, sum(ties[depth, "fixed", loops] for loops in fixed))
-        for (halting, loops), held in asked_so.items():
-            mean = None if halting == "none" else loops if loops is not None else used[depth, halting, loops] / count
-            yield Cell(
-                run=experiment.run,
-                task=task.name,
-                model=experiment.model,
-                seed=experiment.seed,
-                band=task.band(depth),
-                depth=depth,
-                loops=loops,
-                halting=halting,
-                count=count,
-                correct=int(held.sum()),
-                chance=task.chance,
-                shortcut=audited.get(audited_as(task.name, task.version, task.sizes, depth)),
-                mean_loops=mean,
-                eval_flops=flops.at(mean),
-                right=pack(held.cpu().numpy()),
-                ties=ties[depth, halting, loops],
-            )
+        counted = {**tallies[depth], **oracles(tallies[depth])}
+        shortcut = audited.get(audited_as(task.name, task.version, task.sizes, depth))
+        for key, tally in counted.items():
+            yield cell(experiment, depth, key, tally, flops, shortcut)
+
+
+def cell(experiment: Experiment, depth: int, key: Key, tally: Tally, flops: Flops, shortcut: float | None) -> Cell:
+    """The record of what was counted of one depth."""
+    task, (halting, loops), right = experiment.task, key, torch.cat(tally.right)
+    mean = None if halting == "none" else loops if loops is not None else tally.used / len(right)
+    return Cell(
+        run=experiment.run,
+        task=task.name,
+        model=experiment.model,
+        seed=experiment.seed,
+        band=task.band(depth),
+        depth=depth,
+        loops=loops,
+        halting=halting,
+        count=len(right),
+        correct=int(right.sum()),
+        chance=task.chance,
+        shortcut=shortcut,
+        mean_loops=mean,
+        eval_flops=flops.at(mean),
+        right=pack(right.cpu().numpy()),
+        ties=tally.ties,
+    )
+
+
+def oracles(tallies: dict[Key, Tally]) -> dict[Key, Tally]:
+    """What would be counted if each question stopped when it is right; nothing of a model without loops."""
+    fixed = {loops: tally for (halting, loops), tally in tallies.items() if halting == "fixed"}
+    if not fixed:
+        return {}
+    found, took = by_oracle({loops: torch.cat(tally.right) for loops, tally in fixed.items()})
+    ties = min(len(found), sum(tally.ties for tally in fixed.values()))
+    return {("oracle", None): Tally([found], ties, float(took.sum()))}
 
 
 def by_oracle(fixed: dict[int | None, Tensor]) -> tuple[Tensor, Tensor]:

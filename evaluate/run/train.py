@@ -113,6 +113,8 @@ def optimizers(model: nn.Module, train: Train) -> list[Optimizer]:
     made: list[Optimizer] = [AdamW(groups, lr=train.learning_rate, betas=(0.9, 0.98))] if groups else []
     if matrices:
         made.append(torch.optim.Muon(matrices, lr=train.matrix_learning_rate, weight_decay=train.weight_decay))
+    for group in (group for optimizer in made for group in optimizer.param_groups):
+        group["initial_lr"] = group["lr"]  # torch's name for what a schedule takes shares of
     return made
 
 
@@ -121,6 +123,18 @@ def rate(train: Train, step: int) -> float:
     rise = (step + 1) / train.warmup if train.warmup else 1.0
     fall = (train.steps - step) / (train.decay * train.steps) if train.decay else 1.0
     return min(1.0, rise, fall)
+
+
+def update(model: nn.Module, made: list[Optimizer], train: Train, step: int) -> None:
+    """Go down the gradients that stand, at the rates of this step, and forget them."""
+    nn.utils.clip_grad_norm_(model.parameters(), train.clip)
+    for optimizer in made:
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * rate(train, step)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    if hasattr(model, "after_step"):
+        model.after_step()  # type: ignore[operator]
 
 
 def loss_of(
@@ -197,34 +211,25 @@ def train(
     model.to(device).train()
     made = optimizers(model, settings)
     torch.manual_seed(experiment.seed)
-    average_of = get_ema_multi_avg_fn(AVERAGE)
-    average = AveragedModel(model, multi_avg_fn=average_of, use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
     curriculum = Curriculum(experiment.task)
-
-    def flops(stage: Task) -> int:
-        return step_flops(model, experiment, device, stage)
-
     parts = {"model": model, "average": average, "curriculum": curriculum}
     begun = experiment.run, experiment.task.name
     done, before = checkpoint.load(saved, *begun, parts, made) if saved else (0, 0.0)
     began = written = time.monotonic()
-    base = [[group["lr"] for group in optimizer.param_groups] for optimizer in made]
     blank = len(experiment.task.vocabulary)
     finite = torch.ones((), dtype=torch.bool, device=device)
+
+    def trained(status: str, steps: int) -> Trained:
+        cost = curriculum.cost(lambda stage: step_flops(model, experiment, device, stage))
+        return Trained(status, steps, before + time.monotonic() - began, cost, curriculum.spent.tolist())
+
     for step in range(done, settings.steps):
-        for optimizer, rates in zip(made, base, strict=True):
-            for group, full in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = full * rate(settings, step)
         rows = training_rows(experiment, step, curriculum.task)
         loops, order = horizons(settings, experiment.seed, step, len(rows.tokens), curriculum.share)
         tokens, targets, asked = (on_device(array[order], device) for array in rows)
         loss, answers = ranks.gradients(loss_of, model, tokens, targets, loops, settings)
-        nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        for optimizer in made:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        if hasattr(model, "after_step"):
-            model.after_step()  # type: ignore[operator]
+        update(model, made, settings, step)
         if step >= settings.steps * (1 - settings.average):
             average.update_parameters(model)
         curriculum.count(answers, tokens, targets, asked, blank)
@@ -233,14 +238,12 @@ def train(
             accuracy = accuracy_of(answers, tokens, targets, blank)
             curriculum.look()
             progress(step + 1, float(loss), accuracy)
-            seconds = before + time.monotonic() - began
             if not finite:
-                return Trained("diverged", step + 1, seconds, curriculum.cost(flops), curriculum.spent.tolist())
+                return trained("diverged", step + 1)
             due = time.monotonic() - written >= save_seconds or step + 1 == settings.steps
             if saved and ranks.first and due:
-                checkpoint.save(saved, *begun, step + 1, seconds, parts, made)
                 written = time.monotonic()
+                checkpoint.save(saved, *begun, step + 1, before + written - began, parts, made)
     if average.n_averaged:
         model.load_state_dict(average.module.state_dict())
-    seconds = before + time.monotonic() - began
-    return Trained("ok", settings.steps, seconds, curriculum.cost(flops), curriculum.spent.tolist())
+    return trained("ok", settings.steps)

@@ -11,7 +11,7 @@ from safetensors.torch import load
 from torch.profiler import profile
 
 from evaluate.run import carry, checkpoint
-from evaluate.run.carry import Place, carry_out
+from evaluate.run.carry import Means, carry_out
 from evaluate.run.experiment import Experiment, as_named, from_json, override
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.ranks import Alone
@@ -252,7 +252,7 @@ def test_compiled_blocks_train_as_plain_ones(tmp_path, monkeypatch):
     for compiled in (False, True):
         with profile() as told:
             made = carry_out(
-                experiment, tmp_path / str(compiled), Place("cpu", 1, 64, 1e9, (None, None), compile=compiled)
+                experiment, tmp_path / str(compiled), Means("cpu", 1, 64, 1e9, (None, None), compile=compiled)
             )
         weights.append(load(made.weights))
         ran.append({event.key: event.count for event in told.key_averages() if "CompiledFunction" in event.key})

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy
 import torch
 from safetensors.torch import save as bytes_of
+from torch import nn
 from tqdm import tqdm
 
 import model as models
@@ -18,7 +19,7 @@ from evaluate.run.diagnostics import diagnostics
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import asked_together, evaluate
 from evaluate.run.ranks import ALONE, Alone
-from evaluate.run.train import train
+from evaluate.run.train import Trained, train
 from evaluate.run.version import code_version
 from model.block import Block
 from tasks import UserError
@@ -27,8 +28,8 @@ LOOK = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"  # fits a te
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one experiment runs: nothing here decides a result."""
+class Means:
+    """By what means one experiment is carried out: nothing here decides a result."""
 
     device: str
     threads: int
@@ -58,12 +59,12 @@ def checkpoint_of(experiment: Experiment, folder: Path) -> Path:
     return folder / "checkpoints" / f"{experiment.run}.safetensors"
 
 
-def carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone = ALONE) -> Outcome:
+def carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone = ALONE) -> Outcome:
     """Train and evaluate one experiment, going on from its checkpoint in `folder`. Writes checkpoints alone."""
     before = torch.get_num_threads()
-    torch.set_num_threads(place.threads)
+    torch.set_num_threads(means.threads)
     try:
-        return _carry_out(experiment, folder, place, ranks)
+        return _carry_out(experiment, folder, means, ranks)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error):
             raise UserError(
@@ -74,18 +75,18 @@ def carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone =
         torch.set_num_threads(before)
 
 
-def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone) -> Outcome:
-    where = torch.device(place.device)
+def _carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone) -> Outcome:
+    where = torch.device(means.device)
     torch.manual_seed(experiment.seed)
     net = models.build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
-    for block in [m for m in net.modules() if isinstance(m, Block)] if place.compile else []:
+    for block in [m for m in net.modules() if isinstance(m, Block)] if means.compile else []:
         block.compile(dynamic=True)
     saved = checkpoint_of(experiment, folder)
     quiet = None if ranks.first else True
     bar = tqdm(
         total=experiment.train.steps,
         desc=label(experiment),
-        position=place.line,
+        position=means.line,
         leave=False,
         disable=quiet,
         bar_format=LOOK,
@@ -95,20 +96,26 @@ def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone)
         bar.set_postfix_str(f"loss {loss:.2f}, accuracy {accuracy:.0%}", refresh=False)
         bar.update(step - bar.n)
 
-    told = board.logged(progress, folder, experiment.run) if place.tensorboard and ranks.first else progress
+    told = board.logged(progress, folder, experiment.run) if means.tensorboard and ranks.first else progress
     with bar:
-        trained = train(net, experiment, where, saved, told, place.every, ranks)
+        trained = train(net, experiment, where, saved, told, means.every, ranks)
     net.eval()
     cells: list[Cell] = []
     inside = None
     if trained.status == "ok" and ranks.first:
         groups = asked_together(experiment.task)
-        asked = tqdm(groups, desc=f"{label(experiment)} asked", position=place.line, leave=False, disable=None)
-        cells = [cell for group in asked for cell in evaluate(net, experiment, group, where, place.batch)]
+        asked = tqdm(groups, desc=f"{label(experiment)} asked", position=means.line, leave=False, disable=None)
+        cells = [cell for group in asked for cell in evaluate(net, experiment, group, where, means.batch)]
         inside = diagnostics(net, experiment, where)
-    git_commit, git_dirty = place.commit
+    weights = bytes_of({k: v.cpu().contiguous().clone() for k, v in net.state_dict().items()})
+    return Outcome(record(experiment, net, trained, where, means), cells, inside, weights)
+
+
+def record(experiment: Experiment, net: nn.Module, trained: Trained, where: torch.device, means: Means) -> Run:
+    """What is kept of a run beside its cells: what was carried out, by what, and what it took."""
+    git_commit, git_dirty = means.commit
     made_with = {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__}
-    run = Run(
+    return Run(
         run=experiment.run,
         experiment=experiment.to_json(),
         task=experiment.task.name,
@@ -124,12 +131,10 @@ def _carry_out(experiment: Experiment, folder: Path, place: Place, ranks: Alone)
         stage_steps=trained.stage_steps,
         versions={**made_with, "code": code_version(experiment.task.name)},
         device=torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} {platform.machine()}",
-        threads=place.threads,
+        threads=means.threads,
         git_commit=git_commit,
         git_dirty=git_dirty,
     )
-    weights = bytes_of({k: v.cpu().contiguous().clone() for k, v in net.state_dict().items()})
-    return Outcome(run, cells, inside, weights)
 
 
 def ready(experiment: Experiment, folder: Path) -> str | None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from evaluate.run.carry import Outcome, Place, carry_out
+from evaluate.run.carry import Means, Outcome, carry_out
 from evaluate.run.experiment import Experiment
 from evaluate.run.version import ROOT
 from tasks import UserError, plugin
@@ -20,7 +20,7 @@ RETRIES = 10  # lost nodes that one run survives
 LEAVE_OUT = [".git", ".venv", "results", "tests", "**/__pycache__", ".*_cache", ".hypothesis"]
 
 
-def carry_out_on_ray(todo: list[Experiment], folder: Path, place: Place) -> Iterator[tuple[Experiment, Outcome]]:
+def carry_out_on_ray(todo: list[Experiment], folder: Path, means: Means) -> Iterator[tuple[Experiment, Outcome]]:
     """Every experiment with what came of it, as they end, on the cluster that RAY_ADDRESS names, or on a new one."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tells nobody outside about itself
     os.environ.setdefault("RAY_worker_niceness", "0")  # a cluster begun here; by default runs give way to all else
@@ -37,7 +37,7 @@ def carry_out_on_ray(todo: list[Experiment], folder: Path, place: Place) -> Iter
             ray.init(runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UserError(f"no Ray cluster: {str(error).splitlines()[0]}") from None
-    needs = {"CPU": place.threads, "GPU": 1 if place.device == "cuda" else 0}
+    needs = {"CPU": means.threads, "GPU": 1 if means.device == "cuda" else 0}
     nodes: list[dict[str, float]] = [n["Resources"] for n in ray.nodes() if n["Alive"]]
     for kind, wanted in needs.items():
         most = max((node.get(kind, 0) for node in nodes), default=0)
@@ -45,7 +45,7 @@ def carry_out_on_ray(todo: list[Experiment], folder: Path, place: Place) -> Iter
             raise UserError(f"a run needs {wanted} {kind}, and no node of the cluster has more than {most:g}")
     remote = ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_retries=RETRIES)(on_node)
     sources = plugin.sources()
-    waiting = {remote.remote(e.to_json(), sources, str(folder.resolve()), place): e for e in todo}
+    waiting = {remote.remote(e.to_json(), sources, str(folder.resolve()), means): e for e in todo}
     try:
         while waiting:
             for done in ray.wait(list(waiting), num_returns=1)[0]:
@@ -64,11 +64,11 @@ def carry_out_on_ray(todo: list[Experiment], folder: Path, place: Place) -> Iter
             ray.shutdown()
 
 
-def on_node(experiment: dict[str, object], sources: list[plugin.Source], folder: str, place: Place) -> Outcome:
+def on_node(experiment: dict[str, object], sources: list[plugin.Source], folder: str, means: Means) -> Outcome:
     """What a node does. The experiment comes as it stands in a record: a plugin's class is not known there yet."""
     from evaluate.run.experiment import from_json
     from evaluate.run.own_models import list_own_models
 
     plugin.restore(sources)
     list_own_models(check=False)
-    return carry_out(from_json(experiment), Path(folder), place)
+    return carry_out(from_json(experiment), Path(folder), means)

@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from evaluate.records import Records, Writer
-from evaluate.run.carry import Outcome, Place, carry_out, checkpoint_of, label, ready
+from evaluate.run.carry import Means, Outcome, carry_out, checkpoint_of, label, ready
 from evaluate.run.experiment import Experiment
 from evaluate.run.folder import claimed, refuse_mixture, refuse_versions
 from evaluate.run.limits import check_limits
@@ -84,15 +84,15 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine, mixed: 
             todo = to_do(experiments, folder, mixed)
             if todo:
                 workers, threads = machine.shared_out(len(todo), device)
-                place = Place(
+                means = Means(
                     device, threads, machine.batch, machine.save_every, commit(), machine.tensorboard, machine.compile
                 )
                 if machine.engine == "ray":
                     from evaluate.run.cluster import carry_out_on_ray
 
-                    write_down(carry_out_on_ray(todo, folder, place), len(todo), folder, heed)
+                    write_down(carry_out_on_ray(todo, folder, means), len(todo), folder, heed)
                 else:
-                    write_down(carry_out_here(todo, folder, place, workers), len(todo), folder, heed)
+                    write_down(carry_out_here(todo, folder, means, workers), len(todo), folder, heed)
     return True
 
 
@@ -142,7 +142,7 @@ def sweep_together(
     ranks = Together(device)
     for experiment in experiments:
         ranks.check(experiment)
-    place = Place(
+    means = Means(
         device, machine.threads or 1, machine.batch, machine.save_every, commit(), machine.tensorboard, machine.compile
     )
     try:
@@ -150,7 +150,7 @@ def sweep_together(
             go, *wanted = ranks.agreed([0] * (1 + len(experiments)))
             for experiment, mine in zip(experiments, wanted, strict=True):
                 if go and mine:
-                    carry_out(experiment, folder, place, ranks)
+                    carry_out(experiment, folder, means, ranks)
             return False
         told = [0] * (1 + len(experiments))
         with claimed(folder):
@@ -160,7 +160,7 @@ def sweep_together(
             finally:
                 ranks.agreed(told)  # a refusal too: the others then end
             work = [e for e in experiments if e.run in todo]
-            write_down(((e, carry_out(e, folder, place, ranks)) for e in work), len(work), folder, heed)
+            write_down(((e, carry_out(e, folder, means, ranks)) for e in work), len(work), folder, heed)
         return True
     finally:
         ranks.end()

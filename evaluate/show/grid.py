@@ -246,28 +246,10 @@ def _grid(
     rows = np.concatenate(picked)
     seed = np.repeat(np.arange(len(runs)), [len(part) for part in picked])
     depths, depth = np.unique(cells.depth[rows], return_inverse=True)
-    rules = max(1, len(cells.rules))
-    held, column = np.unique((cells.loops[rows] + 1) * rules + cells.halting[rows], return_inverse=True)
-    columns = [
-        Column(cells.rules[code % rules], code // rules - 1 if code >= rules else None) for code in held.tolist()
-    ]
-    order = sorted(range(len(columns)), key=lambda i: _column_order(columns[i]))
-    column = np.argsort(order)[column] if order else column
-    columns = [columns[i] for i in order]
+    columns, column = _columns(cells, rows)
     shape = (len(runs), len(depths), len(columns))
     place = np.ravel_multi_index((seed, depth, column), shape) if len(rows) else np.zeros(0, int)
-
-    _, first, back, times = np.unique(place, return_index=True, return_inverse=True, return_counts=True)
-    keep = first
-    if (times > 1).any():
-        same = np.ones(len(first), bool)
-        for name in ("correct", "count", "band"):
-            array = getattr(cells, name)[rows]
-            np.logical_and.at(same, back, array == array[first][back])
-        told = f"{key[0]}, {key[1]}: {int((times > 1).sum())} cells stand more than once"
-        lost = int((~same).sum())
-        notes.append(told + (f"; {lost} of them contradict each other and were left out" if lost else ""))
-        keep = first[same]
+    keep = _once(cells, rows, place, f"{key[0]}, {key[1]}", notes)
     rows, place, depth = rows[keep], place[keep], depth[keep]
 
     def laid(values: np.ndarray, nothing: float) -> np.ndarray:
@@ -294,6 +276,32 @@ def _grid(
         notes.append(f"{key[0]}, {key[1]}: a depth stands in two bands; the last one read is shown")
     _missing_cells(grid, notes)
     return grid
+
+
+def _columns(cells: Columns, rows: np.ndarray) -> tuple[list[Column], np.ndarray]:
+    """The columns of these cells in the order in which they are shown, and the place of each cell's among them."""
+    rules = max(1, len(cells.rules))
+    codes, column = np.unique((cells.loops[rows] + 1) * rules + cells.halting[rows], return_inverse=True)
+    columns = [
+        Column(cells.rules[code % rules], code // rules - 1 if code >= rules else None) for code in codes.tolist()
+    ]
+    order = sorted(range(len(columns)), key=lambda i: _column_order(columns[i]))
+    return [columns[i] for i in order], np.argsort(order)[column] if order else column
+
+
+def _once(cells: Columns, rows: np.ndarray, place: np.ndarray, whose: str, notes: list[str]) -> np.ndarray:
+    """Which of the rows to keep, one for each place; none where rows of one place contradict each other."""
+    _, first, back, times = np.unique(place, return_index=True, return_inverse=True, return_counts=True)
+    if not (times > 1).any():
+        return first
+    same = np.ones(len(first), bool)
+    for name in ("correct", "count", "band"):
+        array = getattr(cells, name)[rows]
+        np.logical_and.at(same, back, array == array[first][back])
+    lost = int((~same).sum())
+    told = f"{whose}: {int((times > 1).sum())} cells stand more than once"
+    notes.append(told + (f"; {lost} of them contradict each other and were left out" if lost else ""))
+    return first[same]
 
 
 def _column_order(column: Column) -> tuple[int, int, str]:

@@ -19,7 +19,7 @@ STAYS = ("used", "95% interval", "low", "high", "count", "range", "IQM", "worst 
 """Beginnings of columns that say something of the one to their left, and stay beside it."""
 
 
-class Column(NamedTuple):
+class Span(NamedTuple):
     """Where a column stands in each line of its table."""
 
     start: int
@@ -69,14 +69,14 @@ def wrapped(line: str, width: int) -> list[str]:
     return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
-def ruled(line: str) -> list[Column]:
+def ruled(line: str) -> list[Span]:
     """The columns that a line of dashes stands for; none where it is not one."""
     if not re.fullmatch(r"-+(  -+)+", line):
         return []
-    return [Column(*found.span()) for found in re.finditer("-+", line)]
+    return [Span(*found.span()) for found in re.finditer("-+", line)]
 
 
-def is_row(line: str, columns: Sequence[Column]) -> bool:
+def is_row(line: str, columns: Sequence[Span]) -> bool:
     """Whether it is as long as the table is wide, but for a last cell that is empty, and nothing stands between the
     columns."""
     gaps = zip((column.end for column in columns), (column.start for column in columns[1:]), strict=False)
@@ -84,7 +84,7 @@ def is_row(line: str, columns: Sequence[Column]) -> bool:
     return long_enough and not any(line[a:b].strip() for a, b in gaps)
 
 
-def folded(lines: Sequence[str], columns: Sequence[Column], width: int) -> list[str]:
+def folded(lines: Sequence[str], columns: Sequence[Span], width: int) -> list[str]:
     """The lines of one table as those of several, an empty line between them; as they are, where that is no help."""
     heads = [column.of(lines[0]).strip() for column in columns]
     names = next((i for i, head in enumerate(heads) if head not in NAMES), len(heads) - 1) or 1
@@ -93,7 +93,7 @@ def folded(lines: Sequence[str], columns: Sequence[Column], width: int) -> list[
     rows_of_lines = any(not columns[0].of(line).strip() for line in lines)
     if rows_of_lines or widest > max(width, columns[-1].end * 2 // 3):
         return list(lines)
-    parts: list[list[Column]] = []
+    parts: list[list[Span]] = []
     for group in groups:
         if parts and taken([*columns[:names], *parts[-1], *group]) <= width:
             parts[-1] += group
@@ -106,9 +106,9 @@ def folded(lines: Sequence[str], columns: Sequence[Column], width: int) -> list[
     return told[:-1]
 
 
-def together(columns: Sequence[Column], heads: Sequence[str]) -> list[list[Column]]:
+def together(columns: Sequence[Span], heads: Sequence[str]) -> list[list[Span]]:
     """The columns, those in one list that must not be parted."""
-    groups: list[list[Column]] = []
+    groups: list[list[Span]] = []
     for column, head in zip(columns, heads, strict=True):
         if head.startswith(STAYS) and groups:
             groups[-1].append(column)
@@ -117,6 +117,6 @@ def together(columns: Sequence[Column], heads: Sequence[str]) -> list[list[Colum
     return groups
 
 
-def taken(columns: Sequence[Column]) -> int:
+def taken(columns: Sequence[Span]) -> int:
     """The width of a line of these columns."""
     return sum(column.end - column.start + 2 for column in columns) - 2

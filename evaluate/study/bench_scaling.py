@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from evaluate.records import Cell, Records, Run, Writer
-from evaluate.run.carry import Place, carry_out
+from evaluate.run.carry import Means, carry_out
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import asked_together, evaluate
 from evaluate.run.presets import PRESETS, smoke
@@ -183,5 +183,5 @@ def carried(experiment: Experiment) -> tuple[Run, list[Cell]]:
         evaluate=replace(experiment.evaluate, count=1),
     )
     with tempfile.TemporaryDirectory() as place:
-        outcome = carry_out(few, Path(place), Place("cpu", 1, 1, 1e9, (None, None)))
+        outcome = carry_out(few, Path(place), Means("cpu", 1, 1, 1e9, (None, None)))
     return outcome.run, outcome.cells

@@ -61,7 +61,8 @@ def run(arguments: Sequence[str]) -> None:
     print(tables.heading(held))
     found = Results(held)
     tell(tables.show(found))
-    tell("\nplots: " + ", ".join(str(path) for path in plots.draw_all(found, out / "plots")))
+    drawn = plots.draw_all(found, out / "plots")
+    tell(f"\nplots: {out / 'plots'}, {len(drawn)} files\nas a page: python run_benchmarks.py report {out}")
 
 
 def run_parser() -> Parser:

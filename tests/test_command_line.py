@@ -208,6 +208,8 @@ WRONG = [
     (["run", "--models", "rdt@halting"], "model 'rdt@halting' says 'halting': allowed are halting=none,"),
     (["run", "--models", "rdt@task.entities=9"], "says 'task.entities=9': allowed are halting=none,"),
     (["run", "--models", "looped@injection=normed"], "says 'injection=normed': looped has no use for it"),
+    (["run", "--models", "gru@train.longest_horizon=9"], "says 'train.longest_horizon=9': gru has no use for it"),
+    (["run", "--models", "transformer_deep", "--train.gradient_loops", "9"], "transformer_deep has no use for it"),
     (["run", "--models", "looped", "--architecture.injection", "normed"], "injection: looped has no use for it"),
     (["show-model", "gru", "--architecture.window", "5"], "--architecture.window: gru has no use for it"),
     (["run", "--preset", "quikc"], "unknown preset 'quikc': did you mean 'quick'?"),

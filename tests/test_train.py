@@ -12,10 +12,10 @@ from torch.profiler import profile
 
 from evaluate.run import carry, checkpoint
 from evaluate.run.carry import Means, carry_out
-from evaluate.run.experiment import Experiment, as_named, from_json, override
+from evaluate.run.experiment import Experiment, as_named, from_json, override, unread
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.ranks import Alone
-from evaluate.run.train import horizons, on_device, optimizers, rate, step_flops, train, training_rows
+from evaluate.run.train import horizons, loss_of, on_device, optimizers, rate, step_flops, train, training_rows
 from model import MODELS, build
 from tasks import NOT_ASKED, TASKS, UserError
 
@@ -42,6 +42,32 @@ def test_rows_go_to_a_gpu_from_pinned_memory_and_nobody_waits(monkeypatch):
         assert np.array_equal(on_device(rows, torch.device(name)).numpy(), rows)
         assert asked == [*pinned, (torch.device(name), {"non_blocking": True})]
         asked.clear()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_training_a_model_has_no_use_for_is_what_is_said(name):
+    """Loops of a row, the last ones through which the gradient flows, and their mean, by which one stack is built."""
+    experiment = replace(tiny(), model=name)
+    tokens, targets, _ = (torch.from_numpy(part[:8]) for part in training_rows(experiment, 0, experiment.task))
+
+    def slope(loops=(9, 9, 9, 8, 8, 7, 6, 6), gradient_loops=5, mean_loops=12):
+        torch.manual_seed(0)
+        model = build(name, experiment.architecture, experiment.vocabulary, mean_loops)
+        torch.manual_seed(0)
+        loss_of(model, tokens, targets, list(loops), replace(experiment.train, gradient_loops=gradient_loops))[
+            0
+        ].backward()
+        return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    as_it_is = slope()
+    others = {
+        "gradient_loops": [slope(gradient_loops=2)],
+        "longest_horizon": [slope(loops=[12] * 8), slope(mean_loops=24)],
+    }
+    others["shortest_horizon"] = others["longest_horizon"]
+    for field, slopes in others.items():
+        same = all(torch.equal(other, as_it_is) for other in slopes)
+        assert same == unread(name, f"train.{field}"), field
 
 
 @pytest.mark.parametrize("name", MODELS)

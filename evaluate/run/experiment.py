@@ -22,6 +22,10 @@ LATER = {"architecture": ("memory", "noise", "late", "prelude_window", "head"), 
 """Fields of a part, or of a task, younger than its first records. At its default such a field is left out, so that a
 run keeps its id."""
 
+WITHOUT_LOOPS = ("train.gradient_loops", "train.shortest_horizon", "train.longest_horizon")
+UNREAD_IN_TRAINING = {"transformer": WITHOUT_LOOPS, "gru": WITHOUT_LOOPS, "transformer_deep": WITHOUT_LOOPS[:1]}
+"""Fields that training a model has no use for. Of a horizon's mean `transformer_deep` has its depth."""
+
 
 @dataclass(frozen=True)
 class Train:
@@ -194,6 +198,11 @@ def override(experiment: Experiment, name: str, text: str) -> Experiment:
         raise UserError(str(error)) from None
 
 
+def unread(base: str, name: str) -> bool:
+    """Whether a model is the same whatever the field of this dotted name says; `architecture.` may be left out."""
+    return name.removeprefix("architecture.") in UNREAD.get(base, ()) or name in UNREAD_IN_TRAINING.get(base, ())
+
+
 def as_named(experiment: Experiment) -> Experiment:
     """The experiment with what its model's name says: `@` and a field of `architecture`, or `train.` and one of its
     fields, as often as you like. A variant has a name of its own, and stands beside others in one folder and table.
@@ -203,7 +212,7 @@ def as_named(experiment: Experiment) -> Experiment:
         part, dot, _ = name.partition(".")
         if not equals or (dot and part not in ("architecture", "train")):
             raise UserError(f"model {experiment.model!r} says {change!r}: allowed are halting=none, train.blank=0, ...")
-        if name.removeprefix("architecture.") in UNREAD.get(experiment.base, ()):
+        if unread(experiment.base, name):
             raise UserError(f"model {experiment.model!r} says {change!r}: {experiment.base} has no use for it")
         experiment = override(experiment, name if dot else f"architecture.{name}", value)
     return experiment

@@ -106,7 +106,7 @@ def refuse_versions(tasks: set[str], folder: Path) -> None:
 def difference(mine: dict[str, Any], held: dict[str, Any], path: str = "") -> str:
     """The first field in which two experiments differ, by its dotted name."""
     for key in sorted({*mine, *held}):
-        a, b = mine.get(key), held.get(key)
+        a, b = mine.get(key, "unset"), held.get(key, "unset")
         if isinstance(a, dict) and isinstance(b, dict) and a != b:
             return difference(a, b, f"{path}{key}.")
         if a != b:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluate.show.differences import LEVEL, Difference, Side, adjusted, difference, mismatches, rows
-from evaluate.show.grid import Column, Results, flat
+from evaluate.show.grid import Column, Results, flat, short
 from evaluate.show.rows import as_csv, check_format
 from evaluate.show.tables import MARKS, lined
 from evaluate.show.written import MISSING, how_deep, points
@@ -123,7 +123,7 @@ def _otherwise(one: Difference) -> str:
         return ""
     first, second = (flat(grid.runs[0]["experiment"], "") for grid in (one.first, one.second))
     names = [n for n in sorted({*first, *second}) if first.get(n) != second.get(n) and not n.startswith("task.")]
-    told = [f"{name} {second.get(name)} against {first.get(name)}" for name in names if name != "seed"]
+    told = [f"{name} {short(second.get(name))} against {short(first.get(name))}" for name in names if name != "seed"]
     more = f"; and {len(told) - TOLD} more" if len(told) > TOLD else ""
     line = f"made otherwise: {'; '.join(told[:TOLD])}{more}"
     return f"\n{textwrap.fill(line, 80, subsequent_indent='  ')}" if told else ""

@@ -66,7 +66,7 @@ def mismatches(first: Grid, second: Grid, names: tuple[str, str]) -> list[str]:
     one["train_max_depth"], two["train_max_depth"] = first.train_max_depth, second.train_max_depth
     for name in sorted({*one, *two}):
         if one.get(name) != two.get(name):
-            found.append(f"{name} is {one.get(name)} in {names[0]}, {two.get(name)} in {names[1]}")
+            found.append(f"{name} is {one.get(name, 'unset')} in {names[0]}, {two.get(name, 'unset')} in {names[1]}")
     mine = dict(zip(first.depths.tolist(), first.bands, strict=True))
     for depth, band in zip(second.depths.tolist(), second.bands, strict=True):
         if mine.get(depth, band) != band:

@@ -228,14 +228,17 @@ def labels(runs: list[dict[str, Any]], notes: list[str]) -> dict[str, tuple[str,
             notes.append(f"{task}, {model}: several experiments, shown apart: they differ in {', '.join(differ)}")
         for run, held in fields.items():
             of_task, of_model = (
-                "".join(f" {name.removeprefix('task.')}={_short(held.get(name))}" for name in differ if mine(name))
+                "".join(f" {name.removeprefix('task.')}={short(held.get(name))}" for name in differ if mine(name))
                 for mine in (lambda name: name.startswith("task."), lambda name: not name.startswith("task."))
             )
             named[run] = task + of_task, model + of_model
     return named
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A field's value as options take it; of a field that an older record lacks, that it is not set there."""
+    if value is None:
+        return "unset"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

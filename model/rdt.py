@@ -130,7 +130,8 @@ class RDT(nn.Module):
         """Unroll row i for horizons[i] loops, the last `gradient_loops` of them with gradient.
 
         Horizons must fall from row to row. All rows end together: a row with a shorter horizon starts later, so that
-        the loops with gradient are the same for all, and the rows that have not started cost nothing.
+        the loops with gradient are the same for all, and the rows that have not started cost nothing. The gate's probe
+        is judged on their first states too, and learns that nothing is known there.
         """
         batch, last, device = len(tokens), horizons[0], tokens.device
         global_heads = self.config.heads - self.config.local_heads
@@ -198,7 +199,8 @@ def late_starters(h: Tensor, share: float) -> Tensor:
     """(batch, length, 1): in this share of the rows, all positions from a random one on.
 
     Who walks at one position is done within the first loops of a trained row, and rests in those after them. Started
-    late it walks among states as old as they are on longer walks, and with gradient through every step.
+    late it walks among states as old as they are on longer walks, and with gradient through every step. What the gate
+    has summed up stays: a position that had halted keeps its halted answer, and does not learn to halt once more.
     """
     batch, length = h.shape[:2]
     place = (torch.rand(batch, 1, 1, device=h.device) * length / share).floor()  # past the end in the other rows

@@ -97,12 +97,13 @@ def test_the_same_questions_asked_of_more_seeds_are_no_new_questions(tmp_path):
 
 def test_headlines_are_reached_by_half_of_the_seeds_and_failures_count_as_nothing(tmp_path):
     path = folder(tmp_path / "ok", seeds=(0, 1), models=("deep",))
-    more = folder(tmp_path / "bad", seeds=(2,), models=("deep",), status="diverged")
+    more = folder(tmp_path / "bad", seeds=(2,), models=("deep",), status="diverged", changes={"train_flops": 1})
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(path / name, lines(path / name) + lines(more / name))
     found = results(path)
     (row,) = measures.measure_rows(found)
     assert row["depth95_seeds"] == [20, 20, 0] and row["depth95"] == 20 and row["failed"] == 1
+    assert row["train_flops"] == found.grids["t", "deep"].runs[0]["train_flops"] > 1
     assert (row["depth95_low"], row["depth95_high"]) == (0, 20) and row["ratio"] == 4.0
     (suite,) = measures.suite_rows(found)
     assert suite["score"] == pytest.approx(np.expm1(np.mean(np.log1p([4, 4, 0]))), abs=1e-5)

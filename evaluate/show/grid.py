@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median_low
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +63,12 @@ class Grid:
     @property
     def train_max_depth(self) -> int:
         return int(self.runs[0]["train_max_depth"])
+
+    @property
+    def train_flops(self) -> int:
+        """Of a run, the median of those that came to an end: a curriculum may take seeds through stages otherwise."""
+        ended = [run["train_flops"] for run in self.runs if run["status"] == "ok"]
+        return int(median_low(ended or [run["train_flops"] for run in self.runs]))
 
     @property
     def failed(self) -> np.ndarray:

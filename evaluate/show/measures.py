@@ -141,7 +141,7 @@ def measures(grid: Grid, rule: str | None = None) -> Row:
         "task": grid.task,
         "model": grid.model,
         "parameters": run["parameters"],
-        "train_flops": run["train_flops"],
+        "train_flops": grid.train_flops,
         "eval_flops": flops,
         "asked": grid.columns[column].told if column is not None else None,
         "seeds": len(reached),

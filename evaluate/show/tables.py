@@ -49,7 +49,7 @@ def about(grid: Grid) -> str:
     failed = [f"{run['seed']} ({run['status']})" for run in grid.runs if run["status"] != "ok"]
     asked = grid.count[grid.count > 0]
     lines = [
-        f"{grid.task}, {grid.model}: {first['parameters']:,} parameters, {first['train_flops']:.2e} training FLOPs, "
+        f"{grid.task}, {grid.model}: {first['parameters']:,} parameters, {grid.train_flops:.2e} training FLOPs, "
         f"{first['steps']} steps",
         f"trained on depths up to {grid.train_max_depth}"
         + (f"; chance {grid.chance[0]:.1%}; {asked.min()} questions a cell" if len(asked) else "")
@@ -283,7 +283,7 @@ def summary_rows(results: Results, rule: str | None = None) -> list[dict[str, st
     rows = []
     for grid in results.grids.values():
         first, top, column = grid.runs[0], grid.train_max_depth, grid.headline(rule)
-        row = [grid.task, grid.model, f"{first['parameters'] / 1000:,.0f}k", f"{first['train_flops']:.1e}"]
+        row = [grid.task, grid.model, f"{first['parameters'] / 1000:,.0f}k", f"{grid.train_flops:.1e}"]
         correct, count = grid.pooled
         for depth in (top, grid.depths.max(initial=0)):
             places = [d for d, of in enumerate(grid.depths) if of == depth and column is not None and count[d, column]]

@@ -39,6 +39,8 @@ def adapter_of(loop: int, config: ModelConfig) -> int:
 
 def shared_loop(loops: list[int], config: ModelConfig) -> int | None:
     """One loop whose adapters serve rows that have done `loops`; None if they need different ones."""
+    if config.adapters == "none":
+        return loops[0]
     return loops[0] if len({adapter_of(loop, config) for loop in loops}) == 1 else None
 
 

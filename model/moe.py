@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,8 +14,16 @@ from model.attention import Project
 from model.config import ModelConfig
 
 
+def no_autocast(device: str) -> AbstractContextManager[Any]:
+    """Products as exact as what is multiplied, where there is an autocast to turn off: the meta device has none."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
 class Router(nn.Module):
     """Chooses the top k experts by score + bias and weighs them by score alone (2408.15664, auxiliary-loss-free).
+
+    The scores are sigmoids and the k weights are normed to one, as in DeepSeek-V3 (2412.19437). One expert alone is
+    weighed by its score as it is: a weight of one would teach the router nothing. Under autocast scores stay float32.
 
     The bias moves against the load by `rate` after each training step (`balance`), never by gradient.
     """
@@ -29,14 +40,15 @@ class Router(nn.Module):
         self.register_buffer("load", torch.zeros(experts), persistent=False)  # positions routed since the last balance
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The experts chosen for x (..., width) and their weights, which sum to one: (..., active) both."""
-        scores = self.score(x).sigmoid()
+        """The experts chosen for x (..., width) and their weights, several summing to one: (..., active) both."""
+        with no_autocast(x.device.type):
+            scores = self.score(x.to(self.score.weight.dtype)).sigmoid()
         chosen = (scores + self.bias).topk(self.active, dim=-1).indices
         if self.training:
             with torch.no_grad():
                 self.load.index_add_(0, chosen.flatten(), torch.ones_like(chosen.flatten(), dtype=self.load.dtype))
         weights = scores.gather(-1, chosen)
-        return chosen, weights / weights.sum(-1, keepdim=True)
+        return chosen, weights / weights.sum(-1, keepdim=True) if self.active > 1 else weights
 
     @torch.no_grad()
     def balance(self) -> None:

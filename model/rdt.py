@@ -6,7 +6,8 @@
     answer  = Coda(h_T)
 
 A Block adds what it computes to what it is given, so that Block(A h + B e) is A h + B e + Transformer(h, e), the
-Transformer reading A h + B e. h never grows without bound: A is below 1 and the Transformer reads through a norm.
+Transformer reading A h + B e. With this injection, the default, h never grows without bound: A is below 1 and the
+Transformer reads through a norm.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Outputs(NamedTuple):
 
 
 class RDT(nn.Module):
-    """The reference model. Every part is chosen here, once, by its class; `forward` tests no flags."""
+    """The reference model. Every part is chosen here, once, by its class."""
 
     looped = True
 
@@ -136,6 +137,7 @@ class RDT(nn.Module):
         batch, last, device = len(tokens), horizons[0], tokens.device
         global_heads = self.config.heads - self.config.local_heads
         keep = (torch.rand(batch, global_heads, device=device) >= self.config.global_drop).float()
+        at = sent(torch.tensor(horizons), device)
         e = self.encode(tokens, keep)
         cut = max(0, last - gradient_loops)
 
@@ -144,24 +146,21 @@ class RDT(nn.Module):
             h = self.first(given).clone()
             halting = Halting.start(h)
             for t in range(cut):
-                left = last - t
-                done = [horizon - left for horizon in horizons if horizon >= left]  # of rows that have started
-                n = len(done)
-                h[:n] = self.step(self.disturb(h[:n]), given[:n], self.loop_of(done, device), keep[:n])
+                n, loop = self.started(horizons, at, last - t)
+                h[:n] = self.step(self.disturb(h[:n]), given[:n], loop, keep[:n])
                 if self.gate is not None:
                     part = Halting(*(x[:n] for x in halting)).step(h[:n], self.gate(h[:n])[0])
                     for whole, new in zip(halting, part, strict=True):
                         whole[:n] = new
-        started = sum(horizon > last - cut for horizon in horizons)
-        h = torch.cat([h[:started], self.first(e[started:])])
+        torch.clear_autocast_cache()  # older torch hands on from there weights that were cast without gradient
+        begun = sum(horizon > last - cut for horizon in horizons)
+        h = torch.cat([h[:begun], self.first(e[begun:])])
         if self.config.late:
             h = torch.where(late_starters(h, self.config.late), self.first(e), h)
         probes = []
         for t in range(cut, last):
-            left = last - t
-            done = [horizon - left for horizon in horizons if horizon >= left]
-            n = len(done)
-            new = self.step(self.disturb(h[:n]), e[:n], self.loop_of(done, device), keep[:n])
+            n, loop = self.started(horizons, at, last - t)
+            new = self.step(self.disturb(h[:n]), e[:n], loop, keep[:n])
             h = new if n == batch else torch.cat([new, h[n:]])
             if self.gate is not None:
                 probability, probe = self.gate(h)
@@ -173,10 +172,12 @@ class RDT(nn.Module):
         answers = self.read(torch.cat([h, halting.finish(h)]), keep.repeat(2, 1)).chunk(2)
         return Outputs(list(answers), probes, PONDER * halting.ponder().mean())
 
-    def loop_of(self, done: list[int], device: torch.device) -> int | Tensor:
-        """What `step` takes for rows that have done so many loops: one number where that is all the same to it."""
+    def started(self, horizons: list[int], at: Tensor, left: int) -> tuple[int, int | Tensor]:
+        """How many rows have started when `left` loops are left, and what `step` takes for the loops that they have
+        done: one number where that is all the same to it. `at`: the horizons where the model is."""
+        done = [horizon - left for horizon in horizons if horizon >= left]
         shared = shared_loop(done, self.config) if self.config.loop_signal == "none" else None
-        return torch.tensor(done, device=device) if shared is None else shared
+        return len(done), at[: len(done)] - left if shared is None else shared
 
     def after_step(self) -> None:
         """Called once after each training step: move the routers' biases against their load."""
@@ -193,6 +194,11 @@ def head_for(embed: nn.Embedding, config: ModelConfig) -> nn.Linear:
     if config.head == "tied":
         embed.weight = head.weight
     return head
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A copy there: to a GPU from pinned memory, so that nobody waits for it."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def late_starters(h: Tensor, share: float) -> Tensor:

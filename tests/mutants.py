@@ -267,7 +267,7 @@ MUTANTS = (
     ),
     Mutant(
         "shallow rows always get the most loops", "evaluate/run/train.py",
-        "on_device(array[order], device)", "on_device(array, device)",
+        "torch.from_numpy(array[order])", "torch.from_numpy(array)",
         "test_train.py::test_rows_of_every_depth_get_few_loops_and_many",
     ),
     Mutant(
@@ -307,8 +307,8 @@ MUTANTS = (
     ),
     Mutant(
         "what a step costs is counted on the model itself", "evaluate/run/train.py",
-        "model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops).to(device)",
-        "model = model.to(device)",
+        "model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops)",
+        "model = model",
         "test_train.py::test_counting_what_a_step_costs_leaves_the_model_as_it_was[rdt]",
     ),
     Mutant(
@@ -440,7 +440,7 @@ MUTANTS = (
         "test_ask.py::test_the_same_questions_are_answered_as_the_records_say",
     ),
     Mutant(
-        "a GPU that waits for its rows", "evaluate/run/train.py",
+        "a GPU that waits for its rows", "model/rdt.py",
         "non_blocking=True", "non_blocking=False",
         "test_train.py::test_rows_go_to_a_gpu_from_pinned_memory_and_nobody_waits",
     ),

@@ -131,7 +131,7 @@ def test_what_a_step_is_said_to_cost_is_the_mean_of_what_steps_cost(place):
             loops, order = horizons(experiment.train, 0, step, len(rows.tokens), share)
             tokens, targets, _ = (torch.from_numpy(array[order]) for array in rows)
             loss_of(model, tokens, targets, loops, experiment.train)[0].backward()
-    said = step_flops(model, experiment, CPU, stage)
+    said = step_flops(model, experiment, stage)
     assert said == pytest.approx(counter.get_total_flops() / steps, rel=0.06)
 
 

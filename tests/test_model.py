@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import model as models
 from model import GRU, MODELS, RDT, UNREAD, ConfigError, ModelConfig, Transformer, build, parameters
-from model.adapters import DepthwiseLoRA, own_adapters
+from model.adapters import DepthwiseLoRA, own_adapters, shared_loop
 from model.attention import LatentAttention, see_window
 from model.block import Block
 from model.halting import Halting, SureGate
@@ -674,6 +674,50 @@ def test_bfloat16_is_close_to_float32():
         rough = training_loss(model, tokens)
     assert rough.dtype == torch.float32 and not torch.equal(rough, exact)
     assert abs(rough / exact - 1) < 0.02
+
+
+def test_gradients_under_bfloat16_are_those_of_float32():
+    """Of every weight, those of the recurrent Block too, which loops without gradient have used before."""
+    model, tokens = rdt(global_drop=0.0).train(), some_tokens(5, 6)
+    found = []
+    for enabled in (False, True):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = training_loss(model, tokens)
+        loss.backward()
+        found.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    exact, rough = found
+    assert exact.keys() == rough.keys()
+    for name, grad in exact.items():
+        assert (rough[name] - grad).norm() <= 0.25 * grad.norm() + 1e-6, name
+
+
+def test_a_router_keeps_float32_under_autocast_and_learns_with_one_expert_active():
+    torch.manual_seed(0)
+    router, x = Router(8, 4, 1, 0.01), torch.randn(16, 8)
+    chosen, weights = router(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        again, rough = router(x)
+    assert torch.equal(chosen, again) and torch.equal(weights, rough) and rough.dtype == torch.float32
+    weights.sum().backward()
+    assert router.score.weight.grad.norm() > 0.1
+    assert torch.allclose(Router(8, 4, 2, 0.01)(x)[1].sum(-1), torch.ones(16))
+
+
+def test_a_training_step_makes_one_tensor_of_its_horizons_and_none_a_loop(monkeypatch):
+    """A list that is sent to a GPU is waited for."""
+    made, real = [], torch.tensor
+    monkeypatch.setattr(torch, "tensor", lambda *what, **how: made.append(what) or real(*what, **how))
+    for changes in ({}, {"loop_signal": "sinusoidal"}, {"adapters": "none", "adapter_past": "cycle"}):
+        model = rdt(**changes).train()
+        made.clear()
+        model.training_outputs(some_tokens(5, 6), [9, 8, 5, 3, 2], 3)
+        assert len(made) == 1, changes
+
+
+def test_rows_that_share_all_weights_of_a_loop_are_told_one_number():
+    config = replace(SMALL, adapters="none", adapter_past="cycle")
+    assert shared_loop([0, 1, 2], config) == 0 and shared_loop([0, 1], replace(config, adapters="lora")) is None
 
 
 # weights on disk

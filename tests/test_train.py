@@ -15,8 +15,9 @@ from evaluate.run.carry import Means, carry_out
 from evaluate.run.experiment import Experiment, as_named, from_json, override, unread
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.ranks import Alone
-from evaluate.run.train import horizons, loss_of, on_device, optimizers, rate, step_flops, train, training_rows
+from evaluate.run.train import horizons, loss_of, optimizers, rate, step_flops, train, training_rows
 from model import MODELS, build
+from model.rdt import sent
 from tasks import NOT_ASKED, TASKS, UserError
 
 CPU = torch.device("cpu")
@@ -39,7 +40,7 @@ def test_rows_go_to_a_gpu_from_pinned_memory_and_nobody_waits(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *to, **how: asked.append((*to, how)) or self)
     rows = np.arange(6).reshape(2, 3)
     for name, pinned in (("cpu", []), ("cuda", ["pinned"])):
-        assert np.array_equal(on_device(rows, torch.device(name)).numpy(), rows)
+        assert np.array_equal(sent(torch.from_numpy(rows), torch.device(name)).numpy(), rows)
         assert asked == [*pinned, (torch.device(name), {"non_blocking": True})]
         asked.clear()
 
@@ -78,6 +79,20 @@ def test_every_parameter_is_in_exactly_one_group(name, optimizer):
     grouped = [id(p) for o in made for group in o.param_groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters())
     assert len(made) == (2 if optimizer == "muon" else 1)
+
+
+def test_embedding_and_head_of_a_users_own_model_are_not_orthogonalised():
+    class Own(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = torch.nn.ModuleDict(
+                {"words": torch.nn.Embedding(7, 4), "inside": torch.nn.Linear(4, 4), "out": torch.nn.Linear(4, 7)}
+            )
+
+    model = Own()
+    adam, muon = optimizers(model, tiny(optimizer="muon").train)
+    assert [id(p) for group in muon.param_groups for p in group["params"]] == [id(model.net["inside"].weight)]
+    assert len([p for group in adam.param_groups for p in group["params"]]) == 4
 
 
 def test_matrices_decay_and_vectors_do_not():
@@ -149,7 +164,7 @@ def test_counting_what_a_step_costs_leaves_the_model_as_it_was(name):
         router.load.uniform_(1, 9)  # as between a forward and the balance after it
         router.bias.uniform_(-1, 1)
     before = {key: value.clone() for key, value in [*model.named_buffers(), *model.named_parameters()]}
-    assert step_flops(model, experiment, CPU, experiment.task) > 0
+    assert step_flops(model, experiment, experiment.task) > 0
     after = dict([*model.named_buffers(), *model.named_parameters()])
     assert after.keys() == before.keys() and all(torch.equal(after[key], before[key]) for key in before)
     assert model.training and all(parameter.grad is None for parameter in model.parameters())
@@ -158,6 +173,13 @@ def test_counting_what_a_step_costs_leaves_the_model_as_it_was(name):
 def test_a_loss_that_is_not_finite_ends_the_run():
     experiment = tiny(steps=60, learning_rate=1e30, optimizer="adamw", warmup=0)
     assert train(built(experiment), experiment, CPU).status == "diverged"
+
+
+def test_a_run_whose_last_step_breaks_the_weights_has_diverged(monkeypatch):
+    experiment = tiny(steps=1, average=0.0)
+    model = built(experiment)
+    monkeypatch.setattr("evaluate.run.train.update", lambda model, *_: model.head.weight.data.fill_(float("inf")))
+    assert train(model, experiment, CPU).status == "diverged"
 
 
 def test_rows_and_horizons_repeat_and_differ():

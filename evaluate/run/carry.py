@@ -79,6 +79,9 @@ def _carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone)
     where = torch.device(means.device)
     torch.manual_seed(experiment.seed)
     net = models.build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    torch.backends.cudnn.allow_tf32 = False  # the GRU's products too are what train.precision says
+    if means.compile:
+        torch._dynamo.reset()  # its limit of graphs is a process's, not a model's
     for block in [m for m in net.modules() if isinstance(m, Block)] if means.compile else []:
         block.compile(dynamic=True)
     saved = checkpoint_of(experiment, folder)

@@ -56,7 +56,7 @@ def heard(routers: list[Router]) -> Iterator[list[Tensor]]:
     def listen(router: Any, given: object, made: tuple[Tensor, Tensor]) -> None:
         chosen, weights = made
         spread = weights.new_zeros(*weights.shape[:-1], router.score.out_features).scatter(-1, chosen, weights)
-        shares.append(spread.flatten(0, -2).double().mean(0))
+        shares.append(spread.flatten(0, -2).cpu().double().mean(0))
 
     handles = [router.register_forward_hook(listen) for router in routers]
     try:

@@ -20,7 +20,7 @@ from evaluate.run.curriculum import Curriculum, rows_a_step
 from evaluate.run.experiment import Experiment, Train
 from evaluate.run.ranks import ALONE, Alone
 from model import build
-from model.rdt import Outputs
+from model.rdt import Outputs, sent
 from tasks import NOT_ASKED, TRAIN, Batch, Task, draw, stream
 
 HORIZONS, BLANKS, SHALLOWS = 3, 4, 5  # the second integers of streams of their own; 0 to 2 are the splits
@@ -37,7 +37,7 @@ With 1,200 steps nothing is lost without it (results/reference/ablation)."""
 class Trained:
     """What came of training."""
 
-    status: str  # "ok", or "diverged" where the loss stopped being finite
+    status: str  # "ok", or "diverged" where the loss or a weight stopped being finite
     steps: int
     seconds: float
     flops: int
@@ -76,12 +76,6 @@ def training_rows(experiment: Experiment, step: int, task: Task) -> Batch:
     return Batch(tokens, targets, asked)
 
 
-def on_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """A copy there: on a GPU from pinned memory, so that the next step's rows are drawn while it is under way."""
-    tensor = torch.from_numpy(array)
-    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
-
-
 def horizon_range(train: Train, share: float = 1.0) -> tuple[int, int]:
     """The fewest and the most loops of a row, at a stage whose deepest question has this share of the task's depth.
 
@@ -99,12 +93,16 @@ def horizons(train: Train, seed: int, step: int, rows: int, share: float = 1.0) 
 
 
 def optimizers(model: nn.Module, train: Train) -> list[Optimizer]:
-    """Muon for the matrices inside Blocks and AdamW for the rest, or AdamW for all; each parameter in one group."""
+    """Muon for matrices inside, AdamW for embedding, head, halting gate and vectors, or for all; each parameter in one
+    group. In a user's own model every matrix with a row for each word is taken for an embedding or a head."""
+    own = not hasattr(model, "training_outputs")
+    words = {part.num_embeddings for part in model.modules() if own and isinstance(part, nn.Embedding)}
     matrices, decayed, plain = [], [], []
     for name, parameter in model.named_parameters():
+        outside = name.startswith(("embed", "head", "gate")) or len(parameter) in words
         if parameter.dim() < 2:
             plain.append(parameter)
-        elif train.optimizer == "muon" and parameter.dim() == 2 and not name.startswith(("embed", "head", "gate")):
+        elif train.optimizer == "muon" and parameter.dim() == 2 and not outside:
             matrices.append(parameter)
         else:
             decayed.append(parameter)
@@ -180,12 +178,15 @@ def accuracy_of(answers: Tensor, tokens: Tensor, targets: Tensor, blank: int) ->
     return float((answers == targets)[asked].float().mean())
 
 
-def step_flops(model: nn.Module, experiment: Experiment, device: torch.device, task: Task) -> int:
-    """FLOPs of a mean training step at one stage by torch's counter: horizons spread evenly over their range."""
+def step_flops(model: nn.Module, experiment: Experiment, task: Task) -> int:
+    """FLOPs of a mean training step at one stage by torch's counter: horizons spread evenly over their range.
+
+    Counted on a CPU wherever the model is, as what the counter sees there is not what it sees on a GPU.
+    """
     train = experiment.train
-    tokens, targets, _ = (torch.from_numpy(a).to(device) for a in training_rows(experiment, 0, task))
+    tokens, targets, _ = (torch.from_numpy(a) for a in training_rows(experiment, 0, task))
     held = model.state_dict()
-    model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops).to(device)
+    model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops)
     model.load_state_dict(held)  # a copy whose routers may count their load, without what a forward has kept
     shortest, longest = horizon_range(train, task.train_depths[-1] / experiment.task.train_depths[-1])
     spread = np.linspace(longest, shortest, len(tokens)).round().astype(int).tolist()
@@ -221,13 +222,13 @@ def train(
     finite = torch.ones((), dtype=torch.bool, device=device)
 
     def trained(status: str, steps: int) -> Trained:
-        cost = curriculum.cost(lambda stage: step_flops(model, experiment, device, stage))
+        cost = curriculum.cost(lambda stage: step_flops(model, experiment, stage))
         return Trained(status, steps, before + time.monotonic() - began, cost, curriculum.spent.tolist())
 
     for step in range(done, settings.steps):
         rows = training_rows(experiment, step, curriculum.task)
         loops, order = horizons(settings, experiment.seed, step, len(rows.tokens), curriculum.share)
-        tokens, targets, asked = (on_device(array[order], device) for array in rows)
+        tokens, targets, asked = (sent(torch.from_numpy(array[order]), device) for array in rows)
         loss, answers = ranks.gradients(loss_of, model, tokens, targets, loops, settings)
         update(model, made, settings, step)
         if step >= settings.steps * (1 - settings.average):
@@ -246,4 +247,5 @@ def train(
                 checkpoint.save(saved, *begun, step + 1, before + written - began, parts, made)
     if average.n_averaged:
         model.load_state_dict(average.module.state_dict())
-    return trained("ok", settings.steps)
+    whole = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+    return trained("ok" if whole else "diverged", settings.steps)

@@ -110,7 +110,9 @@ def test_flops_that_are_counted_lack_attention_as_is_told():
             counted = Flops(model, row).at(640)
             with sdpa_kernel(SDPBackend.MATH):  # whose products the counter sees
                 seen.append(counted / Flops(model, row).at(640))
-    assert f"on a CPU {seen[0]:.0%} at 81 tokens, {seen[1]:.0%} at 601" in told
+    assert f"it sees {seen[0]:.0%} at 81 tokens, {seen[1]:.0%} at 601" in told
+    every, chosen = (Flops(model.train(mode), torch.zeros(1, 81, dtype=torch.long)).at(10) for mode in (False, True))
+    assert f"but of all experts, as evaluation computes them all ({every / chosen:.2f} times the RDT's" in told
 
 
 def test_nothing_does_better_than_the_oracle():

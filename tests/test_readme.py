@@ -11,6 +11,7 @@ from statistics import median_low
 
 import numpy as np
 import pytest
+from torch import nn
 
 import run_benchmarks
 from evaluate.commands import asking
@@ -28,7 +29,8 @@ from evaluate.study.claims import carry as claims
 from evaluate.study.claims import measures
 from evaluate.study.claims.evidence import evidence
 from evaluate.study.saturation import fit
-from model import MODELS, SUMMARIES
+from model import MODELS, SUMMARIES, build
+from model.adapters import adapter_of
 from tasks import TASKS, plugin
 
 ROOT = Path(__file__).parent.parent
@@ -224,6 +226,11 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     assert f"came to stage {sum(steps > 0 for steps in stages)} of {len(stages)} of `khop_context`" in said
 
 
+def nets(name: str) -> list[nn.Module]:
+    made = [recipe(task, name) for task in RECIPES]
+    return [build(name, e.architecture, e.vocabulary, e.train.mean_loops) for e in made]
+
+
 def test_the_answer_so_far_is_what_the_records_say():
     results, said = Results(read(ROOT / "results/reference/all")), " ".join(README.split())
     best = {row["task"]: row for row in ratio_rows(results, "settled")}
@@ -249,6 +256,14 @@ def test_the_answer_so_far_is_what_the_records_say():
     reached = {task: g.depth95s(g.headline())[0] for (task, model), g in again.grids.items() if model == "transformer"}
     assert [task for task, depth in reached.items() if depth >= 5] == ["khop_facts"]
     assert "`transformer` has 95% at the deepest trained depth of no task in `reference`, and of one in" in said
+    stacks = {name: {len(net.blocks) for net in nets(name)} for name in ("transformer", "transformer_deep")}
+    assert stacks["transformer"] == {2, 3} and (min(stacks["transformer_deep"]), max(stacks["transformer_deep"])) == (
+        10,
+        26,
+    )
+    carried = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+    told = re.search(r"of 10 to 26 Blocks, has been carried out in (\w+) tasks so far", said)
+    assert told and carried[told[1]] == sum(model == "transformer_deep" for _, model in results.grids)
     costs = {row["model"]: row["eval_flops"] for row in measure_rows(results, "settled") if row["task"] == "mod_chain"}
     assert f"the RDT takes {costs['rdt'] / costs['transformer_deep']:.0f} times the FLOPs of that stack by" in said
     costs = {row["model"]: row["eval_flops"] for row in measure_rows(results) if row["task"] == "mod_chain"}
@@ -508,6 +523,17 @@ def test_the_citation_is_yaml_of_the_right_form():
         assert all(set(who) in ({"name"}, {"family-names", "given-names"}) for who in paper["authors"])
 
 
+def gradient_by_adapter(task: str) -> list[float]:
+    """Of the loops through which gradient flows in training, the share that uses each adapter."""
+    settings, config = recipe(task, "rdt").train, recipe(task, "rdt").architecture
+    assert (config.adapters, config.adapter_past) == ("lora", "hold")
+    counts = [0] * config.adapter_loops
+    for horizon in range(settings.shortest_horizon, settings.longest_horizon + 1):
+        for loop in range(max(0, horizon - settings.gradient_loops), horizon):
+            counts[adapter_of(loop, config)] += 1
+    return [count / sum(counts) for count in counts]
+
+
 def test_what_is_said_of_parts_is_what_the_ablation_says():
     records = read(ROOT / "results/reference/ablation")
     assert set(records.runs) <= {one.run for one in PRESETS["ablation"]()}
@@ -551,6 +577,10 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     }
     told = f"`settled` takes {costs['rdt']:.1f} times the fewest of the loops asked for that were enough, and "
     assert f"{told}{costs['rdt@halting=none']:.1f} times without" in said
+    served = {task: gradient_by_adapter(task) for task in ("khop_facts", "mod_chain", "prefix_sum", "n_ary_addition")}
+    assert all(served[task][0] == 0 and round(100 * served[task][3]) == 95 for task in HEADLINE)
+    assert "the first of the four adapters has none, and 95% of the loops with gradient use the last" in said
+    assert all(served[task][3] == 1 for task in ("prefix_sum", "n_ary_addition"))
     none = results.grids["mod_chain", "rdt@injection=none"]
     trained = none.depths <= none.train_max_depth
     assert (none.pooled[0] / none.pooled[1])[trained].max() < 0.2, "nothing is learnt"

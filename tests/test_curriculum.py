@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from evaluate.run.curriculum import Curriculum, rows_a_step
 from evaluate.run.experiment import Experiment
 from evaluate.run.presets import SMALL
+from evaluate.run.ranks import Alone
 from evaluate.run.train import horizon_range, horizons, loss_of, step_flops, train, training_rows
 from model import build
 from tasks import NOT_ASKED, TASKS, TRAIN, UserError, draw
@@ -164,3 +165,33 @@ def test_a_cut_run_goes_on_at_its_stage(tmp_path, monkeypatch, model):
     assert first.stage_steps[:2] == [2, 2], "on at each look, two steps apart"
     for (name, a), b in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("model", ["rdt", "transformer"])
+def test_each_step_trains_on_the_rows_and_with_the_loops_of_its_stage(monkeypatch, model):
+    monkeypatch.setattr("evaluate.run.curriculum.PASS", 0.0)
+    monkeypatch.setattr("evaluate.run.train.CHECK_EVERY", 2)
+    experiment, seen = replace(tiny(), model=model), []
+
+    class Watched(Alone):
+        def gradients(self, loss_of, model, tokens, targets, loops, train):
+            seen.append((sorted(tokens.tolist()), loops))
+            return super().gradients(loss_of, model, tokens, targets, loops, train)
+
+    net = build(model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    trained = train(net, experiment, CPU, ranks=Watched())
+    stages = experiment.task.stages
+    assert trained.stage_steps == [2, 2, 4] and len(seen) == 8
+    for step, (tokens, loops) in enumerate(seen):
+        stage = stages[min(step // 2, 2)]
+        rows = training_rows(experiment, step, stage)
+        share = stage.train_depths[-1] / experiment.task.train_depths[-1]
+        assert tokens == sorted(rows.tokens.tolist()), step
+        assert loops == horizons(experiment.train, experiment.seed, step, len(rows.tokens), share)[0], step
+    costs = [step_flops(net, experiment, stage) for stage in stages]
+    assert trained.flops == sum(steps * cost for steps, cost in zip(trained.stage_steps, costs, strict=True))
+
+
+@pytest.mark.parametrize("right, goes_on", [(84, False), (86, True)])
+def test_it_goes_on_at_85_percent(right, goes_on):
+    assert told(Curriculum(tiny().task), right, 100) == goes_on

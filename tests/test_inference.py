@@ -1,6 +1,7 @@
 """Attention with a cache, generation, stopping rules and loops over what still moves, against the slow full forward."""
 
 import itertools
+import math
 import weakref
 from functools import partial
 
@@ -285,6 +286,63 @@ def test_a_position_that_stopped_stays_what_it_was():
         assert (late[name].used() >= early[name].used()).all()
 
 
+@pytest.mark.parametrize("name", ["converged", "settled"])
+def test_who_stopped_goes_on_answering_what_it_answered_then(name):
+    """After each place has stopped, states are changed beyond recognition: its answer is not."""
+    model = calm(coda_blocks=0) if name == "settled" else calm()  # a Coda reads other positions too
+    model.head.weight.data *= 4 if name == "settled" else 9
+    with torch.no_grad():
+        states = list(itertools.islice(model.trajectory(some_tokens(2, 6)), 61))
+        rule = rules(model, states[0], all_of(2, 6), everywhere(2, 6))[name]
+        stopped(rule, states[1:])
+        done, answers = rule.used() < 60, rule.logits().clone()
+        stopped(rule, [torch.randn_like(states[0]) * 9 for _ in range(5)])
+    assert done.any()
+    assert torch.equal(rule.logits()[done], answers[done])
+    if name == "settled":
+        for place in done.nonzero()[:, 0].tolist():
+            h = states[int(rule.used()[place])]
+            assert torch.allclose(rule.logits()[place], model.read(h, places=all_of(2, 6))[place], atol=1e-5)
+
+
+@pytest.mark.parametrize("kl, entropy, stops", [(0.5e-3, 0.03, True), (2e-3, 0.03, False), (0.5e-3, 0.12, False)])
+def test_converged_asks_for_a_thousandth_of_a_nat_and_for_less_than_a_tenth(kl, entropy, stops):
+    """Two words: an answer of so much entropy, and others so far from it in turn."""
+
+    class Mirror:
+        def read(self, h, places):
+            return places.of(h)
+
+    def near(what, wanted, low, high):  # by halves: `what` rises from low to high
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if what(middle) < wanted else (low, middle)
+        return low
+
+    p = near(lambda p: float(-(p * math.log(p) + (1 - p) * math.log(1 - p))), entropy, 1e-6, 0.5)
+
+    def apart(q):  # the larger of the two ways
+        one, two = (torch.tensor([x, 1 - x], dtype=torch.double) for x in (p, q))
+        return max(float((a * (a / b).log()).sum()) for a, b in ((one, two), (two, one)))
+
+    q = near(apart, kl, p, 0.5)
+    entropies = [float(-(x * math.log(x) + (1 - x) * math.log(1 - x))) for x in (p, q)]
+    assert (max(entropies) < 0.1) == (entropy < 0.1)
+    states = [torch.tensor([[[x, 1 - x]]]).log() for x in (p, q) * 6]
+    with torch.no_grad():
+        rule = stopped(Converged(Mirror(), states[0], all_of(1, 1), everywhere(1, 1)), states[1:])
+    assert (rule.used().item() < 11) == stops
+
+
+def test_rotary_positions_turn_pairs_by_falling_frequencies():
+    """As complex numbers, from the paper's equation."""
+    x = torch.randn(2, 11, 8, dtype=torch.double)
+    pairs = torch.complex(x[..., :4], x[..., 4:])
+    frequency = torch.tensor([10_000.0 ** (-2 * i / 8) for i in range(4)], dtype=torch.double)
+    turned = pairs * torch.polar(torch.ones(11, 4, dtype=torch.double), torch.arange(11)[:, None] * frequency)
+    assert torch.allclose(rotate(x), torch.cat([turned.real, turned.imag], dim=-1), atol=1e-5)
+
+
 def test_a_rule_asked_at_some_places_says_what_it_says_there_when_asked_everywhere():
     model = calm().double()
     model.head.weight.data *= 4  # sure, here and there
@@ -334,6 +392,11 @@ def test_settling_ends_where_the_full_loop_does(change):
     assert (found.h - full).norm(dim=-1).max() < 0.2 * full.norm(dim=-1).min()
     assert (again - found.h).norm(dim=-1).max() < 0.1 * full.norm(dim=-1).min()  # the full loop leaves it in place
     assert found.updates < 40 * tokens.numel() and (found.loops < 60).all()
+    with torch.no_grad():
+        first, *later = itertools.islice(model.trajectory(tokens), 201)
+        rule = stopped(Settled(model, first, all_of(4, 20), everywhere(4, 20)), later)
+    later = found.loops.flatten() - rule.used()
+    assert (later == 0).float().mean() > 0.7, "as `settled` counts, but who moves again starts anew"
 
 
 def test_settling_stops_at_its_limit_and_at_nothing():

@@ -403,9 +403,12 @@ def test_a_tied_head_answers_by_the_embedding(name):
     assert torch.equal(again(tokens, loops)[0], logits) and again.head.weight is again.embed.weight
 
 
-def test_training_rows_end_where_their_own_horizon_ends():
+@pytest.mark.parametrize(
+    "signal", [{}, {"loop_signal": "sinusoidal"}, {"loop_signal": "sinusoidal", "adapters": "none"}]
+)
+def test_training_rows_end_where_their_own_horizon_ends(signal):
     """Rows of different horizons, unrolled together, are what each would be alone."""
-    model = rdt(global_drop=0.0, halting="graves").train()
+    model = rdt(global_drop=0.0, halting="graves", **signal).train()
     tokens = some_tokens(4)
     horizons = [9, 6, 4, 2]
     for gradient_loops in (1, 3, 20):
@@ -746,3 +749,31 @@ def test_weights_are_loaded_or_refused_by_name(tmp_path):
             load_weights(again, bad)
     with pytest.raises(ConfigError, match="no weights file"):
         load_weights(again, tmp_path / "missing")
+
+
+@pytest.mark.parametrize("name", ["transformer", "transformer_deep", "looped", "rdt"])
+def test_where_no_global_head_is_dropped_training_answers_as_inference_does(name):
+    """The same model in both, and another one where each of its heads is dropped in half of the rows."""
+    kept, dropping = (
+        shaken(build(name, replace(SMALL, global_drop=drop, halting="none"), VOCABULARY, 4)).eval()
+        for drop in (0.0, 0.5)
+    )
+    tokens, looped = some_tokens(24), getattr(kept, "looped", True)
+    answers = kept.training_outputs(tokens, [5] * 24, 2).answers[0]
+    assert torch.allclose(answers, kept(tokens, (5,) if looped else None)[0], atol=1e-5)
+    whole = dropping(tokens, (5,) if looped else None)[0]
+    rows = (dropping.training_outputs(tokens, [5] * 24, 2).answers[0] - whole).abs().amax((1, 2)) < 1e-5
+    heads = dropping.config.heads - dropping.config.local_heads
+    assert heads > 0 and rows.float().mean() < 0.5**heads + 0.3 and not rows.all()
+
+
+def test_dropped_heads_stay_dropped_in_the_coda(monkeypatch):
+    """Of each row the same ones in every Block that it passes."""
+    model, seen = rdt(global_drop=0.5).train(), []
+    for part in (*model.prelude, *model.recurrent, *model.coda):
+        part.register_forward_pre_hook(lambda _, given: seen.append(given[2]))
+    model.training_outputs(some_tokens(6), [3] * 6, 2)
+    first, *_, last = seen
+    assert first.shape[0] == 6 and 0 < first.mean() < 1
+    assert torch.equal(last, first.repeat(2, 1)), "the answer's and the halted answer's rows"
+    assert all(torch.equal(keep, first) for keep in seen[:-1])

@@ -17,7 +17,7 @@ from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.ranks import Alone
 from evaluate.run.train import horizons, loss_of, optimizers, rate, step_flops, train, training_rows
 from model import MODELS, build
-from model.rdt import sent
+from model.rdt import Outputs, sent
 from tasks import NOT_ASKED, TASKS, UserError
 
 CPU = torch.device("cpu")
@@ -139,6 +139,64 @@ def test_the_weights_of_the_last_steps_are_averaged(monkeypatch):
     assert torch.equal(last.head.weight, seen[3])
 
 
+def test_each_step_goes_down_clipped_gradients_at_the_rates_of_the_schedule(monkeypatch):
+    """What the optimisers are given, step by step: Muon the matrices inside at its own rate, AdamW the rest."""
+    experiment = tiny(steps=10, warmup=4, decay=0.4, clip=1e-3, learning_rate=0.004, matrix_learning_rate=0.05)
+    model, seen = built(experiment), {torch.optim.AdamW: [], torch.optim.Muon: []}
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+
+    def watched(kind, real):
+        def step(self):
+            norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+            matrices = [names[id(p)] for group in self.param_groups for p in group["params"]]
+            seen[kind].append(([group["lr"] for group in self.param_groups], float(norm), matrices))
+            return real(self)
+
+        return step
+
+    for kind in seen:
+        monkeypatch.setattr(kind, "step", watched(kind, kind.step))
+    train(model, experiment, CPU)
+    for kind, full in ((torch.optim.AdamW, 0.004), (torch.optim.Muon, 0.05)):
+        assert len(seen[kind]) == 10
+        for step, (rates, norm, _) in enumerate(seen[kind]):
+            assert rates == [pytest.approx(full * rate(experiment.train, step))] * len(rates), (kind, step)
+            assert 0 < norm < 1.001e-3
+    inside = seen[torch.optim.Muon][0][2]
+    assert inside and all(name.startswith(("prelude", "recurrent", "coda")) for name in inside)
+    assert any(name.startswith("embed") for name in seen[torch.optim.AdamW][0][2])
+
+
+def test_a_step_is_judged_by_every_answer_by_its_probes_as_one_and_by_the_penalty():
+    settings, torch_rng = tiny().train, torch.Generator().manual_seed(0)
+    tokens, targets = torch.zeros(3, 4, dtype=torch.long), torch.tensor([[1, 2, NOT_ASKED, 0]] * 3)
+    a, b, p, q = torch.randn(4, 3, 4, 5, generator=torch_rng)
+
+    class Stub(torch.nn.Module):
+        def training_outputs(self, tokens, loops, gradient_loops):
+            return Outputs([a, b], [p, q], torch.tensor(0.7))
+
+    def judged(logits):
+        asked = targets.flatten() != NOT_ASKED
+        return -logits.flatten(0, 1).log_softmax(-1)[asked, targets.flatten()[asked]].mean()
+
+    loss, answers = loss_of(Stub(), tokens, targets, [1, 1, 1], settings)
+    assert float(loss) == pytest.approx(float(judged(a) + judged(b) + (judged(p) + judged(q)) / 2 + 0.7), rel=1e-6)
+    assert torch.equal(answers, a.argmax(-1))
+
+
+def test_seeds_begin_with_other_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(carry, "asked_together", lambda task: [])
+    monkeypatch.setattr(carry, "diagnostics", lambda *of: None)
+    still = tiny(steps=1, average=0.0, learning_rate=1e-30, matrix_learning_rate=1e-30, weight_decay=0.0)
+    means = Means("cpu", 1, 64, 1e9, (None, None))
+    made = [
+        carry_out(replace(still, seed=seed), tmp_path / name, means) for seed, name in ((0, "a"), (0, "b"), (1, "c"))
+    ]
+    first, again, other = (load(one.weights)["embed.weight"] for one in made)
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
 def test_another_runs_checkpoint_is_refused(tmp_path):
     model = built(tiny())
     made = optimizers(model, tiny().train)
@@ -148,8 +206,9 @@ def test_another_runs_checkpoint_is_refused(tmp_path):
     assert checkpoint.load(tmp_path / "c.safetensors", "this", "mod_chain", {"model": model}, made) == (3, 1.0)
 
 
-def test_training_learns_and_moves_router_biases():
-    experiment = tiny(steps=60, batch=32, warmup=10)
+@pytest.mark.parametrize("name", ["rdt", "transformer", "transformer_deep"])
+def test_training_learns_and_moves_router_biases(name):
+    experiment = replace(tiny(steps=60, batch=32, warmup=10), model=name)
     model, seen = built(experiment), []
     train(model, experiment, CPU, progress=lambda step, loss, accuracy: seen.append(loss))
     assert seen[-1] < seen[0]

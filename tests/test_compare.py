@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_ind
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
@@ -224,3 +225,51 @@ def test_failures_are_told_beside_the_difference(tmp_path, capsys):
     dump(b / "runs.jsonl", lines(b / "runs.jsonl") + lines(more / "runs.jsonl"))
     out = " ".join(told(capsys, "compare", a, b)[1].split())
     assert "1 of 3 runs of b failed" in out
+
+
+def test_every_task_and_model_is_shown_and_corrected_for_together(tmp_path):
+    """Of three tasks and two models: the rates are those of all cells at once."""
+    tasks = ("t", "u", "v")
+    a, b = (folder(tmp_path / str(salt), tasks=tasks, seeds=(0, 1, 2), noise=0.1, salt=salt) for salt in (1, 2))
+    compared = rows(a, b)
+    assert {(row["task"], row["first_model"]) for row in compared} == {
+        (t, m) for t in tasks for m in ("deep", "shallow")
+    }
+    p = [max(row["p_questions"], row["p_seeds"]) for row in compared]
+    rates = multipletests(p, method="fdr_bh")[1]
+    assert [row["false_discovery_rate"] for row in compared] == pytest.approx(rates.tolist(), rel=1e-4)
+
+
+def test_an_interval_over_seeds_is_welchs_of_the_second_less_the_first(tmp_path):
+    a = folder(tmp_path / "a", models=("deep",), seeds=(0, 1, 2), truth=lambda *_: 0.4, noise=0.05)
+    b = folder(tmp_path / "b", models=("deep",), seeds=(0, 1, 2, 3), truth=lambda *_: 0.6, noise=0.05, salt=1)
+    shares = [{}, {}]
+    for side, path in zip(shares, (a, b), strict=True):
+        for (_, _, _, depth, halting, loops), cell in cells_of(path).items():
+            if halting == "fixed":
+                side.setdefault((depth, str(loops)), []).append(cell["correct"] / cell["count"])
+    for row in rows(a, b):
+        if row["first_asked"] != "act":
+            first, second = (side[row["depth"], row["first_asked"]] for side in shares)
+            test = ttest_ind(second, first, equal_var=False)
+            interval = test.confidence_interval(0.95)
+            assert (row["seeds_low"], row["seeds_high"]) == pytest.approx((interval.low, interval.high), abs=1e-5)
+            assert row["p_seeds"] == pytest.approx(test.pvalue, rel=1e-4)
+
+
+def test_a_seed_that_lacks_a_cell_is_left_out_of_its_mean(tmp_path):
+    a, b = (folder(tmp_path / str(salt), models=("deep",), seeds=(0, 1, 2), salt=salt) for salt in (1, 2))
+    left = [c for c in lines(b / "cells.jsonl") if not (c["seed"] == 1 and c["depth"] == 10)]
+    dump(b / "cells.jsonl", left)
+    (row,) = [row for row in rows(a, b) if (row["depth"], row["second_asked"]) == (10, "64")]
+    others = [c["correct"] / c["count"] for c in left if (c["depth"], c["loops"]) == (10, 64)]
+    assert len(others) == 2 and row["second_accuracy"] == pytest.approx(np.mean(others), abs=1e-5)
+
+
+def test_headlines_of_a_comparison_stand_on_the_most_loops_or_on_the_rule(tmp_path, capsys):
+    path = folder(tmp_path, seeds=(0, 1))
+    for words, wanted in (((), "at 64"), (("--rule", "act"), "at act")):
+        code, out, _ = told(capsys, "compare", path, folder(tmp_path / f"b{len(words)}", salt=1), *words)
+        assert code == 0 and wanted in out, out
+    found = compare.differences(compare.sides(loaded(path), ["shallow", "deep"]), False, "act")
+    assert {(a.name, b.name) for one in found for a, b in one.columns} == {("none", "act")}

@@ -111,6 +111,51 @@ def test_headlines_are_reached_by_half_of_the_seeds_and_failures_count_as_nothin
     assert "no answers from seeds 2 (diverged)" in tables.show(found)
 
 
+def test_what_is_told_of_seeds_half_of_which_fall_short_is_the_worse_half(tmp_path, capsys):
+    """In every table, as no more than half reach further."""
+    far = lambda model, depth, loops: 0.999 if depth <= 40 else 0.1  # noqa: E731
+    near = lambda model, depth, loops: 0.999 if depth <= 8 else 0.1  # noqa: E731
+    path = folder(tmp_path / "far", seeds=(0, 1), models=("deep",), truth=far)
+    less = folder(tmp_path / "near", seeds=(2, 3), models=("deep",), truth=near)
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, lines(path / name) + lines(less / name))
+    found = results(path)
+    (row,), (of_task,) = measures.measure_rows(found), measures.ratio_rows(found)
+    assert sorted(row["depth95_seeds"]) == [8, 8, 40, 40]
+    assert row["depth95"] == of_task["deep"] == 8 and row["rules"][0]["depth95"] == 8
+    grid = found.grids["t", "deep"]
+    assert written.how_deep(grid, grid.headline()) == "8 (1.6x)"
+    assert tables.summary_rows(found)[0]["depth95"] == "8 (1.6x)"
+
+
+def test_a_single_run_goes_as_deep_as_other_questions_would_let_it(tmp_path):
+    """Of 128 questions a hair above 95% and of others a hair below: its depth95 is told with a range."""
+    path = folder(tmp_path, seeds=(0,), models=("deep",), truth=lambda model, depth, loops: 0.96 if depth > 5 else 1.0)
+    (row,) = measures.measure_rows(results(path))
+    assert row["depth95_low"] < row["depth95_high"]
+
+
+def test_a_seeds_row_has_each_band_for_itself(tmp_path):
+    path = folder(
+        tmp_path, seeds=(0, 1), models=("deep",), truth=lambda model, depth, loops: min(1.0, 0.9 + depth / 100)
+    )
+    held = lines(path / "cells.jsonl")
+    for row in measures.seed_rows(results(path)):
+        for band in ("train", "selection", "test"):
+            of = [c for c in held if (c["seed"], c["band"], c["loops"]) == (row["seed"], band, 64)]
+            share = sum(c["correct"] for c in of) / sum(c["count"] for c in of)
+            assert row[band] == pytest.approx(share, abs=1e-4), band
+
+
+def test_what_a_shortcut_scores_is_taken_out_of_a_band(tmp_path):
+    path = folder(tmp_path, seeds=(0,), models=("deep",), truth=lambda *_: 0.8)
+    (plain,) = [row for row in measures.band_rows(results(path)) if row["band"] == "selection"]
+    altered(path, "cells.jsonl", lambda _, cell: {**cell, "shortcut": 0.6})
+    (row,) = [row for row in measures.band_rows(results(path)) if row["band"] == "selection"]
+    assert row["corrected"] == pytest.approx((row["accuracy"] - 0.6) / 0.4, abs=1e-3) != plain["corrected"]
+    assert plain["corrected"] == pytest.approx((row["accuracy"] - 0.1) / 0.9, abs=1e-3)
+
+
 def test_a_run_that_ran_out_of_time_keeps_its_cells_and_counts_as_nothing(tmp_path):
     (row,) = measures.measure_rows(results(folder(tmp_path, models=("deep",), changes={"status": "timeout"})))
     assert row["depth95"] == 0 and row["failed"] == 2

@@ -116,6 +116,7 @@ def test_the_interquartile_mean_is_scipys_where_quarters_are_whole_and_weighs_th
 def test_headline_figures_of_plain_numbers():
     assert corrected(0.6, 0.2) == pytest.approx(0.5) and corrected(0.2, 0.2) == 0.0 and corrected(1.0, 1.0) == 0.0
     assert halting_cost(30.0, 0.97, {5: 0.2, 10: 0.968, 20: 1.0}) == 3.0
+    assert halting_cost(30.0, 0.97, {10: 0.96, 20: 1.0}) == 1.5, "a point less is not as good"
     assert halting_cost(30.0, 0.99, {5: 0.2, 10: 0.8}) is None
 
 

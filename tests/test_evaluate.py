@@ -9,13 +9,15 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.metrics import depth95, loops_enough, overthinking, wilson
+from evaluate.records import audited_as, shortcuts
 from evaluate.run.experiment import Evaluate, Experiment
-from evaluate.run.extrapolation import Flops, asked_together, by_oracle, evaluate, questions
+from evaluate.run.extrapolation import Flops, asked_together, by_oracle, evaluate, questions, trained_places
 from evaluate.run.presets import SMALL, recipe
 from model import build
-from tasks import TASKS
+from tasks import NOT_ASKED, TASKS
 
 CPU = torch.device("cpu")
 
@@ -206,3 +208,27 @@ def test_headline_figures():
     assert loops_enough({1: 0.1, 8: 0.996, 16: 1.0, 32: 0.99}) == 8 and loops_enough({8: 0.99, 16: 1.0}) == 16
     assert overthinking({8: 1.0, 16: 0.99, 32: 0.4}) == pytest.approx(0.6)
     assert overthinking({8: 1.0, 16: 0.99}) is None
+
+
+def test_rules_are_told_where_training_asks_of_tasks_that_ask_more_in_training():
+    for name in ("reachability", "p_hop_induction", "relation_composition"):
+        task = TASKS[name]()
+        depth = task.train_depths[-1]
+        trained = trained_places(task, depth, 8, 0)
+        asked = torch.from_numpy(questions(task, depth, 8, 0).targets) != NOT_ASKED
+        assert (trained | ~asked).all() and trained.sum() > asked.sum(), name
+    chain = TASKS["mod_chain"]()
+    asked = torch.from_numpy(questions(chain, 5, 8, 0).targets) != NOT_ASKED
+    assert torch.equal(trained_places(chain, 5, 8, 0), asked)
+
+
+def test_cells_carry_the_audit_and_what_a_row_costs_that_ends_with_its_question():
+    e = replace(experiment("mod_chain"), task=TASKS["mod_chain"](), evaluate=Evaluate(loops=(1, 2), count=4))
+    model = build("rdt", e.architecture, e.vocabulary, e.train.mean_loops).eval()
+    best = shortcuts()
+    for cell in evaluate(model, e, [10, 20], CPU, 4):
+        assert cell.shortcut == best[audited_as("mod_chain", e.task.version, e.task.sizes, cell.depth)] > 0
+        if cell.halting == "fixed":
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                model(torch.zeros(1, cell.depth + 1, dtype=torch.long), (cell.loops,))
+            assert cell.eval_flops == counter.get_total_flops()

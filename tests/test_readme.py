@@ -357,6 +357,11 @@ def test_what_was_asked_anew_is_what_the_records_say():
     assert f"and {waits[8, 16]} to {waits[8, 40]} for eight" in said
 
 
+def test_the_quick_start_makes_the_runs_whose_summary_is_shown():
+    records = read(ROOT / "results/reference/quick")
+    assert set(records.runs) == {one.run for one in PRESETS["quick"]()}
+
+
 def test_the_rates_are_what_the_selection_band_chose():
     """Of each model, the best of the rates that were tried: those that its recipe has."""
     records = read(ROOT / "results/reference/rates")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 78
+LEAST = 98
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -443,6 +443,107 @@ MUTANTS = (
         "a GPU that waits for its rows", "model/rdt.py",
         "non_blocking=True", "non_blocking=False",
         "test_train.py::test_rows_go_to_a_gpu_from_pinned_memory_and_nobody_waits",
+    ),
+    Mutant(
+        "the curriculum is stepped through and never trained on", "evaluate/run/train.py",
+        "training_rows(experiment, step, curriculum.task)", "training_rows(experiment, step, experiment.task)",
+        "test_curriculum.py::test_each_step_trains_on_the_rows_and_with_the_loops_of_its_stage",
+    ),
+    Mutant(
+        "early stages with all loops", "evaluate/run/train.py",
+        "len(rows.tokens), curriculum.share)", "len(rows.tokens))",
+        "test_curriculum.py::test_each_step_trains_on_the_rows_and_with_the_loops_of_its_stage",
+    ),
+    Mutant(
+        "rates without a schedule", "evaluate/run/train.py",
+        'group["initial_lr"] * rate(train, step)', 'group["initial_lr"]',
+        "test_train.py::test_each_step_goes_down_clipped_gradients_at_the_rates_of_the_schedule",
+    ),
+    Mutant(
+        "gradients not clipped", "evaluate/run/train.py",
+        "nn.utils.clip_grad_norm_(model.parameters(), train.clip)", "pass",
+        "test_train.py::test_each_step_goes_down_clipped_gradients_at_the_rates_of_the_schedule",
+    ),
+    Mutant(
+        "Muon at AdamW's rate", "evaluate/run/train.py",
+        "lr=train.matrix_learning_rate", "lr=train.learning_rate",
+        "test_train.py::test_each_step_goes_down_clipped_gradients_at_the_rates_of_the_schedule",
+    ),
+    Mutant(
+        "the halted answer is not trained", "evaluate/run/train.py",
+        "for logits in outputs.answers:", "for logits in outputs.answers[:1]:",
+        "test_train.py::test_a_step_is_judged_by_every_answer_by_its_probes_as_one_and_by_the_penalty",
+    ),
+    Mutant(
+        "all seeds begin alike", "evaluate/run/carry.py",
+        "torch.manual_seed(experiment.seed)", "torch.manual_seed(0)",
+        "test_train.py::test_seeds_begin_with_other_weights",
+    ),
+    Mutant(
+        "stacks without a global head", "model/baseline.py",
+        ">= self.config.global_drop", "< self.config.global_drop",
+        "test_model.py::test_where_no_global_head_is_dropped_training_answers_as_inference_does[transformer]",
+    ),
+    Mutant(
+        "stacks whose experts are not balanced", "model/baseline.py",
+        "router.balance()", "pass",
+        "test_train.py::test_training_learns_and_moves_router_biases[transformer]",
+    ),
+    Mutant(
+        "rows told another row's loop", "model/rdt.py",
+        'if self.config.loop_signal == "none" else None', "if self.config.loop_signal else None",
+        "test_model.py::test_training_rows_end_where_their_own_horizon_ends",
+    ),
+    Mutant(
+        "settled answers by the latest state", "model/stopping.py",
+        "torch.where(running[..., None], h, self.h)", "h",
+        "test_inference.py::test_who_stopped_goes_on_answering_what_it_answered_then[settled]",
+    ),
+    Mutant(
+        "converged is easily still", "model/stopping.py",
+        "= 1e-3, 0.1, 2", "= 0.5, 0.1, 2",
+        "test_inference.py::test_converged_asks_for_a_thousandth_of_a_nat_and_for_less_than_a_tenth",
+    ),
+    Mutant(
+        "rotary frequencies of another base", "model/attention.py",
+        "10_000.0 ** (-torch.arange(half, device=device", "100.0 ** (-torch.arange(half, device=device",
+        "test_inference.py::test_rotary_positions_turn_pairs_by_falling_frequencies",
+    ),
+    Mutant(
+        "letters of a group that can be solved", "tasks/arithmetic/group_word.py",
+        "np.linspace(1, len(elements(self.group)) - 1, self.letters)", "np.linspace(1, self.letters, self.letters)",
+        "test_draws.py::test_letters_generate_the_whole_group",
+    ),
+    Mutant(
+        "columns that mostly carry", "tasks/arithmetic/carry_chain.py",
+        "rng.integers(1, 10, size", "rng.integers(1, 5, size",
+        "test_draws.py::test_columns_carry_as_often_as_not",
+    ),
+    Mutant(
+        "facts in the order of the walk", "tasks/graph/khop_context.py",
+        "shuffle_facts(rng, edges)", "edges.reshape(count, -1)",
+        "test_draws.py::test_facts_stand_in_no_order",
+    ),
+    Mutant(
+        "other questions under the same version", "tasks/graph/khop_facts.py",
+        "here = rng.integers(self.entities, size=count)", "here = rng.integers(self.entities, size=count)[::-1]",
+        "test_draws.py::test_rows_are_those_of_their_version[khop_facts]",
+    ),
+    Mutant(
+        "compare shows the first task alone", "evaluate/show/compare.py",
+        "if key in other.grids]", "if key in other.grids][:1]",
+        "test_compare.py::test_every_task_and_model_is_shown_and_corrected_for_together",
+    ),
+    Mutant(
+        "an interval over seeds of the first less the second", "evaluate/show/differences.py",
+        "over_seeds(shares[1], shares[0], (counts[1], counts[0]))",
+        "over_seeds(shares[0], shares[1], (counts[0], counts[1]))",
+        "test_compare.py::test_an_interval_over_seeds_is_welchs_of_the_second_less_the_first",
+    ),
+    Mutant(
+        "cells without the audit", "evaluate/run/extrapolation.py",
+        "shortcut=shortcut,", "shortcut=None,",
+        "test_evaluate.py::test_cells_carry_the_audit_and_what_a_row_costs_that_ends_with_its_question",
     ),
 )  # fmt: skip
 

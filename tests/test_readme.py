@@ -242,6 +242,15 @@ def test_the_answer_so_far_is_what_the_records_say():
         assert told.startswith(f"{reached[0]} and {reached[1]}")
     assert "the plain looped transformer reaches 5 and 10 steps; a GRU, which recurs over tokens" in said
     assert "in place of depth, 8 and 8; a stack of as much training compute, 5 and 5." in said
+    grid = results.grids["khop_context", "transformer_deep"]
+    correct, count = (counted[:, grid.headline()].tolist() for counted in grid.pooled)
+    at = grid.depths.tolist()
+    shares = {d: f"{100 * correct[at.index(d)] / count[at.index(d)]:.1f}%" for d in (3, 4, 24)}
+    told = f"has learnt all of its 3 hops (100%), and has {shares[4]} at 4 and {shares[24]} at 24"
+    rdt = results.grids["khop_context", "rdt"]
+    (right,), (asked,) = ([counted[rdt.depths.tolist().index(24), rdt.headline()]] for counted in rdt.pooled)
+    assert shares[3] == "100.0%" and f"{told}, where a guesser has 2.1% and the RDT {100 * right / asked:.1f}%" in said
+    assert f"{grid.chance[0]:.1%}" == "2.1%"
     as_deep = [task for task, row in most.items() if row["gru"] == row["deepest"]]
     assert sorted(as_deep) == ["carry_chain", "n_ary_addition", "prefix_sum"] and most["group_word"]["gru"] < 160
     assert most["khop_context"]["gru"] == 0

@@ -1,5 +1,5 @@
 # `make bench` runs the default benchmark, `make test` the tests, `make lint` ruff and mypy, `make mutants` the tests
-# against faults put into the code (five minutes), `make soak` the long tests (faults by the hundred, a
+# against faults put into the code (a quarter of an hour), `make soak` the long tests (faults by the hundred, a
 # Ray cluster; an hour), `make reference` every experiment behind the reference results (days on two cores; it
 # can be stopped and goes on). All make the same .venv, once.
 

@@ -226,6 +226,9 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     assert f"came to stage {sum(steps > 0 for steps in stages)} of {len(stages)} of `khop_context`" in said
 
 
+WORDS = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 14: "fourteen"}
+
+
 def nets(name: str) -> list[nn.Module]:
     made = [recipe(task, name) for task in RECIPES]
     return [build(name, e.architecture, e.vocabulary, e.train.mean_loops) for e in made]
@@ -242,6 +245,16 @@ def test_the_answer_so_far_is_what_the_records_say():
         assert told.startswith(f"{reached[0]} and {reached[1]}")
     assert "the plain looped transformer reaches 5 and 10 steps; a GRU, which recurs over tokens" in said
     assert "in place of depth, 8 and 8; a stack of as much training compute, 5 and 5." in said
+    deep = {
+        task: max(of[task]["transformer_deep"] for of in (best, most))
+        for task, model in results.grids
+        if model == "transformer_deep"
+    }
+    assert all(reached <= most[task]["trained"] for task, reached in deep.items())
+    assert (
+        f"In none of the {WORDS[len(deep)]} tasks where that stack was carried out does it go beyond the deepest"
+        in said
+    )
     grid = results.grids["khop_context", "transformer_deep"]
     correct, count = (counted[:, grid.headline()].tolist() for counted in grid.pooled)
     at = grid.depths.tolist()
@@ -270,9 +283,8 @@ def test_the_answer_so_far_is_what_the_records_say():
         10,
         26,
     )
-    carried = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
     told = re.search(r"of 10 to 26 Blocks, has been carried out in (\w+) tasks so far", said)
-    assert told and carried[told[1]] == sum(model == "transformer_deep" for _, model in results.grids)
+    assert told and told[1] == WORDS[len(deep)]
     costs = {row["model"]: row["eval_flops"] for row in measure_rows(results, "settled") if row["task"] == "mod_chain"}
     assert f"the RDT takes {costs['rdt'] / costs['transformer_deep']:.0f} times the FLOPs of that stack by" in said
     costs = {row["model"]: row["eval_flops"] for row in measure_rows(results) if row["task"] == "mod_chain"}

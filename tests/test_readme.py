@@ -250,11 +250,9 @@ def test_the_answer_so_far_is_what_the_records_say():
         for task, model in results.grids
         if model == "transformer_deep"
     }
-    assert all(reached <= most[task]["trained"] for task, reached in deep.items())
-    assert (
-        f"In none of the {WORDS[len(deep)]} tasks where that stack was carried out does it go beyond the deepest"
-        in said
-    )
+    further = {task: reached for task, reached in deep.items() if reached > most[task]["trained"]}
+    assert f"In {WORDS[len(deep) - 1]} of the {WORDS[len(deep)]} tasks where that stack was carried out it does" in said
+    assert further == {"n_ary_addition": 8} and "and in `n_ary_addition` to 8 numbers instead of 6" in said
     grid = results.grids["khop_context", "transformer_deep"]
     correct, count = (counted[:, grid.headline()].tolist() for counted in grid.pooled)
     at = grid.depths.tolist()

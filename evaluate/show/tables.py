@@ -315,6 +315,9 @@ def show(results: Results, style: str = "simple", sections: Sequence[str] = (), 
     for section in dict.fromkeys(sections or SHOWN):  # each once
         text += _section(results, section, style, rule)
     notes = [f"{mark}{note}" for note in results.notes]
+    if style == "simple":
+        whole = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+        notes = [textwrap.fill(note, 80, **whole) for note in notes]  # type: ignore[arg-type]
     return "\n".join(notes + [line if not mark else _commented(line) for line in text]).rstrip("\n")
 
 

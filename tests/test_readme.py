@@ -226,7 +226,19 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     assert f"came to stage {sum(steps > 0 for steps in stages)} of {len(stages)} of `khop_context`" in said
 
 
-WORDS = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 14: "fourteen"}
+WORDS = {
+    1: "one",
+    2: "two",
+    3: "three",
+    4: "four",
+    5: "five",
+    6: "six",
+    7: "seven",
+    8: "eight",
+    9: "nine",
+    10: "ten",
+    14: "fourteen",
+}
 
 
 def nets(name: str) -> list[nn.Module]:
@@ -566,10 +578,9 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     told = tables.show(results, "github", ["ratios"], "settled")
     assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in ALL
     said = SAID
-    words = {1: "one", 2: "two", 3: "three"}
     most, rest = (len(results.grids[task, "rdt"].runs) for task in ("mod_chain", "khop_facts"))
-    told = f"`mod_chain` has {words[most]} seeds but for the three variants that change several things, `khop_facts` "
-    assert f"{told}{words[rest]}." in said
+    told = f"`mod_chain` has {WORDS[most]} seeds but for the three variants that change several things, `khop_facts` "
+    assert f"{told}{WORDS[rest]}." in said
     single = [g.model for g in results.grids.values() if g.task == "mod_chain" and len(g.runs) == 1]
     assert len(single) == 3
     reached = {

@@ -26,6 +26,7 @@ from evaluate.show.measures import (
     used_loops,
 )
 from evaluate.show.rows import as_csv, check_format
+from evaluate.show.screen import wrapped
 from evaluate.show.written import MISSING, how_deep, of_seeds, percent, points, reached, span, times
 from tasks import TASKS
 from tasks.errors import UserError, unknown
@@ -316,8 +317,7 @@ def show(results: Results, style: str = "simple", sections: Sequence[str] = (), 
         text += _section(results, section, style, rule)
     notes = [f"{mark}{note}" for note in results.notes]
     if style == "simple":
-        whole = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
-        notes = [textwrap.fill(note, 80, **whole) for note in notes]  # type: ignore[arg-type]
+        notes = [line for note in notes for line in wrapped(note, 80)]
     return "\n".join(notes + [line if not mark else _commented(line) for line in text]).rstrip("\n")
 
 

@@ -14,11 +14,13 @@ import pytest
 
 import run_benchmarks
 from evaluate.records import read, run_id
-from evaluate.show import plots
+from evaluate.show import plots, svg
 from evaluate.show.claim import claim
 from evaluate.show.colours import CIVIDIS, LINES, heat, ink
 from evaluate.show.command import command
 from evaluate.show.grid import Results
+from evaluate.show.measures import suite_rows
+from evaluate.show.written import seed_count as written_seeds
 from tasks import TASKS
 from tests.fakes import dump, folder, lines, reach
 
@@ -55,7 +57,33 @@ def test_the_claim_names_the_model_how_far_and_how_sure(tmp_path):
     assert "the next, shallow, at 1x" in sentence and "Their 95% intervals do not meet." in sentence
     assert [tile[1] for tile in tiles] == ["deep", "4x the trained depth", "clear"]
     once, tiles = said(folder(tmp_path / "one", seeds=(0,), truth=lambda *asked: float(reach(*asked) > 0.5)))
-    assert "One seed: another training may end elsewhere." in once and tiles[2][1] == "clear, for one seed"
+    assert (
+        "deep and shallow have one seed: another training may end elsewhere." in once
+        and tiles[2][1] == "clear, for one seed"
+    )
+
+
+def test_the_claim_tells_who_has_one_seed_on_some_tasks(tmp_path):
+    path = folder(tmp_path, tasks=("t", "u"))
+    gone = {r["run"] for r in lines(path / "runs.jsonl") if (r["task"], r["model"], r["seed"]) == ("u", "shallow", 1)}
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, [one for one in lines(path / name) if one["run"] not in gone])
+    sentence, tiles = said(path)
+    assert len(gone) == 1 and tiles[2][1] == "clear, for few seeds" and "; 2 seeds; " in tiles[2][2]
+    assert sentence.endswith(" shallow has one seed on some tasks: another training may end elsewhere.")
+    rows = {row["model"]: written_seeds(row) for row in suite_rows(Results(read(path)))}
+    assert rows == {"deep": "2", "shallow": "1 to 2"}
+
+
+def test_the_claim_counts_those_that_are_alike(tmp_path):
+    def told(path, *models):
+        return said(folder(path, tasks=("t", "u"), models=models, truth=lambda *_: 0.999))
+
+    sentence, tiles = told(tmp_path / "two", "deep", "also")
+    assert sentence.startswith("also and deep extrapolate alike: 95% of questions right at 8x their training depth")
+    assert tiles[0][1] == "2 alike" and tiles[2][1] == "not settled"
+    sentence, tiles = told(tmp_path / "three", "deep", "also", "shallow")
+    assert sentence.startswith("also and 2 more extrapolate alike: ") and tiles[0][1] == "3 alike"
 
 
 def test_the_claim_claims_nothing_where_nothing_extrapolates(tmp_path):
@@ -158,6 +186,11 @@ PROBE = """<script>
 const shapes = [...document.querySelectorAll("figure svg:not(.key)")];
 const full = shape => shape.querySelectorAll("rect,path,circle").length > 2;
 const drawn = shapes.filter(shape => shape.getBoundingClientRect().height > 30 && full(shape));
+const met = shape => {  // words that stand over words
+  const all = [...shape.querySelectorAll("text:not([transform])")].map(t => [t.textContent, t.getBoundingClientRect()]);
+  const over = (a, b) => a.left + 1 < b.right && b.left + 1 < a.right && a.top + 4 < b.bottom && b.top + 4 < a.bottom;
+  return all.flatMap(([x, a], i) => all.slice(i + 1).filter(([, b]) => over(a, b)).map(([y]) => x + " / " + y));
+};
 const cell = document.querySelector("[data-t]");
 cell.dispatchEvent(new PointerEvent("pointerover", {bubbles: true}));
 const read = document.getElementById("told").textContent;
@@ -167,6 +200,8 @@ window.addEventListener("hashchange", () => parent.postMessage(JSON.stringify({
   read: read === cell.dataset.t && read.length > 10, images: document.images.length, scripts: document.scripts.length,
   wide: document.documentElement.scrollWidth, open: document.querySelectorAll("details[open]").length,
   words: Math.min(...[...document.querySelectorAll("svg text")].map(t => t.getBoundingClientRect().height)),
+  cut: [...document.querySelectorAll(".scroll")].filter(t => t.scrollWidth > t.clientWidth).length,
+  met: shapes.flatMap(met),
 }), "*"));
 </script>"""
 
@@ -199,8 +234,16 @@ def test_a_browser_draws_every_figure_and_runs_no_name(tmp_path, capsys, width):
     assert seen["drawn"] == seen["shapes"] == seen["figures"] >= 20
     assert seen["read"] and seen["open"] == 1
     assert seen["images"] == 0 and seen["scripts"] == 2  # the page's own, and this test's
-    assert seen["wide"] <= width
+    assert seen["wide"] <= width and seen["met"] == []
     assert seen["words"] >= 7  # pixels: nothing too small to read on a phone
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+def test_a_browser_shows_tables_at_once_where_there_is_room(tmp_path, capsys):
+    names = {"tasks": ("relation_composition",), "models": ("deep", "transformer_deep")}
+    path = folder(tmp_path / "a", rules=("act", "converged", "settled", "oracle"), **names)
+    assert browsed(written(capsys, path), tmp_path, 1280)["cut"] == 0
+    assert browsed(written(capsys, path, "--out", tmp_path / "b.html"), tmp_path, 390)["cut"] > 0  # it is scrolled
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
@@ -208,6 +251,20 @@ def test_a_browser_draws_a_comparison(tmp_path, capsys):
     a, b = folder(tmp_path / "a"), folder(tmp_path / f"b{NASTY.replace('/', '')}", salt=1, noise=0.2)
     seen = browsed(written(capsys, a, b, "--out", tmp_path / "c.html"), tmp_path)
     assert seen["drawn"] == seen["shapes"] == seen["figures"] == 5 and seen["images"] == 0 and seen["scripts"] == 2
+
+
+def test_of_many_columns_those_are_named_that_have_room():
+    def names(count, longest):
+        columns = [str(i) for i in range(1, count)] + [longest]
+        cells = [[svg.Heat("#000", "#fff", "1", "told") for _ in columns]]
+        return ElementTree.fromstring(svg.heatmap(cells, ["1"], columns, ("loop", "expert"), 0, "use"))
+
+    drawn = names(64, "64")
+    foot = [float(t.get("x")) for t in drawn.iter("text") if t.text.isdigit() and t.get("text-anchor") == "middle"]
+    assert len(foot) > 12 and min(b - a for a, b in pairwise(foot)) >= 12  # units: two digits and a gap
+    assert not any("rotate(-60" in t.get("transform", "") for t in drawn.iter("text"))
+    slanted = [t.text for t in names(11, "converged").iter("text") if "rotate(-60" in t.get("transform", "")]
+    assert slanted == [*map(str, range(1, 11)), "converged"]
 
 
 # what stands behind the figures

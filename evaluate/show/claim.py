@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, suite_rows
-from evaluate.show.written import times
+from evaluate.show.written import seed_count, times
 
 
 class Claim(NamedTuple):
@@ -28,37 +28,40 @@ def claim(results: Results) -> Claim:
         if (task, best["model"]) in results.grids
     ]
     second = rows[1] if len(rows) > 1 else None
+    alike = [row["model"] for row in rows if row["score"] == best["score"]]
     sure, why = _sure(best, second)
+    which = best["model"] if len(alike) == 1 else f"{len(alike)} alike"
     return Claim(
-        f"{_which(best, second)} {_far(best, grids)}{_than(best, second)}{why}",
+        f"{_which(best, second, alike)} {_far(best, grids, alike)}{_than(best, second)}{why}",
         [
-            ("which model", best["model"] if best["score"] > 1 else "none", _others(rows)),
+            ("which model", which if best["score"] > 1 else "none", _others(rows)),
             ("how far", _big(best, grids), _rests(best, grids)),
             ("how sure", sure, _measured(best, grids)),
         ],
     )
 
 
-def _which(best: Row, second: Row | None) -> str:
+def _which(best: Row, second: Row | None, alike: list[str]) -> str:
     if best["score"] <= 1:
         return (
             f"No model extrapolates: {best['model']}, the best of them,"
             if second
             else f"{best['model']} does not extrapolate: it"
         )
-    if second and second["score"] == best["score"]:
-        return f"{best['model']} and {second['model']} extrapolate alike:"
+    if len(alike) > 1:
+        others = alike[1] if len(alike) == 2 else f"{len(alike) - 1} more"
+        return f"{best['model']} and {others} extrapolate alike:"
     return f"{best['model']} extrapolates furthest:" if second else f"{best['model']} extrapolates:"
 
 
-def _far(best: Row, grids: list[Grid]) -> str:
+def _far(best: Row, grids: list[Grid], alike: list[str]) -> str:
     right = "95% of questions right" if best["score"] > 1 else "answers 95% right"
     if len(grids) == 1:
         grid = grids[0]
         reached = median_low(grid.depth95s(grid.headline()).tolist())
         return f"{right} down to depth {reached}, trained on depths up to {grid.train_max_depth}"
     beyond = f"deeper than trained on {best['beyond']} of {best['tasks']} tasks"
-    return f"{right} at {times(best['score'])} its training depth, and {beyond}"
+    return f"{right} at {times(best['score'])} {'their' if len(alike) > 1 else 'its'} training depth, and {beyond}"
 
 
 def _than(best: Row, second: Row | None) -> str:
@@ -71,14 +74,25 @@ def _than(best: Row, second: Row | None) -> str:
 
 def _sure(best: Row, second: Row | None) -> tuple[str, str]:
     """In two words, and in a sentence: do the intervals leave room for chance, and over what were they taken?"""
-    once = best["over"] == "questions" or (second is not None and second["over"] == "questions")
-    single = " One seed: another training may end elsewhere." if once else ""
+    once = [row for row in (best, second) if row is not None and row["over"] == "questions"]
+    single = _single(once)
     interval = f"{best['low']:.3g}x to {best['high']:.3g}x"
     if second is None:
         return interval, single
     if best["low"] > second["high"]:
-        return "clear, for one seed" if once else "clear", f" Their 95% intervals do not meet.{single}"
+        few = "clear, for one seed" if any(row["seeds"] == 1 for row in once) else "clear, for few seeds"
+        return few if once else "clear", f" Their 95% intervals do not meet.{single}"
     return "not settled", f" Their 95% intervals overlap: this does not settle which is ahead.{single}"
+
+
+def _single(once: list[Row]) -> str:
+    """What is not known of models with one seed, on all tasks or on some."""
+    if not once:
+        return ""
+    some = "" if all(row["seeds"] == 1 for row in once) else " on some tasks"
+    have = "have" if len(once) > 1 else "has"
+    names = " and ".join(row["model"] for row in once)
+    return f" {names} {have} one seed{some}: another training may end elsewhere."
 
 
 def _others(rows: list[Row]) -> str:
@@ -108,7 +122,8 @@ def _rests(best: Row, grids: list[Grid]) -> str:
 
 def _measured(best: Row, grids: list[Grid]) -> str:
     counts = [int(grid.count[grid.count > 0].min()) for grid in grids if grid.count.any()]
-    seeds = "1 seed" if best["seeds"] == 1 else f"{best['seeds']} seeds"
+    seeds = "1 seed" if best["seeds"] == 1 else f"{seed_count(best)} seeds"
+    seeds += " a task" if best["fewest_seeds"] < best["seeds"] else ""
     failed = f", {best['failed']} runs failed" if best["failed"] else ""
     asked = f"; {min(counts)} questions a cell" if counts else ""
     return f"95% interval {best['low']:.3g}x to {best['high']:.3g}x over {best['over']}; {seeds}{failed}{asked}"

@@ -78,7 +78,7 @@ def by_depth(grids: Sequence[tuple[Grid, int]]) -> Drawn | None:
             floors.append(float(grid.floor.max()))
     if not drawn:
         return None
-    levels = [(0.95, "95"), (max(floors), "chance, or a shortcut")]
+    levels = [(0.95, "95%"), (max(floors), "chance, or a shortcut")]
     top = grids[0][0].train_max_depth
     body = svg.legend([(line.name, line.look) for line in drawn])
     body += svg.lines(drawn, ("depth", "accuracy, %"), "Accuracy by depth", shade=top, levels=levels)

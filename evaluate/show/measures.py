@@ -246,6 +246,7 @@ def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] =
                 "tasks": len(grids),
                 "missing": sorted(set(tasks) - {grid.task for grid in grids}),
                 "seeds": max(len(grid.runs) for grid in grids),
+                "fewest_seeds": min(len(grid.runs) for grid in grids),
                 "failed": int(sum(grid.failed.sum() for grid in grids)),
                 "score": rounded(score),
                 "low": rounded(low),

@@ -29,8 +29,14 @@ def notes(lines: Sequence[str]) -> str:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = tag("tr", "".join(tag("th", escape(name)) for name in headers))
-    lines = "".join(tag("tr", "".join(tag("td", escape(cell)) for cell in row)) for row in rows)
+    lines = "".join(tag("tr", "".join(map(_cell, row))) for row in rows)
     return tag("div", tag("table", tag("thead", head) + tag("tbody", lines)), class_="scroll")
+
+
+def _cell(text: str) -> str:
+    """A list and the name of a variant may take several lines, nothing else."""
+    shown = escape(text).replace("@", "<wbr>@")
+    return tag("td", shown, class_="list") if "; " in text or "@" in text else tag("td", shown)
 
 
 def contents(tasks: Sequence[str]) -> str:
@@ -62,7 +68,10 @@ def behind(grid: Grid) -> str:
         for run in grid.runs
     ]
     parts = [
-        tag("summary", escape(f"How {grid.model} was made: command, configuration, {len(runs)} runs")),
+        tag(
+            "summary",
+            escape(f"How {grid.model} was made: command, configuration, {len(runs)} run{'s' * (len(runs) != 1)}"),
+        ),
         tag("pre", escape(command(grid.runs))),
         tag("pre", escape("\n".join(runs) + "\n" + json.dumps(facts))),
         tag("pre", escape(json.dumps(first["experiment"], indent=1))),

@@ -10,7 +10,7 @@ from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, interval, measure_rows, suite_rows
 from evaluate.show.svg import tag
-from evaluate.show.written import MISSING, of_seeds, points, reached, span, times
+from evaluate.show.written import MISSING, of_seeds, points, reached, seed_count, span, times
 
 
 def report(results: Results) -> str:
@@ -67,7 +67,7 @@ def _suite(rows: list[Row]) -> str:
                 times(row["score"]),
                 f"{row['low']:.3g} to {row['high']:.3g}",
                 f"{row['beyond']} of {row['tasks']} tasks",
-                str(row["seeds"]),
+                seed_count(row),
                 str(row["failed"]),
             )
             for row in rows
@@ -110,7 +110,7 @@ def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
         if column is not None and count[-1, column]:
             low, high = _ends(grid, column)
             deepest, exact = f"{points(correct[-1, column] / count[-1, column])}% at {grid.depths[-1]}", span(low, high)
-        rules = "; ".join(f"{rule['rule']} {rule['depth95']}" for rule in row["rules"])
+        rules = "; ".join(f"{rule['rule']}\u00a0{rule['depth95']}" for rule in row["rules"])
         flops = MISSING if row["eval_flops"] is None else f"{row['eval_flops']:.1e}"
         lines.append(
             (

@@ -105,16 +105,17 @@ def heatmap(
         for r, name in enumerate(rows) if r % every == 0 or r == len(rows) - 1
     ]  # fmt: skip
     need = max((len(name) for name in columns), default=1) * 5.0 + 3
-    slant = wide < need
+    thin = wide < 9  # too many to name each, slanted or not
+    slant = wide < need and not thin
     for c, name in enumerate(columns):
         x, y = left + (c + 0.5) * wide, bottom + 11
-        if not slant:
-            parts.append(words(x, y, name))
-        elif c % math.ceil(9 / wide) == 0:
+        if slant:
             parts.append(words(x + 3, y - 3, name, "end", transform=f"rotate(-60 {x + 3:.1f} {y - 3:.1f})"))
+        elif not thin or c % math.ceil(need / wide) == 0:
+            parts.append(words(x, y, name))
     if trained:
         line = bottom - trained * height - 0.3
-        parts += [tag("line", x1=left - 24, x2=right + 4, y1=line, y2=line, class_=kind) for kind in ("halo", "border")]
+        parts += [tag("line", x1=left - 17, x2=right + 4, y1=line, y2=line, class_=kind) for kind in ("halo", "border")]
     foot = bottom + (need * 0.9 + 10 if slant else 24)
     parts.append(words((left + right) / 2, foot, names[0]))
     parts.append(words(8, (top + bottom) / 2, names[1], transform=f"rotate(-90 8 {(top + bottom) / 2:.1f})"))
@@ -144,23 +145,31 @@ def lines(
     if shade is not None and shade >= xs[0]:
         edge = (across(shade) + across(min((x for x in xs if x > shade), default=shade))) / 2
         parts.append(tag("rect", x=left, y=high, width=edge - left, height=low - high, class_="trained"))
-        parts.append(words(left + 4, low - 16, "trained on", "start", class_="faint"))
     for part in (0, 0.25, 0.5, 0.75, 1):
         y = up(part * top)
         parts.append(tag("line", x1=left, x2=right, y1=y, y2=y, class_="grid"))
         parts.append(words(left - 4, y + 3, f"{100 * part:g}" if percent else f"{part * top:.3g}", "end"))
-    for value, name in levels:
+    for value, _ in levels:
         parts.append(tag("line", x1=left, x2=right, y1=up(value), y2=up(value), class_="level"))
-        parts.append(words(right, up(value) - 3, name, "end", class_="faint"))
     last = -99.0
     for x in xs:
         if across(x) - last >= 7 + 5 * len(f"{x:g}") or (x == xs[-1] and across(x) - last > 12):
             parts.append(words(across(x), low + 12, f"{x:g}"))
             last = across(x)
     parts += [part for line in drawn for part in _line(line, across, up)]
+    told = [(up(value) + (10 if value > 0.9 else -3), name) for value, name in levels]  # below what reaches the top
+    if shade is not None and shade >= xs[0]:
+        near = [up(point.y) for line in drawn for point in line.points if across(point.x) < left + 60]
+        told.append((_free([*near, *(y for y, _ in told)]), "trained on"))
+    parts += [words(left + 4, y, name, "start", class_="faint") for y, name in told]
     parts.append(words((left + right) / 2, low + 28, names[0]))
     parts.append(words(8, (low + high) / 2, names[1], transform=f"rotate(-90 8 {(low + high) / 2:.1f})"))
     return canvas(parts, low + 34, label)
+
+
+def _free(taken: Sequence[float]) -> float:
+    """Where a word stands furthest from all that is drawn already."""
+    return max((64.0, 86.0, 108.0, 130.0, 152.0, 174.0), key=lambda y: min(abs(y - 3 - at) for at in taken))
 
 
 def _round_up(top: float) -> float:

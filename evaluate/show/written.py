@@ -35,8 +35,14 @@ def times(value: float | None) -> str:
     return MISSING if value is None else f"{value:.{3 if value >= 10 else 2}g}x"
 
 
+def seed_count(row: Row) -> str:
+    """How many seeds; of a suite, from the task with fewest to that with most."""
+    most, fewest = row["seeds"], row.get("fewest_seeds", row["seeds"])
+    return f"{most}" if fewest == most else f"{fewest} to {most}"
+
+
 def of_seeds(row: Row) -> str:
-    return f"{row['seeds']}" + (f", {row['failed']} failed" if row["failed"] else "")
+    return seed_count(row) + (f", {row['failed']} failed" if row["failed"] else "")
 
 
 def reached(row: Row) -> str:

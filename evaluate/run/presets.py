@@ -276,12 +276,16 @@ RATES = (
 )
 
 
+RATED = (*HEADLINE, "prefix_sum", "group_word", "carry_chain", "n_ary_addition")
+"""Tasks whose runs take minutes."""
+
+
 def rates() -> list[Experiment]:
     """the same four learning rates for every model"""
     asked = Evaluate(loops=(20, 80))
     return [
         as_named(replace(recipe(task, f"{model}@{rate}"), evaluate=asked))
-        for task in HEADLINE
+        for task in RATED
         for model in MODELS_COMPARED
         for rate in RATES
     ]

@@ -212,8 +212,8 @@ UNSEEN: dict[str, tuple[int, ...]] = {
     "variable_assignment": (7, 10, 20),
     "p_hop_induction": (7, 10, 14),
 }
-"""Depths that no record of the RDT had been asked when these were written down. Where a task's sizes allow it, the
-deepest is beyond all that `reference` asks."""
+"""Depths that no record of the RDT had been asked when these were written down, but for 10 of nested_expression, in an
+earlier one's selection band. Where a task's sizes allow it, the deepest is beyond all that `reference` asks."""
 
 
 def confirmation() -> list[Experiment]:

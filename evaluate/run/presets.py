@@ -276,8 +276,8 @@ RATES = (
 )
 
 
-RATED = (*HEADLINE, "prefix_sum", "group_word", "carry_chain", "n_ary_addition")
-"""Tasks whose runs take minutes."""
+RATED = (*HEADLINE, "prefix_sum", "group_word", "carry_chain", "n_ary_addition", "khop_context")
+"""Tasks whose runs take minutes, and one of those whose facts stand in the prompt."""
 
 
 def rates() -> list[Experiment]:

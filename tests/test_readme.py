@@ -422,15 +422,20 @@ def test_the_rates_are_what_the_selection_band_chose():
     """Of each model, the best of the rates that were tried: those that its recipe has."""
     records = read(ROOT / "results/reference/rates")
     assert set(records.runs) <= {one.run for one in PRESETS["rates"]()}
-    best: dict[str, tuple[float, float]] = {}
+    tried: dict[tuple[str, str], dict[float, float]] = {}
     for row in band_rows(Results(records)):
         model, _, _ = row["model"].partition("@")
         if row["band"] == "selection":
             rate = float(re.search(r"train.learning_rate=([\d.e-]+)", row["model"])[1])
-            best[model] = max(best.get(model, (0.0, 0.0)), (row["accuracy"], rate))
-            assert f"{written.points(row['accuracy'])}%" in ALL
-    for model, (_, rate) in best.items():
-        assert recipe("khop_facts", model).train.learning_rate == rate, model
+            tried.setdefault((row["task"], model), {})[rate] = row["accuracy"]
+    told = {(task.strip("`"), model.strip("`")): cells for task, model, *cells in rows(" task | model | 0.003")}
+    assert told.keys() == tried.keys()
+    for (task, model), right in tried.items():
+        own = recipe(task, model).train.learning_rate
+        assert right[own] == max(right.values()), (task, model, right)
+        cells = [f"{written.points(right[rate])}%" if rate in right else "-" for rate in (6e-4, 2e-3, 6e-3, 18e-3)]
+        cells[(6e-4, 2e-3, 6e-3, 18e-3).index(own)] = f"**{written.points(right[own])}%**"
+        assert told[task, model] == cells, (task, model)
 
 
 def test_the_verdicts_are_those_of_the_committed_ledger():

@@ -29,14 +29,14 @@ def smoke() -> list[Experiment]:
 def quick() -> list[Experiment]:
     """two tasks, five models, asked to depth 80: ten minutes"""
     return [
-        Experiment(TASKS[task](), model)  # type: ignore[call-arg]
+        Experiment(TASKS[task](), model, train=at_own_rates(Train(), task, model))  # type: ignore[call-arg]
         for model in ("rdt", "transformer_deep", "looped", "gru", "transformer")  # the longest first
         for task in HEADLINE
     ]
 
 
 class Recipe(NamedTuple):
-    """How one task is trained and asked, the same for every model of a comparison but for GENTLER's rates."""
+    """How one task is trained and asked, the same for every model of a comparison but for OWN_RATES."""
 
     train: Train = Train()
     architecture: ModelConfig = ModelConfig()
@@ -158,18 +158,32 @@ what was chosen after a look at test depths is told in results/reference/recipes
 
 MODELS_COMPARED = ("rdt", "looped", "transformer", "transformer_deep", "gru")
 
-GENTLER = ("looped", "transformer_deep", "gru")
-"""Models that take GENTLE's rates where the recipe has the default ones: of those of `rates`, these are theirs by the
-selection band (khop_facts: looped 94.5% there, 73.0% at the default; transformer_deep 51.5% and 40.6%; gru 99.2% and
-96.0%)."""
+A_TENTH, A_THIRD, DEFAULT, TRIPLE = (3e-3, 6e-4), (1e-2, 2e-3), (3e-2, 6e-3), (9e-2, 18e-3)
+
+OWN_RATES: dict[str, dict[str, tuple[float, float]]] = {
+    "khop_facts": {"looped": A_THIRD, "transformer_deep": A_THIRD, "gru": A_THIRD},
+    "mod_chain": {"looped": A_THIRD, "transformer_deep": A_TENTH, "gru": A_THIRD, "transformer": A_THIRD},
+    "prefix_sum": {"looped": DEFAULT, "transformer": A_TENTH},
+    "group_word": {"gru": DEFAULT, "transformer": TRIPLE},
+    "n_ary_addition": {"transformer": DEFAULT},
+}
+"""Muon's and AdamW's learning rate of a model that has others than the task's recipe: of those that `rates` tries, the
+best on the selection band."""
 
 
 def recipe(task: str, model: str, seed: int = 0) -> Experiment:
     """The experiment of one task, at its default sizes, by its own recipe."""
     train, architecture, evaluate = RECIPES[task]
-    if model.partition("@")[0] in GENTLER and train.learning_rate == Train.learning_rate:
-        train = replace(train, learning_rate=GENTLE.learning_rate, matrix_learning_rate=GENTLE.matrix_learning_rate)
+    train = at_own_rates(train, task, model)
     return Experiment(TASKS[task](), model, seed, architecture, train, evaluate)  # type: ignore[call-arg]
+
+
+def at_own_rates(train: Train, task: str, model: str) -> Train:
+    base = model.partition("@")[0]
+    if base not in OWN_RATES.get(task, {}):
+        return train
+    matrix, other = OWN_RATES[task][base]
+    return replace(train, matrix_learning_rate=matrix, learning_rate=other)
 
 
 FURTHER = ((10, 20, 40, 80, 160, 320, 500), Evaluate(loops=(1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)))

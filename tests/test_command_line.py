@@ -121,6 +121,18 @@ def test_a_variant_that_a_preset_lacks_has_the_settings_of_its_model():
     assert all(e.train.learning_rate == rates[e.base, e.seed] for e in wanted) and len(wanted) == 10
 
 
+def test_a_task_that_a_preset_lacks_does_not_take_the_rates_of_another():
+    quick = PRESETS["quick"]()
+    usual = {(e.train.matrix_learning_rate, e.train.learning_rate) for e in quick if e.model == "rdt"}
+    gentler = {(e.train.matrix_learning_rate, e.train.learning_rate) for e in quick if e.model == "gru"}
+    assert usual == {(0.03, 0.006)} and gentler == {(0.01, 0.002)}
+    moved = {(e.task.name, e.model): (e.train.matrix_learning_rate, e.train.learning_rate)
+             for e in running.chosen(quick, ["tree_path", "group_word", "mod_chain"], [])}  # fmt: skip
+    assert {moved["tree_path", model] for model in ("rdt", "gru", "looped", "transformer_deep")} == usual
+    assert moved["group_word", "transformer"] == (0.09, 0.018), "a rate of its own"
+    assert {moved["mod_chain", "gru"]} == gentler
+
+
 def test_a_confirmation_is_trained_as_the_record_and_asked_what_it_was_not():
     record = {(e.task.name, e.model): e for e in PRESETS["reference"]()}
     for e in PRESETS["confirmation"]():

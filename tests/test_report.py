@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -82,6 +82,8 @@ def test_the_claim_counts_those_that_are_alike(tmp_path):
     sentence, tiles = told(tmp_path / "two", "deep", "also")
     assert sentence.startswith("also and deep extrapolate alike: 95% of questions right at 8x their training depth")
     assert tiles[0][1] == "2 alike" and tiles[2][1] == "not settled"
+    sentence, _ = said(folder(tmp_path / "none", tasks=("t", "u"), models=("deep", "also"), truth=lambda *_: 0.1))
+    assert "answers 95% right at 0x its training depth" in sentence
     sentence, tiles = told(tmp_path / "three", "deep", "also", "shallow")
     assert sentence.startswith("also and 2 more extrapolate alike: ") and tiles[0][1] == "3 alike"
 
@@ -251,6 +253,26 @@ def test_a_browser_draws_a_comparison(tmp_path, capsys):
     a, b = folder(tmp_path / "a"), folder(tmp_path / f"b{NASTY.replace('/', '')}", salt=1, noise=0.2)
     seen = browsed(written(capsys, a, b, "--out", tmp_path / "c.html"), tmp_path)
     assert seen["drawn"] == seen["shapes"] == seen["figures"] == 5 and seen["images"] == 0 and seen["scripts"] == 2
+
+
+@pytest.mark.parametrize(("floor", "share"), [(0.98, 0.99), (0.02, 0.99), (0.5, 0.62), (0.02, 0.02), (0.96, 0.1)])
+def test_words_in_a_figure_stand_beside_each_other_and_beside_the_data(floor, share):
+    drawn = [svg.Line("deep", [svg.Point(x, share, share, share, "told") for x in (1, 2, 5, 10, 20)], 0)]
+    levels = [(0.95, "95%"), (floor, "chance, or a shortcut")]
+    page = ElementTree.fromstring(svg.lines(drawn, ("depth", "accuracy"), "label", shade=5, levels=levels))
+    at = {t.text: (float(t.get("x")), float(t.get("y"))) for t in page.iter("text") if t.get("class") == "faint"}
+    assert at.keys() == {"95%", "chance, or a shortcut", "trained on"}
+    for (name, (x, y)), (_, (other, below)) in combinations(sorted(at.items(), key=lambda one: one[1]), 2):
+        assert abs(y - below) >= 9 or other - x >= 5 * len(name), at
+    marks = [float(t.get("cy")) for t in page.iter("circle")]
+    assert marks and min(abs(at["trained on"][1] - 3 - y) for y in marks) > 10
+
+
+def test_what_was_trained_on_ends_within_the_figure():
+    drawn = [svg.Line("deep", [svg.Point(1, 0.5, 0.4, 0.6, "told")], 0)]
+    page = ElementTree.fromstring(svg.lines(drawn, ("depth", "accuracy"), "label", shade=5))
+    (shaded,) = (t for t in page.iter("rect") if t.get("class") == "trained")
+    assert float(shaded.get("x")) + float(shaded.get("width")) <= svg.WIDTH
 
 
 def test_of_many_columns_those_are_named_that_have_room():

@@ -160,12 +160,14 @@ def chosen(experiments: list[Experiment], tasks: list[str], models: list[str]) -
     A variant that the preset lacks takes the settings of its model, and a model that it lacks those of the first.
     """
     if tasks:
+        from evaluate.run.presets import moved
+
         first = [e for e in experiments if e.task == experiments[0].task]
         have = {name: [e for e in experiments if e.task.name == name] for name in tasks}
         experiments = [
             e
             for name in tasks
-            for e in have[name] or [replace(e, task=task_class(name)()) for e in first]  # type: ignore[call-arg]
+            for e in have[name] or [moved(e, task_class(name)()) for e in first]  # type: ignore[call-arg]
         ]
     if models:
         plain = [e for e in experiments if e.model == e.base]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from evaluate.run.experiment import Evaluate, Experiment, Train, as_named
 from model import ModelConfig
-from tasks import TASKS
+from tasks import TASKS, Task
 
 SMALL = ModelConfig(width=32, head_width=8, latent=16, rope_width=4, expert_width=16)
 HEADLINE = ("khop_facts", "mod_chain")
@@ -168,7 +168,8 @@ OWN_RATES: dict[str, dict[str, tuple[float, float]]] = {
     "n_ary_addition": {"transformer": DEFAULT},
 }
 """Muon's and AdamW's learning rate of a model that has others than the task's recipe: of those that `rates` tries, the
-best on the selection band."""
+best on the selection band. Of the other models, the recipe's were the best, or no others were tried: results/reference
+tells which."""
 
 
 def recipe(task: str, model: str, seed: int = 0) -> Experiment:
@@ -179,11 +180,20 @@ def recipe(task: str, model: str, seed: int = 0) -> Experiment:
 
 
 def at_own_rates(train: Train, task: str, model: str) -> Train:
+    """The same training, by a model's own rates on a task where it has such."""
     base = model.partition("@")[0]
     if base not in OWN_RATES.get(task, {}):
         return train
     matrix, other = OWN_RATES[task][base]
     return replace(train, matrix_learning_rate=matrix, learning_rate=other)
+
+
+def moved(e: Experiment, task: Task) -> Experiment:
+    """The experiment on a task that its preset lacks: a model's own rates on the preset's task are not taken along."""
+    train = e.train
+    if e.base in OWN_RATES.get(e.task.name, {}):
+        train = replace(train, matrix_learning_rate=DEFAULT[0], learning_rate=DEFAULT[1])
+    return replace(e, task=task, train=at_own_rates(train, task.name, e.model))
 
 
 FURTHER = ((10, 20, 40, 80, 160, 320, 500), Evaluate(loops=(1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)))

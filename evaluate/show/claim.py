@@ -60,8 +60,9 @@ def _far(best: Row, grids: list[Grid], alike: list[str]) -> str:
         grid = grids[0]
         reached = median_low(grid.depth95s(grid.headline()).tolist())
         return f"{right} down to depth {reached}, trained on depths up to {grid.train_max_depth}"
+    whose = "their" if len(alike) > 1 and best["score"] > 1 else "its"
     beyond = f"deeper than trained on {best['beyond']} of {best['tasks']} tasks"
-    return f"{right} at {times(best['score'])} {'their' if len(alike) > 1 else 'its'} training depth, and {beyond}"
+    return f"{right} at {times(best['score'])} {whose} training depth, and {beyond}"
 
 
 def _than(best: Row, second: Row | None) -> str:
@@ -74,13 +75,14 @@ def _than(best: Row, second: Row | None) -> str:
 
 def _sure(best: Row, second: Row | None) -> tuple[str, str]:
     """In two words, and in a sentence: do the intervals leave room for chance, and over what were they taken?"""
-    once = [row for row in (best, second) if row is not None and row["over"] == "questions"]
+    two = [row for row in (best, second) if row is not None]
+    once = [row for row in two if row["over"] != "seeds"]
     single = _single(once)
     interval = f"{best['low']:.3g}x to {best['high']:.3g}x"
     if second is None:
         return interval, single
     if best["low"] > second["high"]:
-        few = "clear, for one seed" if any(row["seeds"] == 1 for row in once) else "clear, for few seeds"
+        few = "clear, for one seed" if all(row["seeds"] == 1 for row in two) else "clear, for few seeds"
         return few if once else "clear", f" Their 95% intervals do not meet.{single}"
     return "not settled", f" Their 95% intervals overlap: this does not settle which is ahead.{single}"
 
@@ -124,6 +126,6 @@ def _measured(best: Row, grids: list[Grid]) -> str:
     counts = [int(grid.count[grid.count > 0].min()) for grid in grids if grid.count.any()]
     seeds = "1 seed" if best["seeds"] == 1 else f"{seed_count(best)} seeds"
     seeds += " a task" if best["fewest_seeds"] < best["seeds"] else ""
-    failed = f", {best['failed']} runs failed" if best["failed"] else ""
+    failed = f", {best['failed']} run{'s' * (best['failed'] != 1)} failed" if best["failed"] else ""
     asked = f"; {min(counts)} questions a cell" if counts else ""
     return f"95% interval {best['low']:.3g}x to {best['high']:.3g}x over {best['over']}; {seeds}{failed}{asked}"

@@ -227,6 +227,10 @@ def seed_rows(results: Results, rule: str | None = None) -> list[Row]:
     return rows
 
 
+OVER = {(True, False): "seeds", (False, True): "questions", (True, True): "both"}
+"""What an interval of a suite score is over, by whether a task has several seeds, and whether one has a single one."""
+
+
 def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] = ()) -> list[Row]:
     """A row a model, the best first: its suite score with a bootstrap interval, and the tasks that it stands on."""
     rows = []
@@ -252,7 +256,7 @@ def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] =
                 "low": rounded(low),
                 "high": rounded(high),
                 "beyond": sum(median_low(ratio.tolist()) > 1 for ratio in ratios),
-                "over": "seeds" if all(len(ratio) > 1 for ratio in ratios) else "questions",
+                "over": OVER[any(len(ratio) > 1 for ratio in ratios), any(len(ratio) == 1 for ratio in ratios)],
             }
         )
     return sorted(rows, key=lambda row: -row["score"])

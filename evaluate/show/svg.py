@@ -143,7 +143,7 @@ def lines(
 
     parts = []
     if shade is not None and shade >= xs[0]:
-        edge = (across(shade) + across(min((x for x in xs if x > shade), default=shade))) / 2
+        edge = min(right, (across(shade) + across(min((x for x in xs if x > shade), default=shade))) / 2)
         parts.append(tag("rect", x=left, y=high, width=edge - left, height=low - high, class_="trained"))
     for part in (0, 0.25, 0.5, 0.75, 1):
         y = up(part * top)
@@ -157,11 +157,15 @@ def lines(
             parts.append(words(across(x), low + 12, f"{x:g}"))
             last = across(x)
     parts += [part for line in drawn for part in _line(line, across, up)]
-    told = [(up(value) + (10 if value > 0.9 else -3), name) for value, name in levels]  # below what reaches the top
+    told: list[tuple[float, float, str]] = []
+    for value, name in levels:
+        y = up(value) + (10 if value > 0.9 else -3)  # below what reaches the top
+        beside = any(abs(y - other) < 10 for _, other, _ in told)
+        told.append((left + (30 if beside else 4), y, name))
     if shade is not None and shade >= xs[0]:
         near = [up(point.y) for line in drawn for point in line.points if across(point.x) < left + 60]
-        told.append((_free([*near, *(y for y, _ in told)]), "trained on"))
-    parts += [words(left + 4, y, name, "start", class_="faint") for y, name in told]
+        told.append((left + 4, _free([*near, *(y for _, y, _ in told)]), "trained on"))
+    parts += [words(x, y, name, "start", class_="faint") for x, y, name in told]
     parts.append(words((left + right) / 2, low + 28, names[0]))
     parts.append(words(8, (low + high) / 2, names[1], transform=f"rotate(-90 8 {(low + high) / 2:.1f})"))
     return canvas(parts, low + 34, label)

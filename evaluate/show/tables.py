@@ -259,7 +259,7 @@ SUITE = Section(
     },
     "score: geometric mean over tasks of 1 + depth95 / deepest training depth,\n"
     "less 1, so that no single failure makes it 0. Scores that lack tasks do not\n"
-    "compare.",
+    "compare. over both: seeds where a task has several, else questions.",
 )
 
 SEEDS = Section(

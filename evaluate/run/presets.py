@@ -158,18 +158,18 @@ what was chosen after a look at test depths is told in results/reference/recipes
 
 MODELS_COMPARED = ("rdt", "looped", "transformer", "transformer_deep", "gru")
 
-A_TENTH, A_THIRD, DEFAULT, TRIPLE = (3e-3, 6e-4), (1e-2, 2e-3), (3e-2, 6e-3), (9e-2, 18e-3)
+RATES = A_TENTH, A_THIRD, DEFAULT, TRIPLE = ("0.003", "6e-4"), ("0.01", "2e-3"), ("0.03", "6e-3"), ("0.09", "18e-3")
+"""Muon's and AdamW's learning rates that `rates` tries, as they stand in names of variants."""
 
-OWN_RATES: dict[str, dict[str, tuple[float, float]]] = {
+OWN_RATES: dict[str, dict[str, tuple[str, str]]] = {
     "khop_facts": {"looped": A_THIRD, "transformer_deep": A_THIRD, "gru": A_THIRD},
     "mod_chain": {"looped": A_THIRD, "transformer_deep": A_TENTH, "gru": A_THIRD, "transformer": A_THIRD},
     "prefix_sum": {"looped": DEFAULT, "transformer": A_TENTH},
     "group_word": {"gru": DEFAULT, "transformer": TRIPLE},
     "n_ary_addition": {"transformer": DEFAULT},
 }
-"""Muon's and AdamW's learning rate of a model that has others than the task's recipe: of those that `rates` tries, the
-best on the selection band. Of the other models, the recipe's were the best, or no others were tried: results/reference
-tells which."""
+"""Those of RATES, best on the selection band, that a model has in place of its task's recipe's. Of the other models the
+recipe's were the best, or no others were tried: results/reference tells which."""
 
 
 def recipe(task: str, model: str, seed: int = 0) -> Experiment:
@@ -184,7 +184,7 @@ def at_own_rates(train: Train, task: str, model: str) -> Train:
     base = model.partition("@")[0]
     if base not in OWN_RATES.get(task, {}):
         return train
-    matrix, other = OWN_RATES[task][base]
+    matrix, other = map(float, OWN_RATES[task][base])
     return replace(train, matrix_learning_rate=matrix, learning_rate=other)
 
 
@@ -192,7 +192,7 @@ def moved(e: Experiment, task: Task) -> Experiment:
     """The experiment on a task that its preset lacks: a model's own rates on the preset's task are not taken along."""
     train = e.train
     if e.base in OWN_RATES.get(e.task.name, {}):
-        train = replace(train, matrix_learning_rate=DEFAULT[0], learning_rate=DEFAULT[1])
+        train = replace(train, matrix_learning_rate=Train.matrix_learning_rate, learning_rate=Train.learning_rate)
     return replace(e, task=task, train=at_own_rates(train, task.name, e.model))
 
 
@@ -292,23 +292,19 @@ def ablation() -> list[Experiment]:
     return [as_named(replace(e, task=replace(e.task, test_depths=(10, 20, 40, 80, 160)))) for e in experiments]
 
 
-RATES = (
-    "train.matrix_learning_rate=0.003@train.learning_rate=6e-4",
-    "train.matrix_learning_rate=0.01@train.learning_rate=2e-3",
-    "train.matrix_learning_rate=0.03@train.learning_rate=6e-3",
-    "train.matrix_learning_rate=0.09@train.learning_rate=18e-3",
-)
-
-
 RATED = (*HEADLINE, "prefix_sum", "group_word", "carry_chain", "n_ary_addition", "khop_context")
 """Tasks whose runs take minutes, and one of those whose facts stand in the prompt."""
+
+
+def at_rates(model: str, matrix: str, other: str) -> str:
+    return f"{model}@train.matrix_learning_rate={matrix}@train.learning_rate={other}"
 
 
 def rates() -> list[Experiment]:
     """the same four learning rates for every model"""
     asked = Evaluate(loops=(20, 80))
     return [
-        as_named(replace(recipe(task, f"{model}@{rate}"), evaluate=asked))
+        as_named(replace(recipe(task, at_rates(model, *rate)), evaluate=asked))
         for task in RATED
         for model in MODELS_COMPARED
         for rate in RATES

@@ -20,7 +20,7 @@ from evaluate.show.colours import CIVIDIS, LINES, heat, ink
 from evaluate.show.command import command
 from evaluate.show.grid import Results
 from evaluate.show.measures import suite_rows
-from evaluate.show.written import seed_count as written_seeds
+from evaluate.show.written import seed_count
 from tasks import TASKS
 from tests.fakes import dump, folder, lines, reach
 
@@ -71,7 +71,7 @@ def test_the_claim_tells_who_has_one_seed_on_some_tasks(tmp_path):
     sentence, tiles = said(path)
     assert len(gone) == 1 and tiles[2][1] == "clear, for few seeds" and "; 2 seeds; " in tiles[2][2]
     assert sentence.endswith(" shallow has one seed on some tasks: another training may end elsewhere.")
-    rows = {row["model"]: written_seeds(row) for row in suite_rows(Results(read(path)))}
+    rows = {row["model"]: seed_count(row) for row in suite_rows(Results(read(path)))}
     assert rows == {"deep": "2", "shallow": "1 to 2"}
 
 

@@ -157,7 +157,8 @@ def check_names(tasks: list[str], models: list[str]) -> None:
 def chosen(experiments: list[Experiment], tasks: list[str], models: list[str]) -> list[Experiment]:
     """The preset's experiments of these tasks and models.
 
-    A variant that the preset lacks takes the settings of its model, and a model that it lacks those of the first.
+    A variant that the preset lacks takes the settings of its model, and a model or a task that it lacks those of the
+    first, but for learning rates that a baseline has on that task alone.
     """
     if tasks:
         from evaluate.run.presets import moved

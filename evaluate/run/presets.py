@@ -241,7 +241,7 @@ earlier one's selection band. Where a task's sizes allow it, the deepest is beyo
 
 
 def confirmation() -> list[Experiment]:
-    """those recipes on seeds, questions and depths not seen
+    """those recipes on other seeds, questions and depths
 
     `reference` once more, as it stands; khop_facts has other facts too. What is to be seen was written down before a
     run was made, in results/reference/recipes.md.

@@ -298,6 +298,30 @@ def test_a_premise_that_fails_says_nothing_of_the_claim():
     assert verdict == INCONCLUSIVE and "its premise does not hold: learnt: at least 90.0%" in why
 
 
+@pytest.mark.parametrize(
+    "number,design",
+    [
+        (1, "stack of 10"),
+        (2, "rdt"),
+        (2, "stack of 10"),
+        (2, "stack of 20"),
+        (3, "all gradient"),
+        (3, "no injection"),
+        (6, "full attention"),
+        (9, "few loops"),
+        (11, "rdt"),
+        (14, "few loops"),
+    ],
+)
+def test_a_model_that_has_not_learnt_what_it_was_trained_on_settles_nothing(number, design):
+    known = WORLDS[number][0].get(design, always)
+    known = known[1] if isinstance(known, tuple) else {}
+    for place in (0, 1):  # neither where the claim is true nor where it is false
+        found = carry.judged(CLAIMS[number], world(number, {**WORLDS[number][place], design: (never, known)}))
+        assert found[1] == INCONCLUSIVE and found[2].startswith("its premise does not hold: "), found
+        assert "accuracy at depth 5" in found[2]
+
+
 def test_ranks_and_the_wave_of_a_probe():
     assert ranked(np.array([1, 2, 3, 4]), np.array([1, 5, 5, 9])) == pytest.approx(0.9486833)
     assert ranked(np.array([1, 2, 3]), np.array([4, 4, 4])) == 0

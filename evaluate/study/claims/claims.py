@@ -60,6 +60,9 @@ CLAIMS: dict[int, Claim] = {
         "Saunshi et al., Reasoning with Latent Thoughts (2502.17416)",
         "Depth reached (95% right at every depth up to it) by one RDT at 4 and 32 loops; by stacks of 10 and 20 Blocks",
         (
+            Part(f"accuracy at depth {TOP} of the RDT", least=0.9, premise=True),
+            Part(f"accuracy at depth {TOP} of the stack of 10", least=0.9, premise=True),
+            Part(f"accuracy at depth {TOP} of the stack of 20", least=0.9, premise=True),
             Part("depth reached by the RDT at 32 loops over that at 4", least=2, unit="x"),
             Part("depth reached by the stack of 20 over that of 10", most=1.5, unit="x"),
             Part("depth reached by the stack of 20", most=TWICE - 1, unit=""),
@@ -74,6 +77,7 @@ CLAIMS: dict[int, Claim] = {
         f"RDT with and without injection, gradient through all loops: accuracy at depth {TOP} from 16 to {MOST} loops, "
         "and how the state grows from loop 16 to 64",
         (
+            Part(f"accuracy at depth {TOP} and 16 loops with injection", least=0.8, premise=True),
             Part(f"accuracy at depth {TOP} and 16 loops without injection", least=0.8, premise=True),
             Part("points lost by 8 times the loops, with injection", most=0.05, unit="points"),
             Part("points lost by 8 times the loops, without", least=0.1, unit="points"),
@@ -124,6 +128,7 @@ CLAIMS: dict[int, Claim] = {
         f"Bytes of a cache, and accuracy at depth {FAR}: a latent of 8 numbers and a rotary key of 4 against full "
         "attention",
         (
+            Part(f"accuracy at depth {TOP} of full attention", least=0.9, premise=True),
             Part("bytes of full attention's cache over the latent's", least=10, unit="x"),
             Part(f"accuracy at depth {FAR}, latent less full", least=-0.05, unit="points"),
         ),

@@ -49,6 +49,7 @@ def loops_not_parameters(found: Evidence) -> list[Measured]:
 
     reached = {name: [max(run.reach(MOST), 1) for run in found.whole(name)] for name in ("stack of 10", "stack of 20")}
     return [
+        *(found.share(name, TOP, MOST) for name in ("rdt", "stack of 10", "stack of 20")),
         found.each("rdt", gained),
         ratio([b / a for a, b in zip(reached["stack of 10"], reached["stack of 20"], strict=True)]),
         found.each("stack of 20", lambda run: float(run.reach(MOST))),
@@ -66,6 +67,7 @@ def injection(found: Evidence) -> list[Measured]:
         return norms[63] / norms[15]
 
     return [
+        found.share("all gradient", TOP, 16),
         found.share("no injection", TOP, 16),
         found.difference(("all gradient", TOP, 16), ("all gradient", TOP, MOST)),
         found.difference(("no injection", TOP, 16), ("no injection", TOP, MOST)),
@@ -127,6 +129,7 @@ def experts(found: Evidence) -> list[Measured]:
 def latent_cache(found: Evidence) -> list[Measured]:
     pairs = zip(found.measure("full attention", "cache"), found.measure("small cache", "cache"), strict=True)
     return [
+        found.share("full attention", TOP, MOST),
         ratio([full / small for full, small in pairs]),
         found.difference(("small cache", FAR, MOST), ("full attention", FAR, MOST)),
     ]

@@ -94,8 +94,8 @@ def pack(right: np.ndarray) -> str:
 class Diagnostics:
     """What went on inside one run's model while it answered questions of one depth: an entry a loop, the first first.
 
-    All means are over the positions of those questions. A part that the model lacks is None, and so is
-    a number that is not finite.
+    All means are over the positions of those questions, to six significant digits. A part that the model lacks is None,
+    and so is a number that is not finite.
     """
 
     run: str

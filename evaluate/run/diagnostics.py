@@ -41,7 +41,7 @@ def diagnostics(model: nn.Module, experiment: Experiment, device: torch.device) 
             norms.append(finite(norm.mean() / math.sqrt(h.shape[-1])))
             changes.append(finite(((h - before).norm(dim=-1) / norm).mean()))
             if routers:
-                routing.append(torch.stack(shares).mean(0).tolist())
+                routing.append([short(share) for share in torch.stack(shares).mean(0).tolist()])
                 shares.clear()
             before = h
     whole = bool(routing) and all(map(math.isfinite, chain(*routing)))
@@ -68,4 +68,9 @@ def heard(routers: list[Router]) -> Iterator[list[Tensor]]:
 
 def finite(value: Tensor) -> float | None:
     number = float(value)
-    return number if number < MOST else None
+    return short(number) if number < MOST else None
+
+
+def short(number: float) -> float:
+    """Six significant digits, as many as a float32 holds: half the size of a record."""
+    return float(f"{number:.6g}")

@@ -62,7 +62,7 @@ class ModelConfig:
     PARTS: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": ("latent", "full"),
         "feed_forward": ("moe", "dense"),
-        "injection": ("lti", "normed", "unconstrained", "additive", "none"),
+        "injection": ("lti", "normed", "unconstrained", "additive", "normed_additive", "none"),
         "adapters": ("lora", "none"),
         "halting": ("act", "graves", "none"),
         "head": ("own", "tied"),

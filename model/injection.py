@@ -70,13 +70,28 @@ class UnconstrainedInjection(nn.Module):
 
 
 class AdditiveInjection(nn.Module):
-    """h + e, the plain looped transformer's (Saunshi et al., 2502.17416; recall in 2202.05826)."""
+    """h + e, with nothing to bound h: the plain looped transformer's.
+
+    Input injection as in Yang et al. (2311.12424) and Fan et al. (2409.15647). The loop of Saunshi et al. (2502.17416)
+    has none ("none"), and the recall of Bansal et al. (2202.05826) reads e beside h, not added to it.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
 
     def forward(self, h: Tensor, e: Tensor) -> Tensor:
         return h + e
+
+
+class NormedAdditiveInjection(nn.Module):
+    """RMSNorm(h) + e: no A, no B, and yet a state that keeps its weight beside e. For the ablation: is it A and B that
+    carry depth, or any state that does not grow?"""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        return F.rms_norm(h, h.shape[-1:]) + e
 
 
 class NoInjection(nn.Module):
@@ -94,5 +109,6 @@ INJECTION = {
     "normed": NormedInjection,
     "unconstrained": UnconstrainedInjection,
     "additive": AdditiveInjection,
+    "normed_additive": NormedAdditiveInjection,
     "none": NoInjection,
 }

@@ -57,6 +57,7 @@ class Task(ABC):
     fixed_length: ClassVar[bool]  # are rows of all depths equally long?
     prefixes: ClassVar[bool]  # does a row of depth d also ask depths 1 .. d - 1, at its earlier positions?
     known_shortcut: ClassVar[str] = ""  # one that the paper's definition itself allows, to be printed beside results
+    question_length: ClassVar[int] = 0  # tokens of each, where questions of the same facts follow them one by one
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)

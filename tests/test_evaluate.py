@@ -14,7 +14,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from evaluate.metrics import depth95, loops_enough, overthinking, wilson
 from evaluate.records import audited_as, shortcuts
 from evaluate.run.experiment import Evaluate, Experiment
-from evaluate.run.extrapolation import Flops, asked_together, by_oracle, evaluate, questions, trained_places
+from evaluate.run.extrapolation import (
+    Flops,
+    asked_together,
+    by_oracle,
+    evaluate,
+    first_asked,
+    questions,
+    trained_places,
+)
 from evaluate.run.presets import SMALL, recipe
 from model import build
 from tasks import NOT_ASKED, TASKS
@@ -85,6 +93,31 @@ def test_an_oracle_of_limited_depth_falls_exactly_after_it(task):
             assert cell.correct == cell.count
         else:
             assert cell.correct < 0.7 * cell.count
+
+
+ASKS_ALIKE = [name for name in TASKS if TASKS[name].question_length]
+
+
+@pytest.mark.parametrize("name", ASKS_ALIKE)
+def test_what_a_row_asks_again_counts_once(name):
+    task = TASKS[name]()
+    rows = questions(task, 8, 64, 0)
+    once = first_asked(task, torch.from_numpy(rows.tokens)).numpy() & (rows.depths == 8)
+    facts, words = task.facts_length, task.question_length
+    for tokens, depths, counted in zip(rows.tokens, rows.depths, once, strict=True):
+        asked = [tuple(tokens[place + 1 - words : place + 1]) for place in np.flatnonzero(depths == 8)]
+        kept = [tuple(tokens[place + 1 - words : place + 1]) for place in np.flatnonzero(counted)]
+        assert kept == list(dict.fromkeys(asked)) and facts  # each, where it stands first
+    assert 64 <= once.sum() < (rows.depths == 8).sum()
+    e = replace(experiment(name), task=task, evaluate=Evaluate(loops=(1,), count=64, seed=0))
+    told = next(iter(evaluate(Player(task, lambda loops: 99), e, [8], CPU, 16)))
+    assert told.count == once.sum()
+
+
+def test_rows_that_ask_no_question_twice_are_counted_whole():
+    assert set(ASKS_ALIKE) == {"chain_end", "tree_path", "reachability"}
+    for name in TASKS.keys() - set(ASKS_ALIKE):
+        assert first_asked(TASKS[name](), torch.zeros(2, 9, dtype=torch.long)).all()
 
 
 def test_batch_size_changes_nothing():

@@ -75,6 +75,8 @@ def test_injection_follows_its_closed_form():
 def test_the_plain_injections_add_the_input_or_leave_it_out():
     h, e = torch.randn(2, 2, 3, SMALL.width)
     assert torch.equal(INJECTION["additive"](SMALL)(h, e), h + e) and torch.equal(INJECTION["none"](SMALL)(h, e), h)
+    normed = h / h.pow(2).mean(-1, keepdim=True).sqrt()
+    assert torch.allclose(INJECTION["normed_additive"](SMALL)(h, e), normed + e, atol=1e-5)
 
 
 def test_the_unconstrained_injection_starts_as_the_lti_does_and_may_pass_one():

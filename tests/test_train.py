@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load
+from torch import nn
 from torch.profiler import profile
 
 from evaluate.run import carry, checkpoint
@@ -227,6 +228,27 @@ def test_counting_what_a_step_costs_leaves_the_model_as_it_was(name):
     after = dict([*model.named_buffers(), *model.named_parameters()])
     assert after.keys() == before.keys() and all(torch.equal(after[key], before[key]) for key in before)
     assert model.training and all(parameter.grad is None for parameter in model.parameters())
+
+
+class Plain(nn.Module):
+    """A user's own looped model, which says nothing of how it is trained."""
+
+    def __init__(self, vocabulary):
+        super().__init__()
+        self.table, self.asked = nn.Embedding(vocabulary, vocabulary), []
+
+    def forward(self, tokens, loops):
+        self.asked.append(loops)
+        return torch.stack([self.table(tokens) for _ in loops])
+
+
+def test_a_users_own_model_gets_every_number_of_loops_that_the_recipe_has(monkeypatch):
+    experiment = tiny(steps=60, batch=32, shortest_horizon=2, longest_horizon=6)
+    model = Plain(experiment.vocabulary)
+    monkeypatch.setitem(MODELS, experiment.base, lambda *_: Plain(experiment.vocabulary))
+    train(model, experiment, CPU)
+    drawn = [loops for (loops,) in model.asked]
+    assert set(drawn) == {2, 3, 4, 5, 6} and min(drawn.count(n) for n in set(drawn)) >= 4  # 12 of each are expected
 
 
 def test_a_loss_that_is_not_finite_ends_the_run():

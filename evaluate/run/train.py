@@ -164,11 +164,12 @@ def loss_of(
 
 def outputs_of(model: nn.Module, tokens: Tensor, loops: list[int], gradient_loops: int) -> Outputs:
     """What a training step is judged by. A user's own model that has nothing to say of training answers through its
-    forward, all rows with as many loops as the middle one, and with gradient through all of them."""
+    forward, all rows with as many loops as one of them, whichever it is, and with gradient through all loops."""
     if hasattr(model, "training_outputs"):
         outputs: Outputs = model.training_outputs(tokens, loops, gradient_loops)  # type: ignore[operator]
         return outputs
-    logits = model(tokens, (loops[len(loops) // 2],) if getattr(model, "looped", True) else None)[0]
+    drawn = loops[int(torch.randint(len(loops), ()))]
+    logits = model(tokens, (drawn,) if getattr(model, "looped", True) else None)[0]
     return Outputs([logits], [], logits.new_zeros(()))
 
 
@@ -189,6 +190,8 @@ def step_flops(model: nn.Module, experiment: Experiment, task: Task) -> int:
     model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops)
     model.load_state_dict(held)  # a copy whose routers may count their load, without what a forward has kept
     shortest, longest = horizon_range(train, task.train_depths[-1] / experiment.task.train_depths[-1])
+    if not hasattr(model, "training_outputs"):  # a step has one horizon for all rows
+        longest = shortest = (longest + shortest) // 2
     spread = np.linspace(longest, shortest, len(tokens)).round().astype(int).tolist()
     with FlopCounterMode(display=False) as counter:
         loss_of(model, tokens, targets, spread, train)[0].backward()

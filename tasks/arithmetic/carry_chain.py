@@ -19,7 +19,8 @@ class CarryChain(Task):
     Depth: how many columns below the asked one decide its carry: those with sum 9 hand on the carry (or its absence)
     that reaches them, the first other one decides it. A row of depth d has a run of d - 1 nines somewhere, and none
     longer. Columns decide for and against a carry equally often, at every depth.
-    The definition's own shortcut: the column alone leaves two digits to choose from, and so chance is one half.
+    The definition's own shortcuts: the column alone leaves two digits to choose from, and so chance is one half; and
+    who finds the nearest column below that is no nine at one look, however far it is, needs no steps.
     Depth is at most `columns` - 1, the whole number.
     After: long addition in the length generalisation literature, e.g. Nogueira et al. 2021 (arXiv 2102.13019).
 
@@ -40,7 +41,7 @@ class CarryChain(Task):
     summary: ClassVar[str] = "add two numbers whose carry travels far"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
-    known_shortcut: ClassVar[str] = "a column alone leaves two digits: chance is one half"
+    known_shortcut: ClassVar[str] = "the nearest column below that is no nine, found at one look"
 
     def __post_init__(self) -> None:
         check_sizes(self, columns=(2, 10_000))

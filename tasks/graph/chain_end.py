@@ -51,6 +51,7 @@ class ChainEnd(Task):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "follow a chain to its end, among other chains"
     fixed_length: ClassVar[bool] = True
+    question_length: ClassVar[int] = 1
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

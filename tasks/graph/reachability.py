@@ -63,6 +63,7 @@ class Reachability(Task):
     version: ClassVar[int] = 4
     summary: ClassVar[str] = "is t reached from s? yes and no alike in all but the path"
     fixed_length: ClassVar[bool] = True
+    question_length: ClassVar[int] = 2
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

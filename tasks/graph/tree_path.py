@@ -56,6 +56,7 @@ class TreePath(Task):
     version: ClassVar[int] = 5
     summary: ClassVar[str] = "the first step from the root of a path-star towards a named node"
     fixed_length: ClassVar[bool] = True
+    question_length: ClassVar[int] = 1
     prefixes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "show-model": measuring.show_model,
     "new-task": one_task.new_task,
     "export": one_task.export,
+    "score": one_task.score,
     "bench": measuring.bench,
     "audit": measuring.audit,
     "claims": measuring.claims,

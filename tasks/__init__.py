@@ -17,7 +17,7 @@ from tasks.graph.p_hop_induction import PHopInduction
 from tasks.graph.reachability import Reachability
 from tasks.graph.relation_composition import RelationComposition
 from tasks.graph.tree_path import TreePath
-from tasks.task import NOT_ASKED, SELECTION, SPLITS, TEST, TRAIN, Answers, Batch, Task, draw, stream
+from tasks.task import NOT_ASKED, SELECTION, SPLITS, TEST, TRAIN, Answers, Batch, Task, content_split, draw, stream
 
 TASKS: dict[str, type[Task]] = {
     "khop_facts": KhopFacts,
@@ -55,6 +55,7 @@ __all__ = [
     "Batch",
     "Task",
     "UserError",
+    "content_split",
     "draw",
     "stream",
     "task_class",

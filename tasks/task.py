@@ -106,6 +106,16 @@ class Task(ABC):
         """Rows (count, length) in the form in which two of the same content are equal (say, shuffled facts sorted)."""
         return tokens
 
+    def asked_first(self, tokens: np.ndarray) -> np.ndarray:
+        """Where rows (count, length) do not ask what they asked before: a repeated question is no further evidence."""
+        new = np.ones(tokens.shape, dtype=bool)
+        if self.question_length:
+            asked = tokens[:, self.facts_length :].reshape(len(tokens), -1, self.question_length)
+            same = (asked[:, :, None] == asked[:, None]).all(-1)  # (count, questions, questions)
+            again = np.tril(same, -1).any(-1)
+            new[:, self.facts_length :] = ~again.repeat(self.question_length, axis=1)
+        return new
+
     # What the audit can use to look for shortcuts. A task without them is audited by the learners alone.
 
     @property

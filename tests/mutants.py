@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 100
+LEAST = 102
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -556,6 +556,20 @@ MUTANTS = (
         "cells without the audit", "evaluate/run/extrapolation.py",
         "shortcut=shortcut,", "shortcut=None,",
         "test_evaluate.py::test_cells_carry_the_audit_and_what_a_row_costs_that_ends_with_its_question",
+    ),
+    Mutant(
+        "a repeated question counts again",
+        "tasks/task.py",
+        "~again.repeat(self.question_length, axis=1)",
+        "True",
+        "test_evaluate.py::test_what_a_row_asks_again_counts_once",
+    ),
+    Mutant(
+        "answers from elsewhere are believed to be right",
+        "evaluate/scored.py",
+        "any(known.get(place) != answer for",
+        "any(False and answer for",
+        "test_scored.py::test_training_questions_other_sizes_and_empty_files_are_refused",
     ),
 )  # fmt: skip
 

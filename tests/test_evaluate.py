@@ -19,7 +19,6 @@ from evaluate.run.extrapolation import (
     asked_together,
     by_oracle,
     evaluate,
-    first_asked,
     questions,
     trained_places,
 )
@@ -102,7 +101,7 @@ ASKS_ALIKE = [name for name in TASKS if TASKS[name].question_length]
 def test_what_a_row_asks_again_counts_once(name):
     task = TASKS[name]()
     rows = questions(task, 8, 64, 0)
-    once = first_asked(task, torch.from_numpy(rows.tokens)).numpy() & (rows.depths == 8)
+    once = task.asked_first(rows.tokens) & (rows.depths == 8)
     facts, words = task.facts_length, task.question_length
     for tokens, depths, counted in zip(rows.tokens, rows.depths, once, strict=True):
         asked = [tuple(tokens[place + 1 - words : place + 1]) for place in np.flatnonzero(depths == 8)]
@@ -117,7 +116,7 @@ def test_what_a_row_asks_again_counts_once(name):
 def test_rows_that_ask_no_question_twice_are_counted_whole():
     assert set(ASKS_ALIKE) == {"chain_end", "tree_path", "reachability"}
     for name in TASKS.keys() - set(ASKS_ALIKE):
-        assert first_asked(TASKS[name](), torch.zeros(2, 9, dtype=torch.long)).all()
+        assert TASKS[name]().asked_first(np.zeros((2, 9), int)).all()
 
 
 def test_batch_size_changes_nothing():

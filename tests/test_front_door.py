@@ -104,7 +104,9 @@ def runs(draw) -> list[str]:
 @st.composite
 def others(draw) -> list[str]:
     verb = draw(
-        st.sampled_from(["show", "export", "table", "list", "new-task", "audit", "bench", "ask", "", "-h", "compare"])
+        st.sampled_from(
+            ["show", "export", "score", "table", "list", "new-task", "audit", "bench", "ask", "", "-h", "compare"]
+        )
     )
     task = draw(st.sampled_from(sorted(TASKS)) | junk)
     options = {

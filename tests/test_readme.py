@@ -11,7 +11,6 @@ from statistics import median_low
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 import run_benchmarks
@@ -20,9 +19,9 @@ from evaluate.metrics import wilson
 from evaluate.records import Records, read
 from evaluate.run import board, experiment
 from evaluate.run import sweep as sweeping
-from evaluate.run.extrapolation import first_asked, questions
+from evaluate.run.extrapolation import questions
 from evaluate.run.presets import HEADLINE, PRESETS, RATED, RECIPES, UNSEEN, recipe
-from evaluate.show import plots, tables, written
+from evaluate.show import example, plots, tables, written
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import band_rows, measure_rows, ratio_rows, suite_rows, used_loops
 from evaluate.study import audit, bench_tasks
@@ -87,6 +86,8 @@ def place(tmp_path, monkeypatch):
     ):
         shutil.copytree(ROOT / "results/reference" / of, tmp_path / "results" / name)
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    (asked,) = example.lines(TASKS["mod_chain"](), [8], "test", 0, 1)
+    (tmp_path / "answered.jsonl").write_text(json.dumps({**json.loads(asked), "given": "1"}))
     swept = []
     monkeypatch.setattr(sweeping, "sweep", lambda experiments, out, machine: swept.append((experiments, out, machine)))
     monkeypatch.setattr(audit, "audit", lambda *_: [])
@@ -355,7 +356,7 @@ def test_what_a_row_asks_twice_changes_no_verdict():
                 rows = questions(e.task, depth, e.evaluate.count, e.evaluate.seed)
                 asked = rows.depths == depth
                 right = np.unpackbits(np.frombuffer(bits, np.uint8), count=asked.sum()).astype(bool)
-                once = right[first_asked(e.task, torch.from_numpy(rows.tokens)).numpy()[asked]]
+                once = right[e.task.asked_first(rows.tokens)[asked]]
                 sides.add((right.mean() >= 0.95, once.mean() >= 0.95))
                 if (name, task, depth) == ("confirmation", "tree_path", 14):
                     share = written.points(once.mean())

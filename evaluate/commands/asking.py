@@ -140,8 +140,10 @@ def as_recorded(run: dict[str, Any]) -> Experiment:
 
     try:
         experiment = from_json(run["experiment"])
-    except (TypeError, UserError):
+    except (KeyError, TypeError, UserError):
         experiment = None
+    if run["experiment"].get("elsewhere"):
+        raise UserError(f"{run['model']} answered elsewhere: there is no model here to ask")
     if experiment is None or experiment.run != run["run"]:
         stamp = run["experiment"]["task"].get("plugin") or run["experiment"].get("model_plugin")
         if stamp:

@@ -1,10 +1,11 @@
-"""The verbs about one task: a new one to change, its examples to look at, its examples for use elsewhere."""
+"""The verbs about one task: a new one to change, its examples to look at or for use elsewhere, answers from there."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from re import fullmatch
 
 from evaluate.commands.options import (
     Parser,
@@ -17,7 +18,7 @@ from evaluate.commands.options import (
     whole_numbers,
 )
 from evaluate.show.screen import tell
-from tasks import SPLITS, Task, plugin, task_class
+from tasks import SPLITS, Task, UserError, plugin, task_class
 from tasks.errors import unknown
 
 
@@ -25,7 +26,7 @@ def parse_sized(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Name
     """What a verb about one task was given, and that task, with the sizes set by --task.NAME."""
     known, rest = parser.parse_known_args(list(arguments))
     plugin.load(known.plugin)
-    at_least(known, seed=0, count=1)
+    at_least(known, seed=0, **({"count": 1} if "count" in known else {}))
     task = task_class(known.task)()  # type: ignore[call-arg]
     changes = overrides(rest, parser)
     if changes:
@@ -96,3 +97,36 @@ def export(arguments: Sequence[str]) -> None:
     write_new(known.out, "\n".join(lines) + "\n")
     asked = ", ".join(map(str, depths))
     print(f"{known.out}: {len(lines)} examples of {task.name}, depths {asked}, {known.split} split")
+
+
+def score(arguments: Sequence[str]) -> None:
+    """answers that a model gave elsewhere to exported questions, as records"""
+    parser = Parser(prog="run_benchmarks.py score", allow_abbrev=False, description="Sizes by --task.NAME.")
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("answered", type=Path, metavar="FILE", help="lines of `export`, each with a field `given`")
+    parser.add_argument("--model", required=True, metavar="NAME", help="what the model is called in tables")
+    parser.add_argument("--seed", type=int, default=0, help="of the model's training (default 0)")
+    parser.add_argument("--parameters", type=int, default=0, metavar="N", help="how many it has, if known")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder of results, new or not")
+    add_plugins(parser)
+    known, task = parse_sized(parser, arguments)
+    at_least(known, parameters=0)
+    from evaluate import scored
+    from evaluate.records import Records, Writer
+    from evaluate.run.experiment import Experiment
+    from evaluate.run.folder import claimed
+    from evaluate.run.version import commit
+    from model import MODELS
+
+    if not fullmatch(r"[\w.-]+", known.model) or known.model in MODELS:
+        raise UserError(f"--model is {known.model!r}: allowed are letters, digits and . - _, but no model of the suite")
+    plain = Experiment(task, "rdt").to_json()["task"]
+    run, cells = scored.score(task, plain, known.answered, known.model, known.seed, known.parameters, commit())
+    with claimed(known.out):
+        if run.run in Records(known.out).runs:
+            raise UserError(
+                f"{str(known.out)!r} holds {known.model} on {task.name}, seed {known.seed}: give another --out"
+            )
+        Writer(known.out).add(run, cells)
+    told = ", ".join(f"{cell.correct} of {cell.count} at {cell.depth}" for cell in cells)
+    tell(f"{task.name}, {known.model}: {told}", f"what comes of it: python run_benchmarks.py table {known.out}")

@@ -90,16 +90,6 @@ def trained_places(task: Task, depth: int, count: int, seed: int) -> Tensor:
     return torch.from_numpy(questions(task.stages[-1], depth, count, seed).targets) != NOT_ASKED
 
 
-def first_asked(task: Task, tokens: Tensor) -> Tensor:
-    """Where (count, length) a row does not ask what it has asked before: a repeated question is no further evidence."""
-    new = torch.ones_like(tokens, dtype=torch.bool)
-    if task.question_length:
-        asked = tokens[:, task.facts_length :].unflatten(1, (-1, task.question_length))
-        same = (asked[:, :, None] == asked[:, None]).all(-1)  # (count, questions, questions)
-        new[:, task.facts_length :] = ~same.tril(-1).any(-1).repeat_interleave(task.question_length, 1)
-    return new
-
-
 @dataclass
 class Tally:
     """What is counted of one depth, under one number of loops or one rule."""
@@ -121,7 +111,8 @@ def evaluate(
     task, settings = experiment.task, experiment.evaluate
     rows = questions(task, group[-1], settings.count, settings.seed)
     tokens, targets, depths = (torch.from_numpy(array).to(device) for array in rows)
-    asked = torch.isin(depths, torch.tensor(group, device=device)) & first_asked(task, tokens)
+    asked = torch.isin(depths, torch.tensor(group, device=device))
+    asked &= torch.from_numpy(task.asked_first(rows.tokens)).to(device)
     answering = trained_places(task, group[-1], settings.count, settings.seed).to(device)
     audited = shortcuts()
     tallies: dict[int, dict[Key, Tally]] = {depth: defaultdict(Tally) for depth in group}

@@ -10,7 +10,7 @@ from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, interval, measure_rows, suite_rows
 from evaluate.show.svg import tag
-from evaluate.show.written import MISSING, of_seeds, points, reached, seed_count, span, times
+from evaluate.show.written import MISSING, cost, of_seeds, points, reached, seed_count, span, times
 
 
 def report(results: Results) -> str:
@@ -111,7 +111,6 @@ def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
             low, high = _ends(grid, column)
             deepest, exact = f"{points(correct[-1, column] / count[-1, column])}% at {grid.depths[-1]}", span(low, high)
         rules = "; ".join(f"{rule['rule']}\u00a0{rule['depth95']}" for rule in row["rules"])
-        flops = MISSING if row["eval_flops"] is None else f"{row['eval_flops']:.1e}"
         lines.append(
             (
                 grid.model,
@@ -122,9 +121,9 @@ def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
                 points(row["overthinking"]),
                 rules or MISSING,
                 of_seeds(row),
-                f"{row['parameters']:,}",
-                f"{row['train_flops']:.1e}",
-                flops,
+                f"{row['parameters']:,}" if row["parameters"] else MISSING,
+                cost(row["train_flops"]),
+                cost(row["eval_flops"]),
             )
         )
     headers = ("model", "depth95", "range", "deepest asked", "95% interval", "overthinking", "stops by itself", "seeds",

@@ -27,7 +27,7 @@ from evaluate.show.measures import (
 )
 from evaluate.show.rows import as_csv, check_format
 from evaluate.show.screen import wrapped
-from evaluate.show.written import MISSING, how_deep, of_seeds, percent, points, reached, span, times
+from evaluate.show.written import MISSING, cost, how_deep, of_seeds, percent, points, reached, size, span, times
 from tasks import TASKS
 from tasks.errors import UserError, unknown
 
@@ -49,9 +49,9 @@ def about(grid: Grid) -> str:
     first = grid.runs[0]
     failed = [f"{run['seed']} ({run['status']})" for run in grid.runs if run["status"] != "ok"]
     asked = grid.count[grid.count > 0]
+    made = f"{first['parameters']:,} parameters, {grid.train_flops:.2e} training FLOPs, {first['steps']} steps"
     lines = [
-        f"{grid.task}, {grid.model}: {first['parameters']:,} parameters, {grid.train_flops:.2e} training FLOPs, "
-        f"{first['steps']} steps",
+        f"{grid.task}, {grid.model}: {'answered elsewhere' if first['experiment'].get('elsewhere') else made}",
         f"trained on depths up to {grid.train_max_depth}"
         + (f"; chance {grid.chance[0]:.1%}; {asked.min()} questions a cell" if len(asked) else "")
         + f"; seeds {', '.join(str(run['seed']) for run in grid.runs)}",
@@ -167,9 +167,9 @@ MEASURES = Section(
     "how deep, and at what cost",
     _named("task", "model")
     | {
-        "size": lambda row: f"{row['parameters'] / 1000:,.0f}k",
-        "train FLOPs": lambda row: f"{row['train_flops']:.1e}",
-        "a question": lambda row: MISSING if row["eval_flops"] is None else f"{row['eval_flops']:.1e}",
+        "size": lambda row: size(row["parameters"]),
+        "train FLOPs": lambda row: cost(row["train_flops"]),
+        "a question": lambda row: cost(row["eval_flops"]),
         "seeds": of_seeds,
         "depth95": reached,
         "range": lambda row: f"{row['depth95_low']} to {row['depth95_high']}",
@@ -284,7 +284,7 @@ def summary_rows(results: Results, rule: str | None = None) -> list[dict[str, st
     rows = []
     for grid in results.grids.values():
         first, top, column = grid.runs[0], grid.train_max_depth, grid.headline(rule)
-        row = [grid.task, grid.model, f"{first['parameters'] / 1000:,.0f}k", f"{grid.train_flops:.1e}"]
+        row = [grid.task, grid.model, size(first["parameters"]), cost(grid.train_flops)]
         correct, count = grid.pooled
         for depth in (top, grid.depths.max(initial=0)):
             places = [d for d, of in enumerate(grid.depths) if of == depth and column is not None and count[d, column]]

@@ -35,6 +35,15 @@ def times(value: float | None) -> str:
     return MISSING if value is None else f"{value:.{3 if value >= 10 else 2}g}x"
 
 
+def size(parameters: int) -> str:
+    """Parameters, in thousands; those of a model that answered elsewhere may not be known."""
+    return f"{parameters / 1000:,.0f}k" if parameters else MISSING
+
+
+def cost(flops: int | None) -> str:
+    return f"{flops:.1e}" if flops else MISSING
+
+
 def seed_count(row: Row) -> str:
     """How many seeds; of a suite, from the task with fewest to that with most."""
     most, fewest = row["seeds"], row.get("fewest_seeds", row["seeds"])

@@ -1,0 +1,149 @@
+"""Answers given elsewhere: counted as the oracle says, whatever the file claims, and told line by line where wrong."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import run_benchmarks
+from evaluate.records import read
+from evaluate.scored import score
+from evaluate.show.example import lines
+from evaluate.show.grid import Results
+from evaluate.show.measures import ratio_rows
+from tasks import NOT_ASKED, TASKS, TEST, UserError, draw
+
+
+def exported(task, depths=None, split="test", count=12):
+    return [json.loads(line) for line in lines(task, depths or [task.test_depths[0]], split, 0, count)]
+
+
+def scored(task, tmp_path, answered):
+    path = tmp_path / "answered.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in answered))
+    plain = {"name": task.name, "version": task.version}
+    return score(task, plain, path, "mine", 0, 0, (None, None))
+
+
+def last(line):
+    return line["answers"][max(line["answers"], key=int)]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_what_the_oracle_answers_is_right_and_anything_else_is_not(name, tmp_path):
+    task = TASKS[name]()
+    depth = task.test_depths[0]
+    asked = exported(task)
+    rows = draw(task, 0, TEST, depth, 0, 12)
+    deepest = int(((rows.depths == depth) & task.asked_first(rows.tokens)).sum())
+    for given, right in ((lambda line: line["answers"], deepest), (lambda line: {}, 0)):
+        run, (cell,) = scored(task, tmp_path, [{**line, "given": given(line)} for line in asked])
+        assert (cell.depth, cell.count, cell.correct) == (depth, deepest, right)
+        assert (cell.band, cell.halting, cell.run, cell.chance) == ("test", "none", run.run, task.chance)
+    in_a_word = [{**line, "given": last(line)} for line in asked]
+    if any(line["depths"][max(line["depths"], key=int)] != depth for line in asked):  # the deepest may stand anywhere
+        assert name in ("carry_chain", "variable_assignment")
+        with pytest.raises(UserError, match="its last question is not its deepest: give the answers by their places"):
+            scored(task, tmp_path, in_a_word)
+        return
+    _, (cell,) = scored(task, tmp_path, in_a_word)
+    assert (cell.count, cell.correct) == (12, 12)
+    other = [{**line, "given": next(word for word in task.vocabulary if word != last(line))} for line in asked]
+    assert scored(task, tmp_path, other)[1][0].correct == 0
+
+
+def test_one_who_stops_early_is_right_as_often_as_the_oracle_that_stops_early(tmp_path):
+    task = TASKS["chain_end"]()
+    rows, told, right = draw(task, 0, TEST, 8, 0, 12), [], 0
+    for line, tokens, targets, depths in zip(exported(task, [8]), *rows, strict=True):
+        guess, new = task.partial(tokens, 5), task.asked_first(tokens[None])[0]
+        asked = np.flatnonzero(targets != NOT_ASKED)
+        told.append({**line, "given": {str(place): task.vocabulary[guess[place]] for place in asked}})
+        right += int((guess == targets)[(depths == 8) & new].sum())
+    assert scored(task, tmp_path, told)[1][0].correct == right
+
+
+def test_a_question_that_stands_there_twice_counts_once(tmp_path):
+    task = TASKS["mod_chain"]()
+    asked = [{**line, "given": last(line)} for line in exported(task, [2, 10])]
+    once, twice = (scored(task, tmp_path, told)[1] for told in (asked, asked + asked))
+    assert once == twice and [(cell.depth, cell.band) for cell in once] == [(2, "train"), (10, "test")]
+
+
+@pytest.mark.parametrize(
+    "change,says",
+    [
+        ({"given": None}, "line 1: given is None: allowed is the last answer, or answers by their places"),
+        ({"given": 7}, "line 1: given is 7"),
+        ({"task": "chain_end"}, "line 1: task is 'chain_end': this is mod_chain"),
+        ({"version": 99}, "line 1: version is 99: mod_chain is at 1, export it anew"),
+        ({"tokens": "3 +2 blue"}, "line 1: it has the token 'blue'"),
+        ({"tokens": ""}, "line 1: it has no token"),
+        ({"tokens": "+2 3"}, "line 1: it is no row of this task"),
+        ({"answers": {}}, "line 1: its answers are not this task's"),
+        ({"answers": {"1": "7", "2": "7"}}, "line 1: its answers are not this task's"),
+        ({"answers": {"one": "7"}}, "line 1: its answers are not this task's"),
+        ({"depth": 9}, "line 1: depth is 9: its deepest question is of 10"),
+        ({"depth": "deep"}, "line 1: depth is 'deep'"),
+    ],
+)
+def test_what_is_no_answered_question_is_told_by_its_line(change, says, tmp_path):
+    task = TASKS["mod_chain"]()
+    with pytest.raises(UserError) as told:
+        scored(task, tmp_path, [{**line, "given": "1"} | change for line in exported(task, [10], count=2)])
+    assert says in str(told.value) and "\n" not in str(told.value)
+
+
+def test_training_questions_other_sizes_and_empty_files_are_refused(tmp_path):
+    task = TASKS["mod_chain"]()
+    for asked, asker, says in (
+        (exported(task, [5], "train"), task, "it is a question to train on"),
+        (exported(task), replace(task, modulus=13), "its answers are not this task's at these sizes"),
+        ([], task, "is empty: give a file of answered questions"),
+    ):
+        with pytest.raises(UserError, match=says):
+            scored(asker, tmp_path, [{**line, "given": "1"} for line in asked])
+    (tmp_path / "answered.jsonl").write_bytes(b"\xff\n")
+    with pytest.raises(UserError, match="line 1: it is no JSON object"):
+        score(task, {}, tmp_path / "answered.jsonl", "mine", 0, 0, (None, None))
+    with pytest.raises(UserError, match="cannot read"):
+        score(task, {}, tmp_path / "none.jsonl", "mine", 0, 0, (None, None))
+
+
+def told(capsys, *words):
+    status = run_benchmarks.main([str(word) for word in words])
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+def test_from_export_to_table_and_no_further(tmp_path, capsys):
+    asked, answered, out = tmp_path / "asked.jsonl", tmp_path / "answered.jsonl", tmp_path / "out"
+    told(capsys, "export", "mod_chain", "--out", asked, "--depths", "1,2,3,4,5,10,20", "--count", 40)
+    rows = [json.loads(line) for line in asked.read_text().splitlines()]
+    answered.write_text(
+        "".join(json.dumps({**line, "given": last(line)}) + "\n" for line in rows if line["depth"] < 20)
+    )
+    with open(answered, "a") as file:  # and at depth 20 always the same
+        file.writelines(json.dumps({**line, "given": "0"}) + "\n" for line in rows if line["depth"] == 20)
+    words = ("score", "mod_chain", answered, "--model", "my-model", "--out", out)
+    code, said, err = told(capsys, *words, "--parameters", 1234)
+    assert code == 0 and "40 of 40 at 10" in said and f"table {out}" in said, err
+    held = {file.name: file.read_bytes() for file in out.iterdir()}
+    code, _, err = told(capsys, *words)
+    assert code == 2 and "holds my-model on mod_chain, seed 0" in err
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == held
+    (row,) = ratio_rows(Results(read(out)))
+    assert (row["my-model"], row["deepest"], row["trained"]) == (10, 20, 5)
+    said = told(capsys, "table", out)[1]
+    assert "mod_chain, my-model: answered elsewhere" in said and " 1k " in said
+    assert told(capsys, "report", out)[0] == 0
+    page = (out / "report.html").read_text()
+    assert "run_benchmarks.py score mod_chain ANSWERED --model my-model" in page
+    code, _, err = told(capsys, "ask", out, "--task", "mod_chain", "--model", "my-model", "--depths", 4)
+    assert code == 2 and "my-model answered elsewhere: there is no model here to ask" in err
+    for option, says in (("rdt", "no model of the suite"), ("a b", "allowed are letters"), ("a@b=1", "allowed are")):
+        code, _, err = told(capsys, *words[:3], "--model", option, "--out", tmp_path / "new")
+        assert code == 2 and says in err and err.count("\n") == 1 and not (tmp_path / "new").exists()
+    code, _, err = told(capsys, *words, "--parameters", -1)
+    assert code == 2 and "--parameters is -1" in err

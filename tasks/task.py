@@ -110,10 +110,11 @@ class Task(ABC):
         """Where rows (count, length) do not ask what they asked before: a repeated question is no further evidence."""
         new = np.ones(tokens.shape, dtype=bool)
         if self.question_length:
+            new[:, self.facts_length :] = False
             asked = tokens[:, self.facts_length :].reshape(len(tokens), -1, self.question_length)
-            same = (asked[:, :, None] == asked[:, None]).all(-1)  # (count, questions, questions)
-            again = np.tril(same, -1).any(-1)
-            new[:, self.facts_length :] = ~again.repeat(self.question_length, axis=1)
+            for row, questions in zip(new, asked, strict=True):
+                _, first = np.unique(questions, axis=0, return_index=True)
+                row[self.facts_length :].reshape(-1, self.question_length)[first] = True
         return new
 
     # What the audit can use to look for shortcuts. A task without them is audited by the learners alone.

@@ -560,8 +560,8 @@ MUTANTS = (
     Mutant(
         "a repeated question counts again",
         "tasks/task.py",
-        "~again.repeat(self.question_length, axis=1)",
-        "True",
+        "            new[:, self.facts_length :] = False\n",
+        "            new[:, self.facts_length :] = True\n",
         "test_evaluate.py::test_what_a_row_asks_again_counts_once",
     ),
     Mutant(

@@ -1,5 +1,6 @@
 """Answers given elsewhere: counted as the oracle says, whatever the file claims, and told line by line where wrong."""
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -23,7 +24,9 @@ def scored(task, tmp_path, answered):
     path = tmp_path / "answered.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in answered))
     plain = {"name": task.name, "version": task.version}
-    return score(task, plain, path, "mine", 0, 0, (None, None))
+    run, cells, notes = score(task, plain, path, "mine", 0, 0, (None, None))
+    assert all("\n" not in note for note in notes)
+    return run, cells
 
 
 def last(line):
@@ -71,6 +74,77 @@ def test_a_question_that_stands_there_twice_counts_once(tmp_path):
     assert once == twice and [(cell.depth, cell.band) for cell in once] == [(2, "train"), (10, "test")]
 
 
+def test_what_a_reader_of_the_counts_should_know_is_told(tmp_path):
+    task, path = TASKS["mod_chain"](), tmp_path / "answered.jsonl"
+    rows = [{**line, "given": f" {last(line)} "} for line in exported(task, [2, 10], count=12)]
+    path.write_text("\n".join(json.dumps(line) for line in [*rows, *rows]) + "\n\n")
+    _, cells, notes = score(task, {}, path, "mine", 0, 0, (None, None))
+    asked = {line["tokens"] for line in rows}
+    assert sum(cell.count for cell in cells) == sum(cell.correct for cell in cells) == len(asked)
+    again, few, lacking = notes
+    assert again == f"{48 - len(asked)} lines ask what another has asked, and count no second time"
+    assert few.startswith("fewer than 20 questions at depth 2, 10: ")
+    assert lacking == "not asked at depth 1, 3, 4, 5, 6, 8: how deep it goes is told without them"
+    path.write_text("\n".join(json.dumps(line) for line in [*rows, {**rows[-1], "given": "none"}]))
+    with pytest.raises(UserError, match=r"line 25: it is answered otherwise in another line"):
+        score(task, {}, path, "mine", 0, 0, (None, None))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_row_that_is_none_of_its_task_is_told_and_keeps_nobody_waiting(name, tmp_path):
+    task, rng = TASKS[name](), np.random.default_rng(0)
+    (line,) = exported(task, count=1)
+    for _ in range(40):
+        words = line["tokens"].split()
+        del words[: rng.integers(9)]
+        words[rng.integers(len(words))] = str(rng.choice(task.vocabulary))
+        with contextlib.suppress(UserError):
+            scored(task, tmp_path, [{**line, "tokens": " ".join(words), "given": {}}])
+
+
+def test_files_of_the_same_questions_are_compared_one_by_one_and_others_are_not(tmp_path, capsys):
+    task, out = TASKS["mod_chain"](), tmp_path / "out"
+    asked = exported(task, [5, 10], count=40)
+    right, rng = [{**line, "given": last(line)} for line in asked], np.random.default_rng(0)
+    some = [{**line, "given": last(line) if rng.random() < 0.7 else "none"} for line in asked]
+    for (model, seed), rows in (
+        (("a", 0), right),
+        (("a", 1), right),
+        (("b", 0), some[::-1]),
+        (("b", 1), some),
+        (("c", 0), some),
+        (("c", 1), some[1:]),
+    ):
+        (tmp_path / f"{model}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        words = ("score", "mod_chain", tmp_path / f"{model}.jsonl", "--model", model, "--seed", seed, "--out", out)
+        assert told(capsys, *words)[0] == 0
+    for models, paired in (("a,b", True), ("b,c", False), ("a,c", False)):
+        rows = json.loads(told(capsys, "compare", out, "--models", models, "--format", "json")[1])
+        assert {cell["paired"] for cell in cells_of(rows)} == {paired}, models
+    results = Results(read(out))
+    one, other = results.grids["mod_chain", "b"], results.grids["mod_chain", "c"]
+    assert one.alike and not other.alike
+    assert all(first == second for first, second in one.right[:, :, 0].T), "in one order, whatever that of the lines"
+    assert other.worth(np.array([True, True]), 0) == other.count.sum()
+
+
+def cells_of(found):
+    if isinstance(found, dict):
+        return ([found] if "paired" in found else []) + [cell for part in found.values() for cell in cells_of(part)]
+    return [cell for part in found for cell in cells_of(part)] if isinstance(found, list) else []
+
+
+def test_a_folder_holds_a_task_at_one_size(tmp_path, capsys):
+    out, path = tmp_path / "out", tmp_path / "answered.jsonl"
+    for modulus, code in ((11, 0), (13, 2)):
+        rows = exported(TASKS["mod_chain"](modulus=modulus), [10])
+        path.write_text("".join(json.dumps({**line, "given": last(line)}) + "\n" for line in rows))
+        words = ("score", "mod_chain", path, "--model", f"m{modulus}", "--out", out, "--task.modulus", modulus)
+        said = told(capsys, *words)
+        assert said[0] == code, said
+    assert "holds mod_chain at other sizes (task.modulus is 11 there, 13 here): choose another --out" in said[2]
+
+
 @pytest.mark.parametrize(
     "change,says",
     [
@@ -79,13 +153,19 @@ def test_a_question_that_stands_there_twice_counts_once(tmp_path):
         ({"task": "chain_end"}, "line 1: task is 'chain_end': this is mod_chain"),
         ({"version": 99}, "line 1: version is 99: mod_chain is at 1, export it anew"),
         ({"tokens": "3 +2 blue"}, "line 1: it has the token 'blue'"),
-        ({"tokens": ""}, "line 1: it has no token"),
+        ({"tokens": " "}, "line 1: it has no token"),
+        ({"tokens": 7}, "line 1: tokens is 7"),
         ({"tokens": "+2 3"}, "line 1: it is no row of this task"),
         ({"answers": {}}, "line 1: its answers are not this task's"),
         ({"answers": {"1": "7", "2": "7"}}, "line 1: its answers are not this task's"),
         ({"answers": {"one": "7"}}, "line 1: its answers are not this task's"),
         ({"depth": 9}, "line 1: depth is 9: its deepest question is of 10"),
         ({"depth": "deep"}, "line 1: depth is 'deep'"),
+        ({"depth": True}, "line 1: depth is True"),
+        ({"version": True}, "line 1: version is True"),
+        ({"given": {"10": 7}}, "line 1: given holds {'10': 7}: allowed are words, at the places of answers"),
+        ({"given": {"11": "7"}}, "line 1: given holds {'11': '7'}"),
+        ({"given": {"-1": "7"}}, "line 1: given holds {'-1': '7'}"),
     ],
 )
 def test_what_is_no_answered_question_is_told_by_its_line(change, says, tmp_path):
@@ -131,7 +211,7 @@ def test_from_export_to_table_and_no_further(tmp_path, capsys):
     assert code == 0 and "40 of 40 at 10" in said and f"table {out}" in said, err
     held = {file.name: file.read_bytes() for file in out.iterdir()}
     code, _, err = told(capsys, *words)
-    assert code == 2 and "holds my-model on mod_chain, seed 0" in err
+    assert code == 2 and "holds my-model on mod_chain, seed 0: all of its depths belong into one FILE" in err
     assert {file.name: file.read_bytes() for file in out.iterdir()} == held
     (row,) = ratio_rows(Results(read(out)))
     assert (row["my-model"], row["deepest"], row["trained"]) == (10, 20, 5)
@@ -139,11 +219,17 @@ def test_from_export_to_table_and_no_further(tmp_path, capsys):
     assert "mod_chain, my-model: answered elsewhere" in said and " 1k " in said
     assert told(capsys, "report", out)[0] == 0
     page = (out / "report.html").read_text()
-    assert "run_benchmarks.py score mod_chain ANSWERED --model my-model" in page
+    assert "run_benchmarks.py score mod_chain ANSWERED --model my-model --seed 0 --out results/mod_chain-my-" in page
     code, _, err = told(capsys, "ask", out, "--task", "mod_chain", "--model", "my-model", "--depths", 4)
     assert code == 2 and "my-model answered elsewhere: there is no model here to ask" in err
-    for option, says in (("rdt", "no model of the suite"), ("a b", "allowed are letters"), ("a@b=1", "allowed are")):
+    for option, says in (
+        ("rdt", "no model of the suite"),
+        ("a b", "allowed are 1 to 40"),
+        ("a@b=1", "allowed are"),
+        ("a" * 41, "allowed are"),
+    ):
         code, _, err = told(capsys, *words[:3], "--model", option, "--out", tmp_path / "new")
         assert code == 2 and says in err and err.count("\n") == 1 and not (tmp_path / "new").exists()
     code, _, err = told(capsys, *words, "--parameters", -1)
     assert code == 2 and "--parameters is -1" in err
+    assert told(capsys, *words, "--seed", 2**31)[0] == told(capsys, *words, "--parameters", 10**30)[0] == 2

@@ -12,6 +12,7 @@ from evaluate.commands.options import (
     add_plugins,
     add_seed,
     at_least,
+    at_most,
     check_plugin_sizes,
     overrides,
     sized,
@@ -111,22 +112,33 @@ def score(arguments: Sequence[str]) -> None:
     add_plugins(parser)
     known, task = parse_sized(parser, arguments)
     at_least(known, parameters=0)
+    at_most(known, seed=2**31 - 1, parameters=10**18)
     from evaluate import scored
     from evaluate.records import Records, Writer
     from evaluate.run.experiment import Experiment
-    from evaluate.run.folder import claimed
+    from evaluate.run.folder import claimed, difference
     from evaluate.run.version import commit
     from model import MODELS
 
-    if not fullmatch(r"[\w.-]+", known.model) or known.model in MODELS:
-        raise UserError(f"--model is {known.model!r}: allowed are letters, digits and . - _, but no model of the suite")
+    if not fullmatch(r"[\w.-]{1,40}", known.model) or known.model in MODELS:
+        raise UserError(f"--model is {known.model!r}: allowed are 1 to 40 of a-z . - _, and no model of the suite")
     plain = Experiment(task, "rdt").to_json()["task"]
-    run, cells = scored.score(task, plain, known.answered, known.model, known.seed, known.parameters, commit())
+    run, cells, notes = scored.score(task, plain, known.answered, known.model, known.seed, known.parameters, commit())
     with claimed(known.out):
-        if run.run in Records(known.out).runs:
+        held = Records(known.out).runs
+        if run.run in held:
             raise UserError(
-                f"{str(known.out)!r} holds {known.model} on {task.name}, seed {known.seed}: give another --out"
+                f"{str(known.out)!r} holds {known.model} on {task.name}, seed {known.seed}: all of its depths belong "
+                "into one FILE; give another --out"
             )
+        for other in held.values():
+            there = {name: other["experiment"]["task"].get(name) for name in task.sizes if name in plain}
+            here = {name: plain[name] for name in there}
+            if other["task"] == task.name and there != here:
+                raise UserError(
+                    f"{str(known.out)!r} holds {task.name} at other sizes ({difference(here, there, 'task.')}): choose "
+                    "another --out"
+                )
         Writer(known.out).add(run, cells)
     told = ", ".join(f"{cell.correct} of {cell.count} at {cell.depth}" for cell in cells)
-    tell(f"{task.name}, {known.model}: {told}", f"what comes of it: python run_benchmarks.py table {known.out}")
+    tell(f"{task.name}, {known.model}: {told}", *notes, f"what comes of it: python run_benchmarks.py table {known.out}")

@@ -17,10 +17,11 @@ def command(runs: Sequence[dict[str, Any]]) -> str:
     plain = runs[0]["experiment"]
     fields = flat(plain)
     task = fields.get("task.name", runs[0]["task"])
+    model, seeds = runs[0]["model"], [str(run["seed"]) for run in runs]
+    words = ["run", "--tasks", task, "--models", model, "--seeds", ",".join(seeds)]
     if plain.get("elsewhere"):
-        return shlex.join(["python", "run_benchmarks.py", "score", task, "ANSWERED", "--model", runs[0]["model"]])
-    words = ["python", "run_benchmarks.py", "run", "--tasks", task, "--models", runs[0]["model"]]
-    words += ["--seeds", ",".join(str(run["seed"]) for run in runs), "--out", f"results/{task}-{runs[0]['model']}"]
+        words = ["score", task, "ANSWERED", "--model", model, "--seed", seeds[0]]
+    words = ["python", "run_benchmarks.py", *words, "--out", f"results/{task}-{model}"]
     if "task.plugin" in fields:
         words += ["--plugin", str(fields["task.plugin"]).rsplit(" ", 1)[0]]
     for name, value in fields.items():

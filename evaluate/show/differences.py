@@ -78,10 +78,12 @@ def same_questions(first: Grid, second: Grid) -> bool:
     """Whether both were asked the same questions in the same order: they follow from the task and `evaluate`."""
 
     def asked(grid: Grid) -> list[Any]:
-        plain = grid.runs[0]["experiment"]
+        plain, versions = grid.runs[0]["experiment"], grid.runs[0]["versions"]
+        if plain.get("elsewhere"):
+            return [plain.get("task"), versions.get("questions")]
         return [plain.get("task"), *(plain.get("evaluate", {}).get(name) for name in ("count", "seed"))]
 
-    return asked(first) == asked(second) and None not in asked(first)
+    return first.alike and second.alike and asked(first) == asked(second) and None not in asked(first)
 
 
 def difference(first: Grid, second: Grid, names: tuple[str, str], rule: str | None = None) -> Difference | None:

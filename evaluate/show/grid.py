@@ -125,13 +125,23 @@ class Grid:
         places = [(i, column.loops) for i, column in enumerate(self.columns) if column.halting == "fixed"]
         return {loops: correct[depth, i] / count[depth, i] for i, loops in places if loops and count[depth, i]}
 
+    @property
+    def alike(self) -> bool:
+        """Whether all seeds answered the same questions, as a suite's runs do; a file scored from elsewhere may not."""
+        return len({run["versions"].get("questions") for run in self.runs}) == 1
+
     def worth(self, depths: np.ndarray, column: int) -> float:
         """How many independent questions these depths' answers in a column are worth; nan where none was asked."""
         total = 0.0
         for d in np.flatnonzero(depths):
             asked = np.flatnonzero(self.count[:, d, column])
             held, counts = self.right[asked, d, column], self.count[asked, d, column]
-            if len(asked) > 1 and all(bits is not None for bits in held) and len(set(counts.tolist())) == 1:
+            if (
+                len(asked) > 1
+                and self.alike
+                and all(bits is not None for bits in held)
+                and len(set(counts.tolist())) == 1
+            ):
                 packed = np.frombuffer(b"".join(held), np.uint8).reshape(len(asked), -1)
                 total += effective_count(np.unpackbits(packed, axis=1, count=int(counts[0])))
             else:

@@ -134,6 +134,8 @@ class VariableAssignment(Task):
                     u, v = (int(w) if w.isdigit() else known[w][0] for w in (a, b))
                     value = {"+": u + v, "-": u - v, "x": u * v}[op] % self.modulus
                     ready[x] = (value, 1 + max(known[w][1] if w in known else 0 for w in (a, b)))
+            if not ready:
+                raise ValueError("definitions that rest on each other, or on what has none")
             known |= ready
             todo = {x: definition for x, definition in todo.items() if x not in ready}
         return Answers(*np.array([known.get(word, (NOT_ASKED, 0)) for word in words]).T)

@@ -226,7 +226,7 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     assert "it stayed at stage 4, 4, 1, 3, 2, 2 and 1 of 7, 8, 7, 6, 4, 7 and 5" in said
     stages = {model: results.grids["khop_context", model].runs[0]["stage_steps"] for model in ("looped", "gru")}
     came = {model: sum(steps > 0 for steps in spent) for model, spent in stages.items()}
-    assert f"`looped` came to stage {came['looped']} of {len(stages['gru'])} of `khop_context`, `gru` not past" in said
+    assert f"`looped` came to stage {came['looped']} of {len(stages['gru'])} of `khop_context` ([to the last" in said
     assert came["gru"] == 1
 
 
@@ -244,6 +244,7 @@ WORDS = {
     11: "eleven",
     12: "twelve",
     14: "fourteen",
+    16: "sixteen",
 }
 
 
@@ -262,10 +263,8 @@ def test_the_answer_so_far_is_what_the_records_say():
         reached = [max(of[task][model] for of in (best, most)) for task in HEADLINE]
         assert told == f"{reached[0]} and {reached[1]}"
     picked = [best_loops(results.grids[task, "looped"]) for task in HEADLINE]
-    told = (
-        f"the plain looped transformer reaches {picked[0]} and {picked[1]} steps, with the number of loops that is best"
-    )
-    assert f"{told} for it; a GRU, which recurs over tokens in place of depth, 8 and 8; a stack" in said
+    told = f"whose state grows by e in every loop, reaches {picked[0]} and {picked[1]} steps, with the number of loops"
+    assert f"{told} that is best for it; a GRU, which recurs over tokens in place of depth, 8 and 8; a stack" in said
     assert "8 and 8; a stack of at least as much training compute, 5 and 5." in said
     deep = {
         task: max(of[task]["transformer_deep"] for of in (best, most))
@@ -713,18 +712,20 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     assert set(records.runs) <= {one.run for one in PRESETS["ablation"]()}
     assert not any(run["git_dirty"] for run in records.runs.values())
     results = Results(records)
+    results.only(list(HEADLINE), [])
     told = tables.show(results, "github", ["ratios"], "settled")
     assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in ALL
     said = SAID
-    most, rest = (len(results.grids[task, "rdt"].runs) for task in ("mod_chain", "khop_facts"))
-    told = f"`mod_chain` has {WORDS[most]} seeds but for the three variants that change several things, `khop_facts` "
-    assert f"{told}{WORDS[rest]}." in said
-    single = [g.model for g in results.grids.values() if g.task == "mod_chain" and len(g.runs) == 1]
-    assert len(single) == 3
+    seeds = {task: [len(g.runs) for g in results.grids.values() if g.task == task] for task in HEADLINE}
+    twice, once = seeds["mod_chain"].count(2), seeds["mod_chain"].count(1)
+    told = (
+        f"`mod_chain` has two seeds of {WORDS[twice]} of these models, and one of {WORDS[once]}; `khop_facts` has one."
+    )
+    assert told in said and len(seeds["mod_chain"]) == twice + once and set(seeds["khop_facts"]) == {1}
     reached = {
         (g.task, g.model.removeprefix("rdt@")): g.depth95s(g.headline("settled")) for g in results.grids.values()
     }
-    needed = ("injection=additive", "injection=none", "local_heads=0")
+    needed = ("injection=additive", "injection=none", "local_heads=0", "window=200")
     for (task, model), depths in reached.items():
         assert (max(depths) <= 10) if model.startswith(needed) else (min(depths) >= 40), (task, model)
     bands = {(row["task"], row["model"], row["band"]): row["accuracy"] for row in band_rows(results, "settled")}
@@ -739,7 +740,21 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     told += f"({gentler[0]} of `mod_chain` and {gentler[1]} of `khop_facts` right at 10 to 160 steps)"
     assert told in said and min(float(share[:-1]) for share in right(name, "train")) > 99
     assert right("feed_forward=dense@adapters=none@halting=none", "test") == ["100%", "100%"]
-    assert "has all questions of both tasks right, to 160 steps." in said
+    told = "as with them ({1} of `khop_facts` right beyond training, all of `mod_chain`)"
+    normed = right("injection=normed_additive", "test")
+    assert normed[0] == "100%" and told.format(*normed) in said
+    assert (
+        reached["mod_chain", "injection=normed_additive"] == reached["khop_facts", "injection=normed_additive"] == 160
+    )
+    assert right(f"injection=normed_additive@{PLAIN}", "test") == ["100%", "100%"]
+    assert "has all questions of both tasks right, to 160 steps, with A and B and with that norm alone." in said
+    wide = [reached[task, "window=200"].max() for task in HEADLINE]
+    assert (
+        "Local heads that see a whole row end at 6 steps where 5 were trained, and the RDT without any at 6 to 8."
+        in said
+    )
+    assert {int(d) for task in HEADLINE for d in reached[task, "local_heads=0"]} == {6, 8}
+    assert "a whole row (`window=200`) at " + " and ".join(map(str, dict.fromkeys(wide))) in said
     mod, facts = right("injection=none@train.gradient_loops=18", "train")
     ends = [max(reached[task, "injection=none@train.gradient_loops=18"]) for task in ("khop_facts", "mod_chain")]
     told = f"{facts} of `khop_facts` and {mod} of `mod_chain` are right at trained depths, and depth ends at "
@@ -767,6 +782,53 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     none = results.grids["mod_chain", "rdt@injection=none"]
     trained = none.depths <= none.train_max_depth
     assert (none.pooled[0] / none.pooled[1])[trained].max() < 0.2, "nothing is learnt"
+
+
+PLAIN = "feed_forward=dense@adapters=none@halting=none"
+
+
+def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():
+    results, rdt = (Results(read(ROOT / "results/reference" / name)) for name in ("ablation", "all"))
+    tasks = ("prefix_sum", "group_word", "carry_chain", "n_ary_addition")
+    name = f"rdt@injection=normed_additive@{PLAIN}"
+    most, settled = ({row["task"]: row for row in ratio_rows(results, rule)} for rule in (None, "settled"))
+    reached = [most[task][name] for task in tasks]
+    assert (
+        reached == [160, 160, 40, 24] and "reaches all of 160 in `prefix_sum` and `group_word` and all of 40 in" in SAID
+    )
+    assert [most[task]["deepest"] for task in tasks] == [160, 160, 40, 48]
+    assert [row["rdt"] for row in ratio_rows(rdt) if row["task"] in tasks] == [40, 160, 48, 160]
+    assert "and 24 in `n_ary_addition`, where the RDT reaches 48." in SAID
+    assert [settled[task][name] for task in tasks] == [40, 160, 16, 24]
+    assert (
+        "`settled` stops it too soon in `prefix_sum` and `carry_chain`, where it ends by that rule at 40 and 16."
+        in SAID
+    )
+    assert [most[task][name] for task in HEADLINE] == [
+        160,
+        160,
+    ] and "as was asked (40 to 160) in five of six tasks" in SAID
+    blocks = {task: (e := recipe(task, "transformer_deep")) and build(
+        e.model, e.architecture, e.vocabulary, e.train.mean_loops).blocks for task in tasks}  # fmt: skip
+    back = [len(blocks[task]) * (recipe(task, "rdt").architecture.window - 1) for task in tasks]
+    assert f"its Blocks reach {', '.join(map(str, back[:3]))} and {back[3]} tokens back" in SAID
+    assert all(recipe(task, "rdt").architecture.local_heads == 4 for task in tasks)
+    wide = [most[task]["transformer_deep@local_heads=2"] for task in tasks]
+    held = {row["task"]: row["transformer_deep"] for row in ratio_rows(rdt)}
+    told = (
+        f"that see everything it ends at {wide[0]}, {wide[1]}, {wide[2]} and {wide[3]}, one seed each, where it ended"
+    )
+    was = [held[task] for task in tasks]
+    assert f"{told} at {was[0]}, {was[1]}, {was[2]} and {was[3]} without." in SAID
+    quiet = results.grids["khop_context", "looped@noise=0"]
+    right = {
+        (depth, loops): written.points(quiet.shares[0, place, quiet.headline(str(loops))])
+        for place, depth in enumerate(quiet.depths.tolist())
+        for loops in (10, 160)
+    }
+    assert min(quiet.runs[0]["stage_steps"]) > 0 and right[3, 10] == "100" and best_loops(quiet) == 4
+    told = f"it has all of 3 hops, {right[4, 10]}% of 4 and {right[5, 10]}% of 5; with the most {right[3, 160]}% of 3."
+    assert told in SAID and "for the RDT, holds it back: without it reaches 4." in SAID
 
 
 def test_what_is_said_of_ltg_is_what_its_record_says():

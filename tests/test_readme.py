@@ -747,7 +747,7 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
         reached["mod_chain", "injection=normed_additive"] == reached["khop_facts", "injection=normed_additive"] == 160
     )
     assert right(f"injection=normed_additive@{PLAIN}", "test") == ["100%", "100%"]
-    assert "has all questions of both tasks right, to 160 steps, with A and B and with that norm alone." in said
+    assert "has all questions of both tasks right, to 160 steps, with A and B and with that norm alone (" in said
     wide = [reached[task, "window=200"].max() for task in HEADLINE]
     assert (
         "Local heads that see a whole row end at 6 steps where 5 were trained, and the RDT without any at 6 to 8."

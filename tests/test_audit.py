@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evaluate.study.audit import audit, best_shortcut
-from tasks import NOT_ASKED, TASKS, Answers, Batch, Task
+from tasks import NOT_ASKED, TASKS, TEST, Answers, Batch, Task, draw
 
 FACTS = 4
 LEAKS = ("majority", "question", "facts", "shallow", "candidates", "stop_trained", "stop_early", "last_steps")
@@ -116,3 +116,13 @@ def test_no_shortcut_answers_a_task(name: str) -> None:
     assert best is not None
     if not task.known_shortcut:  # which is printed beside the results
         assert best["score"] <= task.chance + 0.05 + 3 * (task.chance * (1 - task.chance) / 100) ** 0.5
+
+
+def test_one_look_answers_carry_chain_as_its_docstring_says():
+    task = TASKS["carry_chain"]()
+    tokens, targets, depths = draw(task, 0, TEST, 40, 0, 64)
+    sums = tokens[:, ::2] + tokens[:, 1::2]
+    decides = np.where(sums != 9, np.arange(sums.shape[1]), 0)
+    nearest = np.maximum.accumulate(decides, axis=1)[:, :-1]  # of each column but the first, the one below that decides
+    carry = np.take_along_axis(sums, nearest, axis=1) > 9
+    assert ((sums[:, 1:] + carry) % 10 == targets[:, 3::2]).all() and depths.max() == 40

@@ -138,12 +138,12 @@ def as_recorded(run: dict[str, Any]) -> Experiment:
     """The experiment of a run's record, if this code has it still."""
     from evaluate.run.experiment import from_json
 
-    try:
-        experiment = from_json(run["experiment"])
-    except (KeyError, TypeError, UserError):
-        experiment = None
     if run["experiment"].get("elsewhere"):
         raise UserError(f"{run['model']} answered elsewhere: there is no model here to ask")
+    try:
+        experiment = from_json(run["experiment"])
+    except (TypeError, UserError):
+        experiment = None
     if experiment is None or experiment.run != run["run"]:
         stamp = run["experiment"]["task"].get("plugin") or run["experiment"].get("model_plugin")
         if stamp:

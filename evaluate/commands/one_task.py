@@ -116,7 +116,7 @@ def score(arguments: Sequence[str]) -> None:
     from evaluate import scored
     from evaluate.records import Records, Writer
     from evaluate.run.experiment import Experiment
-    from evaluate.run.folder import claimed, difference
+    from evaluate.run.folder import claimed, refuse_sizes
     from evaluate.run.version import commit
     from model import MODELS
 
@@ -125,20 +125,12 @@ def score(arguments: Sequence[str]) -> None:
     plain = Experiment(task, "rdt").to_json()["task"]
     run, cells, notes = scored.score(task, plain, known.answered, known.model, known.seed, known.parameters, commit())
     with claimed(known.out):
-        held = Records(known.out).runs
-        if run.run in held:
+        if run.run in Records(known.out).runs:
             raise UserError(
                 f"{str(known.out)!r} holds {known.model} on {task.name}, seed {known.seed}: all of its depths belong "
                 "into one FILE; give another --out"
             )
-        for other in held.values():
-            there = {name: other["experiment"]["task"].get(name) for name in task.sizes if name in plain}
-            here = {name: plain[name] for name in there}
-            if other["task"] == task.name and there != here:
-                raise UserError(
-                    f"{str(known.out)!r} holds {task.name} at other sizes ({difference(here, there, 'task.')}): choose "
-                    "another --out"
-                )
+        refuse_sizes(task, plain, known.out)
         Writer(known.out).add(run, cells)
     told = ", ".join(f"{cell.correct} of {cell.count} at {cell.depth}" for cell in cells)
     tell(f"{task.name}, {known.model}: {told}", *notes, f"what comes of it: python run_benchmarks.py table {known.out}")

@@ -14,7 +14,7 @@ import torch
 from evaluate.records import Records
 from evaluate.run.experiment import Experiment
 from evaluate.run.version import code_version, commit
-from tasks import UserError
+from tasks import Task, UserError
 
 try:
     import fcntl
@@ -85,6 +85,18 @@ def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
                     f"{str(folder)!r} holds another experiment of {line['task']} with {line['model']} "
                     f"({difference(mine, held)}): choose another --out"
                 )
+
+
+def refuse_sizes(task: Task, plain: dict[str, Any], folder: Path) -> None:
+    """Refuse a folder that holds this task at other sizes. plain: the task as an experiment's record names it."""
+    here = {name: plain[name] for name in task.sizes if name in plain}
+    for line in Records(folder).runs.values():
+        there = {name: line["experiment"]["task"].get(name) for name in here}
+        if line["task"] == task.name and there != here:
+            raise UserError(
+                f"{str(folder)!r} holds {task.name} at other sizes ({difference(here, there, 'task.')}): choose "
+                "another --out"
+            )
 
 
 def refuse_versions(tasks: set[str], folder: Path) -> None:

@@ -257,6 +257,9 @@ def anew(e: Experiment) -> Experiment:
     return replace(e, task=task, evaluate=replace(e.evaluate, seed=1))
 
 
+NORMED = "rdt@injection=normed_additive@feed_forward=dense@adapters=none@halting=none"
+"""`looped`, with a norm on its state."""
+
 ABLATED = (
     "rdt",
     "rdt@injection=unconstrained",  # A of any size
@@ -280,15 +283,15 @@ ABLATED = (
     "rdt@injection=none@train.gradient_loops=18",  # or e, seen once, is not reached by the gradient
     "rdt@injection=additive@train.matrix_learning_rate=0.01@train.learning_rate=2e-3",  # `looped`'s rates
     "rdt@feed_forward=dense@adapters=none@halting=none",  # `looped`, with A and B
-    "rdt@injection=normed_additive@feed_forward=dense@adapters=none@halting=none",  # `looped`, with a norm
+    NORMED,
 )
 
 RELIEVED = {
-    "prefix_sum": ("transformer_deep@local_heads=2", ABLATED[-1]),
-    "group_word": ("transformer_deep@local_heads=2", ABLATED[-1]),
-    "carry_chain": ("transformer_deep@local_heads=2", ABLATED[-1]),
-    "n_ary_addition": ("transformer_deep@local_heads=2", ABLATED[-1]),
-    "khop_context": ("looped@noise=0", ABLATED[-1]),
+    "prefix_sum": ("transformer_deep@local_heads=2", NORMED),
+    "group_word": ("transformer_deep@local_heads=2", NORMED),
+    "carry_chain": ("transformer_deep@local_heads=2", NORMED),
+    "n_ary_addition": ("transformer_deep@local_heads=2", NORMED),
+    "khop_context": ("looped@noise=0", NORMED),
 }
 """Baselines without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long
 row's beginning, noise that is a share of a state that grows from loop to loop, and that growth itself."""

@@ -23,8 +23,6 @@ TINY = [
     "--evaluate.loops", "1,2", "--evaluate.count", "4", "--train.shortest_horizon", "1", "--train.longest_horizon", "2",
     "--save-every", "0",
 ]  # fmt: skip
-KILLED = [*TINY, "--train.steps", "150"]  # a checkpoint after every 25 steps
-
 TIMES = ("train_seconds",)
 
 
@@ -80,13 +78,14 @@ def kills(out: Path, count: int, seed: int) -> Counter[str]:
     A sweep that comes to its end is checked against the first one, undisturbed, and a new one begun.
     """
     random, seen, done = Random(seed), Counter[str](), 0
+    killed = [*TINY, "--train.steps", "150"]  # a checkpoint after every 25
     began = time.monotonic()
-    whole([*KILLED, "--workers", "2"], out / "whole")
+    whole([*killed, "--workers", "2"], out / "whole")
     takes = time.monotonic() - began
     expected = final(out / "whole")
     folder, number = out / "0", 0
     while done < count:
-        process = start([*KILLED, "--workers", random.choice("12")], folder)
+        process = start([*killed, "--workers", random.choice("12")], folder)
         try:
             told = process.communicate(timeout=random.uniform(0.15, 1.0) * takes)[1]
         except subprocess.TimeoutExpired:
@@ -102,7 +101,7 @@ def kills(out: Path, count: int, seed: int) -> Counter[str]:
         assert final(folder) == expected
         number += 1
         folder = out / str(number)
-    whole(KILLED, folder)
+    whole([*killed, "--workers", "1"], folder)
     assert final(folder) == expected
     seen["sweeps that came to their end"] = number + 1
     return seen

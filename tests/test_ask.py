@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("asked") / "runs"
     words = ["run", "--preset", "smoke", "--models", "rdt,transformer", "--tasks", "mod_chain", "--seeds", "0,1"]
     words += ["--evaluate.seed", "3"]  # its own questions, which are asked again
-    assert run_benchmarks.main([*words, *SMALL, "--out", str(out)]) == 0
+    assert run_benchmarks.main([*words, *SMALL, "--workers", "1", "--out", str(out)]) == 0
     return out
 
 

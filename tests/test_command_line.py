@@ -30,6 +30,11 @@ def command(*arguments, **options):
     )
 
 
+def here(*arguments):
+    """`run` in this process, which has loaded what it needs: for tests of what it leaves."""
+    return run_benchmarks.main([*map(str, arguments), "--workers", "1"])
+
+
 def lines(folder, name, without=()):
     found = [json.loads(text) for text in (folder / name).read_text().splitlines()]
     return sorted(json.dumps({k: v for k, v in line.items() if k not in without}, sort_keys=True) for line in found)
@@ -69,7 +74,7 @@ def test_table_prints_the_same_again_without_torch(folder):
 
 
 def test_the_same_command_gives_the_same_records_in_one_process_or_more(folder, tmp_path):
-    assert command(*TINY, "--out", tmp_path / "again", "--workers", "1", "--batch", "5").returncode == 0
+    assert here(*TINY, "--out", tmp_path / "again", "--batch", "5") == 0
     assert lines(folder, "cells.jsonl") == lines(tmp_path / "again", "cells.jsonl")
     assert lines(folder, "runs.jsonl", ["train_seconds"]) == lines(tmp_path / "again", "runs.jsonl", ["train_seconds"])
 
@@ -84,7 +89,7 @@ def test_a_run_is_not_done_twice_and_new_seeds_are_added(folder):
 def test_variants_of_a_model_stand_side_by_side_in_one_folder(tmp_path):
     variants = ["rdt@halting=none", "rdt@train.blank=0@adapters=none"]
     arguments = ["--tasks", "khop_facts", "--models", ",".join(variants), "--architecture.halting", "act"]
-    assert command("run", "--preset", "smoke", *arguments, "--out", str(tmp_path / "v")).returncode == 0
+    assert here(*TINY[:3], *arguments, "--train.steps", "6", "--out", tmp_path / "v") == 0
     runs = {run["model"]: run["experiment"] for run in map(json.loads, lines(tmp_path / "v", "runs.jsonl"))}
     assert list(runs) == variants
     first, second = (runs[name] for name in variants)
@@ -157,11 +162,11 @@ def test_another_experiment_is_refused_and_nothing_is_written(folder):
 
 
 def test_interrupted_it_leaves_whole_records_and_goes_on(tmp_path):
-    long = ["run", "--preset", "smoke", "--tasks", "mod_chain", "--evaluate.count", "8", "--workers", "1"]
-    long += ["--seeds", "0,1"]  # enough after the first that a busy machine does not end before it is told to
+    long = [*TINY, "--models", "rdt,transformer_deep"]
+    long += ["--seeds", "0,1,2"]  # enough after the first that a busy machine does not end before it is told to
     out = tmp_path / "cut"
     process = subprocess.Popen(
-        [sys.executable, "run_benchmarks.py", *long, "--out", str(out)],
+        [sys.executable, "run_benchmarks.py", *long, "--workers", "1", "--out", str(out)],
         cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job is born deaf to it
     )  # fmt: skip
@@ -173,8 +178,7 @@ def test_interrupted_it_leaves_whole_records_and_goes_on(tmp_path):
     assert process.returncode == 2
     assert "the same command goes on from there" in told and "Traceback" not in told
     assert all(json.loads(text) for text in (out / "cells.jsonl").read_text().splitlines())
-    assert command(*long, "--out", out).returncode == 0
-    assert command(*long, "--out", tmp_path / "whole").returncode == 0
+    assert here(*long, "--out", out) == here(*long, "--out", tmp_path / "whole") == 0
     assert lines(out, "cells.jsonl") == lines(tmp_path / "whole", "cells.jsonl")
 
 
@@ -200,13 +204,14 @@ def test_a_ctrl_c_that_python_drops_is_heeded_after_the_run():
         signal.signal(signal.SIGINT, before)
 
 
-def test_a_run_that_diverges_is_recorded_and_the_others_go_on(tmp_path):
-    shown = command(*TINY, "--train.learning_rate", "1e30", "--train.warmup", "0", "--train.optimizer", "adamw",
-                    "--models", "rdt,transformer", "--out", tmp_path / "d")  # fmt: skip
-    assert shown.returncode == 0 and re.search(r"mod_chain rdt seed 0: diverged, \d+ steps", shown.stderr)
+def test_a_run_that_diverges_is_recorded_and_the_others_go_on(tmp_path, capsys):
+    status = here(*TINY, "--train.learning_rate", "1e30", "--train.warmup", "0", "--train.optimizer", "adamw",
+                  "--models", "rdt,transformer", "--out", tmp_path / "d")  # fmt: skip
+    shown, told = capsys.readouterr()
+    assert status == 0 and re.search(r"mod_chain rdt seed 0: diverged, \d+ steps", told)
     runs = [json.loads(text) for text in lines(tmp_path / "d", "runs.jsonl")]
     assert {run["status"] for run in runs} == {"diverged"} and len(runs) == 2
-    assert "no answers from seeds 0 (diverged)" in shown.stdout
+    assert "no answers from seeds 0 (diverged)" in shown
 
 
 WRONG = [

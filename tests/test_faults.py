@@ -75,8 +75,17 @@ def undisturbed(tmp_path_factory):
 # killed
 
 
-def test_a_kill_loses_nothing(tmp_path):
-    faults.kills(tmp_path, 1, seed=1)
+def test_a_kill_loses_nothing(tmp_path, undisturbed):
+    out = tmp_path / "out"
+    process = faults.start([*faults.TINY, "--models", "rdt", "--train.steps", "50", "--workers", "1"], out)
+    while not list(out.glob("checkpoints/*.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert faults.stage(out) in ("writing", "in training or evaluation")
+    sweep.sweep([tiny()], out, HERE)
+    assert faults.final(out) == undisturbed
 
 
 @pytest.mark.soak

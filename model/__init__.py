@@ -29,6 +29,11 @@ def _looped(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Modul
     return RDT(plain, vocabulary)
 
 
+def _looped_normed(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
+    plain = replace(config, injection="normed_additive", feed_forward="dense", adapters="none", halting="none")
+    return RDT(plain, vocabulary)
+
+
 def _transformer(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
     """One Block for each of the RDT's, each with wider experts, so that parameters match the RDT's."""
     blocks = config.prelude_blocks + config.recurrent_blocks + config.coda_blocks
@@ -63,6 +68,7 @@ def _gru(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
 MODELS: dict[str, Callable[[ModelConfig, int, float], nn.Module]] = {
     "rdt": _rdt,
     "looped": _looped,
+    "looped_normed": _looped_normed,
     "transformer": _transformer,
     "transformer_deep": _transformer_deep,
     "gru": _gru,
@@ -71,6 +77,7 @@ MODELS: dict[str, Callable[[ModelConfig, int, float], nn.Module]] = {
 SUMMARIES = {
     "rdt": "the full Recurrent-Depth Transformer",
     "looped": "the plain looped transformer: no A/B injection, experts, adapters or halting",
+    "looped_normed": "`looped`, with a norm on its state before each loop",
     "transformer": "no loop, as many parameters as the RDT",
     "transformer_deep": "no loop, as many FLOPs a token as the RDT at its mean training loops",
     "gru": "a recurrence over tokens in place of depth, as many parameters as the RDT",
@@ -79,8 +86,10 @@ SUMMARIES = {
 ADAPTERS = ("adapters", "adapter_rank", "adapter_loops")
 OF_LOOPS = ("loop_signal", "memory", "noise", "late", "adapter_past")
 OF_BLOCKS = ("window", "prelude_window", "local_heads", "active_experts", "global_drop", "balance_rate")
+OF_THE_RDT = ("injection", "memory", "halting", "feed_forward", "experts", "balance_rate", "adapter_past", *ADAPTERS)
 UNREAD: dict[str, tuple[str, ...]] = {
-    "looped": ("injection", "memory", "halting", "feed_forward", "experts", "balance_rate", "adapter_past", *ADAPTERS),
+    "looped": OF_THE_RDT,
+    "looped_normed": OF_THE_RDT,
     "transformer": OF_LOOPS,
     "transformer_deep": ("injection", "halting", *OF_LOOPS, *ADAPTERS),
     "gru": (*OF_LOOPS, *OF_BLOCKS),

@@ -50,7 +50,7 @@ MUTANTS = (
     ),
     Mutant(
         "a variant of looped that is none is taken", "model/__init__.py",
-        '"looped": ("injection", "memory",', '"looped": (',
+        '"looped": OF_THE_RDT,', '"looped": OF_THE_RDT[2:],',
         "test_model.py::test_a_model_reads_all_but_what_is_said[looped]",
     ),
     # what is asked

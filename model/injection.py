@@ -84,8 +84,12 @@ class AdditiveInjection(nn.Module):
 
 
 class NormedAdditiveInjection(nn.Module):
-    """RMSNorm(h) + e: no A, no B, and yet a state that keeps its weight beside e. For the ablation: is it A and B that
-    carry depth, or any state that does not grow?"""
+    """RMSNorm(h) + e: no A, no B, and yet a state that keeps its weight beside e (`looped_normed`). Is it A and B that
+    carry depth, or any state that does not grow?
+
+    That a loop wants e again and a norm on its state is argued in "Stability and Generalization in Looped Transformers"
+    (2604.15259).
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 102
+LEAST = 104
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -52,6 +52,16 @@ MUTANTS = (
         "a variant of looped that is none is taken", "model/__init__.py",
         '"looped": OF_THE_RDT,', '"looped": OF_THE_RDT[2:],',
         "test_model.py::test_a_model_reads_all_but_what_is_said[looped]",
+    ),
+    Mutant(
+        "looped_normed is looped", "model/__init__.py",
+        'replace(config, injection="normed_additive",', 'replace(config, injection="additive",',
+        "test_model.py::test_looped_is_the_plain_looped_transformer_and_may_have_a_norm_on_its_state",
+    ),
+    Mutant(
+        "looped has the noise of a recipe", "evaluate/run/presets.py",
+        'WITHOUT_NOISE = ("looped",)', 'WITHOUT_NOISE = ("gru",)',
+        "test_command_line.py::test_noise_is_for_states_that_do_not_grow",
     ),
     # what is asked
     Mutant(

@@ -138,6 +138,14 @@ def test_a_task_that_a_preset_lacks_does_not_take_the_rates_of_another():
     assert {moved["mod_chain", "gru"]} == gentler
 
 
+def test_noise_is_for_states_that_do_not_grow():
+    told = {(e.base, e.architecture.noise) for e in PRESETS["reference"]() if e.task.name == "khop_context"}
+    assert {noise for model, noise in told if model == "looped"} == {0.0}
+    assert {noise for model, noise in told if model != "looped"} == {0.3}
+    held = {e.architecture.noise for e in PRESETS["ablation"]() if e.model == "looped@noise=0.3"}
+    assert held == {0.3}, "and a variant says otherwise"
+
+
 def test_a_confirmation_is_trained_as_the_record_and_asked_what_it_was_not():
     record = {(e.task.name, e.model): e for e in PRESETS["reference"]()}
     for e in PRESETS["confirmation"]():

@@ -470,12 +470,15 @@ def test_baselines_match_their_targets():
         assert abs(counts[1] / counts[0] - 1) < 0.05
 
 
-def test_looped_is_the_plain_looped_transformer():
-    model = shaken(build("looped", SMALL, VOCABULARY, 10)).eval()
+@pytest.mark.parametrize("name", ["looped", "looped_normed"])
+def test_looped_is_the_plain_looped_transformer_and_may_have_a_norm_on_its_state(name):
+    model = shaken(build(name, SMALL, VOCABULARY, 10)).eval()
     e = model.encode(some_tokens())
-    h = torch.randn_like(e)
-    assert torch.equal(model.step(h, e, 3), model.recurrent[0](h + e))
+    h = 7 * torch.randn_like(e)
+    kept = h / h.pow(2).mean(-1, keepdim=True).sqrt() if name == "looped_normed" else h
+    torch.testing.assert_close(model.step(h, e, 3), model.recurrent[0](kept + e))
     assert model.gate is None and not model.routers
+    assert parameters(model) == parameters(build("looped", SMALL, VOCABULARY, 10))
 
 
 @pytest.mark.parametrize(("name", "kind"), [("transformer", Transformer), ("gru", GRU)])

@@ -346,6 +346,8 @@ def test_the_rdt_takes_the_steps_one_after_another():
             loops_a_step.append(used_loops(grid)[-1, grid.headline("settled")] / deepest)
             given[deepest] = max(loops for loops in fixed if loops and loops < deepest)
     assert given[500] == 320 and given[24] == given[40] == 20, "320 for 500 steps, 20 for 24 or 40"
+    asked = [name for name, cls in TASKS.items() if not cls().prefixes]
+    assert asked == ["chain_end", "reachability", "tree_path"] and "in eleven of the fourteen tasks for the" in SAID
     assert len(loops_a_step) == 14 and "24 or 40), it has at most 5 points more than a guess." in SAID
     assert f"takes {min(loops_a_step):.1f} to {max(loops_a_step):.1f} of them a step, by `settled`" in SAID
 

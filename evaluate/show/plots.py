@@ -31,7 +31,7 @@ def heatmap(grids: list[Grid]) -> Figure:
     """
     rows = in_rows(grids)
     most = max(sum(len(grid.columns) + 1 for grid in row) - 1 for row in rows)  # one left free between two grids
-    tall = 0.9 + 0.32 * max(len(grid.depths) for grid in grids)
+    tall = 0.9 + 0.25 * max(len(grid.depths) for grid in grids)
     wide = max(4.8, 1.6 + 0.6 * most)
     figure = plt.figure(figsize=(wide, 0.4 + tall * len(rows)), layout="constrained")
     cells, panels = figure.add_gridspec(len(rows), most), []

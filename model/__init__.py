@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,14 +25,15 @@ def _rdt(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
     return RDT(config, vocabulary)
 
 
+PLAIN: dict[str, Any] = {"feed_forward": "dense", "adapters": "none", "halting": "none"}
+
+
 def _looped(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
-    plain = replace(config, injection="additive", feed_forward="dense", adapters="none", halting="none")
-    return RDT(plain, vocabulary)
+    return RDT(replace(config, injection="additive", **PLAIN), vocabulary)
 
 
 def _looped_normed(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
-    plain = replace(config, injection="normed_additive", feed_forward="dense", adapters="none", halting="none")
-    return RDT(plain, vocabulary)
+    return RDT(replace(config, injection="normed_additive", **PLAIN), vocabulary)
 
 
 def _transformer(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:

@@ -288,7 +288,7 @@ ABLATED = (
     "rdt@feed_forward=dense@adapters=none@halting=none",  # `looped`, with A and B
 )
 
-RELIEVED = {
+CHANGED_BASELINES = {
     "prefix_sum": "transformer_deep@local_heads=2",
     "group_word": "transformer_deep@local_heads=2",
     "carry_chain": "transformer_deep@local_heads=2",
@@ -309,7 +309,7 @@ def ablation() -> list[Experiment]:
         for task in HEADLINE
     ]
     parts = [replace(e, task=replace(e.task, test_depths=(10, 20, 40, 80, 160))) for e in experiments]
-    relieved = [recipe(task, model, seed) for seed in range(3) for task, model in RELIEVED.items()]
+    relieved = [recipe(task, model, seed) for seed in range(3) for task, model in CHANGED_BASELINES.items()]
     return [as_named(e) for e in (*parts, *relieved)]
 
 

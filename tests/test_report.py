@@ -354,6 +354,14 @@ def test_plots_are_png_and_svg_with_every_name_as_it_is(tmp_path):
     ]
 
 
+def test_names_that_no_file_name_tells_apart_have_files_of_their_own(tmp_path):
+    made, names = [], ("a@b=1.5", "a@b=1_5", "a@b=1,5", *(f"{'a' * 120}{end}" for end in "xy"))
+    for name in names:
+        made += plots.saved(plots.plt.figure(), tmp_path, name, made)
+    assert len(set(made)) == len(list(tmp_path.iterdir())) == 2 * len(names)
+    assert [file.name for file in made[:6:2]] == ["a_b_1_5.png", "a_b_1_5-2.png", "a_b_1_5-3.png"]
+
+
 def test_models_that_loop_stand_in_rows_the_deepest_first_and_columns_are_as_wide_in_each(tmp_path):
     path = folder(tmp_path, models=("also", "deep", "shallow"))
     grids = [grid for grid in Results(read(path)).grids.values()]

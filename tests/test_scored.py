@@ -219,6 +219,8 @@ def test_from_export_to_table_and_no_further(tmp_path, capsys):
     assert "mod_chain, my-model: answered elsewhere" in said and " 1k " in said
     assert told(capsys, "report", out)[0] == 0
     page = (out / "report.html").read_text()
+    assert "down to depth 10, where the suite trains up to 5" in page and "trained on depths up to" not in page
+    assert "mod_chain depth 10, the suite trains to 5" in page
     assert "run_benchmarks.py score mod_chain ANSWERED --model my-model --seed 0 --out results/mod_chain-my-" in page
     code, _, err = told(capsys, "ask", out, "--task", "mod_chain", "--model", "my-model", "--depths", 4)
     assert code == 2 and "my-model answered elsewhere: there is no model here to ask" in err

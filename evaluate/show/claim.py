@@ -59,10 +59,17 @@ def _far(best: Row, grids: list[Grid], alike: list[str]) -> str:
     if len(grids) == 1:
         grid = grids[0]
         reached = median_low(grid.depth95s(grid.headline()).tolist())
-        return f"{right} down to depth {reached}, trained on depths up to {grid.train_max_depth}"
+        to = "where the suite trains up to" if _elsewhere(grids) else "trained on depths up to"
+        return f"{right} down to depth {reached}, {to} {grid.train_max_depth}"
     whose = "their" if len(alike) > 1 and best["score"] > 1 else "its"
-    beyond = f"deeper than trained on {best['beyond']} of {best['tasks']} tasks"
+    whose, trained = ("the suite's", "the suite trains,") if _elsewhere(grids) else (whose, "trained")
+    beyond = f"deeper than {trained} on {best['beyond']} of {best['tasks']} tasks"
     return f"{right} at {times(best['score'])} {whose} training depth, and {beyond}"
+
+
+def _elsewhere(grids: list[Grid]) -> bool:
+    """Did the model answer elsewhere? What it was trained on is not known here then, but what the suite trains on."""
+    return any(run["experiment"].get("elsewhere") for grid in grids for run in grid.runs)
 
 
 def _than(best: Row, second: Row | None) -> str:
@@ -116,7 +123,8 @@ def _rests(best: Row, grids: list[Grid]) -> str:
     told = []
     for grid in sorted(grids, key=lambda g: -median_low(g.depth95s(g.headline()).tolist()) / g.train_max_depth)[:3]:
         reached = median_low(grid.depth95s(grid.headline()).tolist())
-        told.append(f"{grid.task} depth {reached}, trained to {grid.train_max_depth}")
+        to = "the suite trains to" if _elsewhere([grid]) else "trained to"
+        told.append(f"{grid.task} depth {reached}, {to} {grid.train_max_depth}")
     capped = sum(_capped(grid) for grid in grids)
     most = f"; on {capped} of {len(grids)} tasks the deepest asked" if capped else ""
     return "; ".join(told) + (f"; {len(grids) - 3} more tasks" if len(grids) > 3 else "") + most

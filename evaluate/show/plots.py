@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import matplotlib
@@ -126,19 +127,22 @@ def draw_all(results: Results, folder: Path) -> list[Path]:
     paths: list[Path] = []
     for (task, model), grid in results.grids.items():
         if grid.count.any():
-            paths += saved(heatmap([grid]), folder, f"{task}-{model}")
+            paths += saved(heatmap([grid]), folder, f"{task}-{model}", paths)
     for task in results.tasks:
         grids = [grid for (of, _), grid in results.grids.items() if of == task and grid.count.any()]
         if len(grids) > 1:
-            paths += saved(heatmap(grids), folder, f"{task}-by-loops")
+            paths += saved(heatmap(grids), folder, f"{task}-by-loops", paths)
         if grids:
-            paths += saved(by_depth(task, grids), folder, task)
+            paths += saved(by_depth(task, grids), folder, task, paths)
     return paths
 
 
-def saved(figure: Figure, folder: Path, name: str) -> list[Path]:
+def saved(figure: Figure, folder: Path, name: str, taken: Collection[Path]) -> list[Path]:
+    """Writes a PNG and an SVG, numbered where names that differ (by a dot, or far on) would be one file's."""
     plain = file_name(name)
-    paths = [folder / f"{plain}.png", folder / f"{plain}.svg"]
+    free = (folder / f"{plain}{number}.png" for number in ("", *(f"-{again}" for again in range(2, len(taken) + 2))))
+    png = next(path for path in free if path not in taken)
+    paths = [png, png.with_suffix(".svg")]
     figure.savefig(paths[0], dpi=150)
     figure.savefig(paths[1], metadata={"Date": None})
     plt.close(figure)

@@ -294,9 +294,12 @@ CHANGED_BASELINES = {
     "carry_chain": "transformer_deep@local_heads=2",
     "n_ary_addition": "transformer_deep@local_heads=2",
     "khop_context": "looped@noise=0.3",
+    "reachability": "rdt@feed_forward=dense@halting=none",  # adapters it has none there
+    "tree_path": "rdt@feed_forward=dense@halting=none",
 }
 """Baselines without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long
-row's beginning. And with it: noise, which grows with a state that grows from loop to loop."""
+row's beginning; and, in `looped_normed`, RMSNorm(h) + e in the place of A RMSNorm(h) + B e, which forgets more of where
+a walk has been. And with it: noise, which grows with a state that grows from loop to loop."""
 
 
 def ablation() -> list[Experiment]:

@@ -925,13 +925,10 @@ def test_what_is_said_of_the_confirmation_is_what_its_records_say():
         expected = "95%" if (task, model, depth) in within else "open"
         told = f"{grid.train_max_depth} | {depth} | {expected} | {counts[0][0]} | {', '.join(map(str, counts[1]))} |"
         assert f"| `{task}` | {told}" in SAID
-    others = [
-        grid.correct[:, grid.depths.tolist().index(15)].ravel()
-        for (task, model), grid in results.grids.items()
-        if model != "rdt" and task in HEADLINE
-    ]
-    runs = sum(len(grid.runs) for (task, model), grid in results.grids.items() if model != "rdt" and task in HEADLINE)
-    assert f"less at 15 steps in all {runs} runs of the baselines" in SAID
+    fall_off = [grid for (task, model), grid in results.grids.items()
+                if model not in ("rdt", "looped_normed") and task in HEADLINE]  # fmt: skip
+    others = [grid.correct[:, grid.depths.tolist().index(15)].ravel() for grid in fall_off]
+    assert f"less at 15 steps in all {sum(len(grid.runs) for grid in fall_off)} runs of them" in SAID
     most = max(of.max() for of in others)
     assert most < 0.95 * 128, "by whatever rule or number of loops"
     assert f"({min(of[-1] for of in others)} to {most} of 128, `looped` by whatever rule or number of loops)" in SAID
@@ -951,3 +948,31 @@ def test_what_is_said_of_the_confirmation_is_what_its_records_say():
     assert f"{told} the worse of two seeds, at 240 letters of `group_word` ({less['group_word', 240]})." in front
     far = [128 * of for task in HEADLINE for of in shares[task, "rdt", 600]]
     assert f"times the deepest trained, it has {sum(far):.0f} of {128 * len(far)} right" in front
+
+
+def test_what_is_said_of_its_other_looped_model_is_what_the_confirmation_says():
+    results, name = Results(read(ROOT / "results/reference/confirmation")), "looped_normed"
+    before = {row["task"]: row[name] for row in ratio_rows(Results(read(ROOT / "results/reference/all")))}
+    grids = {task: grid for (task, model), grid in results.grids.items() if model == name}
+    assert {len(grid.runs) for grid in grids.values()} == {1}
+    right = {
+        (task, depth): (int(grid.correct[0, at, grid.headline()]), int(grid.count[0, at, grid.headline()]))
+        for task, grid in grids.items()
+        for at, depth in enumerate(grid.depths.tolist())
+        if depth in UNSEEN[task]
+    }
+    within = {key: of for key, of in right.items() if key[1] <= before[key[0]]}
+    kept = sum(good >= 0.95 * asked for good, asked in within.values())
+    told = f"at all {len(within)} depths within {{}}, in the {len(grids)} tasks carried out"
+    assert kept == len(within) and told.format("that") in SAID and told.format("what it had reached") in SAID
+    all_right = {key for key in right.keys() - within.keys() if right[key] == (128, 128)}
+    assert all_right == {("khop_facts", 600), ("mod_chain", 600), ("prefix_sum", 240), ("carry_chain", 50)}
+    assert right.keys() - within.keys() - all_right == {("group_word", 240)}
+    good, asked = right["group_word", 240]
+    assert f"and {good} ({written.points(good / asked)}%) at 240 letters of `group_word`" in SAID
+    ends = {
+        task: (int(grid.depth95s(grid.headline("settled"))[0]), int(grid.depths[-1])) for task, grid in grids.items()
+    }
+    soon = {task: end for task, (end, deepest) in ends.items() if end < deepest}
+    told = "too soon in two: it ends at {carry_chain} in `carry_chain` and at {prefix_sum} in `prefix_sum`"
+    assert len(soon) == 2 and told.format(**soon) in SAID

@@ -338,6 +338,18 @@ def test_the_answer_so_far_is_what_the_records_say():
     assert all(sum(steps > 0 for steps in grid.runs[0].get("stage_steps", [1])) == 1 for grid in grids)
 
 
+def test_the_answer_in_numbers_of_tasks_is_what_the_records_say():
+    results, told = Results(read(ROOT / "results/reference/all")), []
+    for model in ("rdt", "looped_normed", "gru", "looped", "transformer_deep", "transformer"):
+        grids = [grid for (_, of), grid in results.grids.items() if of == model]
+        ends = [best_loops(g) if model == "looped" else median_low(g.depth95s(g.headline()).tolist()) for g in grids]
+        times = np.array([end / grid.train_max_depth for end, grid in zip(ends, grids, strict=True)])
+        asked = sum(end == grid.depths[-1] for end, grid in zip(ends, grids, strict=True))
+        counts = (len(grids), (times >= 1).sum(), (times > 1).sum(), (times >= 4).sum(), asked)
+        told.append([f"`{model}`", *map(str, counts)])
+    assert told == rows(" model | carried out |")
+
+
 def test_the_rdt_needs_loops_as_it_has_steps():
     loops_a_step, given = [], {}
     for (_, model), grid in Results(read(ROOT / "results/reference/all")).grids.items():

@@ -166,7 +166,7 @@ OWN_RATES: dict[str, dict[str, tuple[str, str]]] = {
     "mod_chain": {"looped": A_THIRD, "transformer_deep": A_TENTH, "gru": A_THIRD, "transformer": A_THIRD},
     "prefix_sum": {"looped": DEFAULT, "transformer": A_TENTH},
     "group_word": {"gru": DEFAULT, "transformer": TRIPLE},
-    "n_ary_addition": {"transformer": DEFAULT},
+    "n_ary_addition": {"transformer": DEFAULT, "looped_normed": DEFAULT},
 }
 """Those of RATES, best on the selection band, that a model has in place of its task's recipe's. Of the other models the
 recipe's were the best, or no others were tried: results/reference tells which."""

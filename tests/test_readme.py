@@ -975,8 +975,18 @@ def test_what_is_said_of_its_other_looped_model_is_what_the_confirmation_says():
     }
     within = {key: of for key, of in right.items() if key[1] <= before[key[0]]}
     kept = sum(good >= 0.95 * asked for good, asked in within.values())
-    told = f"at all {len(within)} depths within {{}}, in the {len(grids)} tasks carried out"
-    assert kept == len(within) and told.format("that") in SAID and told.format("what it had reached") in SAID
+    told = f"at {kept} of {len(within)} depths within {{}}, in the {len(grids)} tasks carried out"
+    assert told.format("that") in SAID and told.format("what it had reached") in SAID
+    missed = {key: written.points(good / asked) for key, (good, asked) in within.items() if good < 0.95 * asked}
+    assert missed.keys() == {("khop_context", 10), ("khop_context", 20)}
+    here = f"({missed['khop_context', 10]}% and {missed['khop_context', 20]}%)"
+    assert f"not at 10 and 20 hops of `khop_context` {here}, where the seed of" in SAID
+    rdt = results.grids["khop_context", "rdt"]
+    share = written.points(rdt.shares[0, rdt.depths.tolist().index(20), rdt.headline()])
+    end = grids["khop_context"].depth95s(grids["khop_context"].headline())[0]
+    told = f"the other seed ends at {end} hops, with {missed['khop_context', 20]}% of 20, where the RDT has {share}%"
+    assert told in SAID and f"and the RDT has {share}% of 20 here" in SAID
+    assert f"another seed, in `confirmation`, {missed['khop_context', 20]}% of 20;" in SAID
     all_right = {key for key in right.keys() - within.keys() if right[key] == (128, 128)}
     assert all_right == {("khop_facts", 600), ("mod_chain", 600), ("prefix_sum", 240), ("carry_chain", 50)}
     assert right.keys() - within.keys() - all_right == {("group_word", 240)}
@@ -985,6 +995,6 @@ def test_what_is_said_of_its_other_looped_model_is_what_the_confirmation_says():
     ends = {
         task: (int(grid.depth95s(grid.headline("settled"))[0]), int(grid.depths[-1])) for task, grid in grids.items()
     }
-    soon = {task: end for task, (end, deepest) in ends.items() if end < deepest}
+    soon = {task: end for task, (end, deepest) in ends.items() if end < deepest and task != "khop_context"}
     told = "too soon in two: it ends at {carry_chain} in `carry_chain` and at {prefix_sum} in `prefix_sum`"
     assert len(soon) == 2 and told.format(**soon) in SAID

@@ -531,8 +531,9 @@ def test_the_rates_are_what_the_selection_band_chose():
     told = {(task.strip("`"), model.strip("`")): cells for task, model, *cells in rows(" task | model | 0.003")}
     assert told.keys() == tried.keys()
     tasks = {model: sum(of == model for _, of in tried) for _, model in tried}
-    assert tasks == {"looped": 6, "transformer": 6, "gru": 3, "transformer_deep": 2}
-    assert "`looped` and `transformer` in six tasks, `gru` in three, `transformer_deep` in two" in SAID
+    assert tasks == {"looped": 6, "transformer": 6, "gru": 3, "transformer_deep": 2, "looped_normed": 1}
+    said = "`looped` and `transformer` in six tasks, `gru` in three, `transformer_deep` in two, `looped_normed` in one"
+    assert said in SAID
     assert {task for task, _ in tried} == set(RATED[:6]) and "In the six tasks whose runs take minutes four" in SAID
     trained = [row["accuracy"] for row in band_rows(Results(records))
                if (row["task"], row["model"][:6], row["band"]) == ("group_word", "looped", "train")]  # fmt: skip

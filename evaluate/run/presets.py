@@ -294,7 +294,7 @@ CHANGED_BASELINES = {
     "carry_chain": "transformer_deep@local_heads=2",
     "n_ary_addition": "transformer_deep@local_heads=2",
     "khop_context": "looped@noise=0.3",
-    "reachability": "rdt@feed_forward=dense@halting=none",  # adapters it has none there
+    "reachability": "rdt@feed_forward=dense@halting=none",  # `looped_normed`, with A and B
     "tree_path": "rdt@feed_forward=dense@halting=none",
 }
 """Baselines without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -140,9 +141,9 @@ def draw_all(results: Results, folder: Path) -> list[Path]:
 def saved(figure: Figure, folder: Path, name: str, taken: Collection[Path]) -> list[Path]:
     """Writes a PNG and an SVG, numbered where names that differ (by a dot, or far on) would be one file's."""
     plain = file_name(name)
-    free = (folder / f"{plain}{number}.png" for number in ("", *(f"-{again}" for again in range(2, len(taken) + 2))))
-    png = next(path for path in free if path not in taken)
-    paths = [png, png.with_suffix(".svg")]
+    names = itertools.chain([plain], (f"{plain}-{again}" for again in itertools.count(2)))
+    free = next(name for name in names if folder / f"{name}.png" not in taken)
+    paths = [folder / f"{free}.png", folder / f"{free}.svg"]
     figure.savefig(paths[0], dpi=150)
     figure.savefig(paths[1], metadata={"Date": None})
     plt.close(figure)

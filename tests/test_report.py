@@ -63,6 +63,17 @@ def test_the_claim_names_the_model_how_far_and_how_sure(tmp_path):
     )
 
 
+def test_the_claim_of_a_model_that_answered_elsewhere_tells_what_the_suite_trains_on(tmp_path):
+    path = folder(tmp_path, tasks=("t", "u"), models=("deep",))
+    assert "at 4x its training depth, and deeper than trained on 2 of 2 tasks" in said(path)[0]
+    results = Results(read(path))
+    for grid in results.grids.values():
+        grid.runs[0]["experiment"]["elsewhere"] = True
+    sentence, tiles = claim(results)
+    assert "at 4x the suite's training depth, and deeper than the suite trains, on 2 of 2 tasks" in sentence
+    assert "t depth 20, the suite trains to 5" in tiles[1][2]
+
+
 def test_the_claim_tells_who_has_one_seed_on_some_tasks(tmp_path):
     path = folder(tmp_path, tasks=("t", "u"))
     gone = {r["run"] for r in lines(path / "runs.jsonl") if (r["task"], r["model"], r["seed"]) == ("u", "shallow", 1)}

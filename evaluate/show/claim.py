@@ -59,17 +59,12 @@ def _far(best: Row, grids: list[Grid], alike: list[str]) -> str:
     if len(grids) == 1:
         grid = grids[0]
         reached = median_low(grid.depth95s(grid.headline()).tolist())
-        to = "where the suite trains up to" if _elsewhere(grids) else "trained on depths up to"
+        to = "where the suite trains up to" if grid.elsewhere else "trained on depths up to"
         return f"{right} down to depth {reached}, {to} {grid.train_max_depth}"
     whose = "their" if len(alike) > 1 and best["score"] > 1 else "its"
-    whose, trained = ("the suite's", "the suite trains,") if _elsewhere(grids) else (whose, "trained")
+    whose, trained = ("the suite's", "the suite trains,") if grids[0].elsewhere else (whose, "trained")
     beyond = f"deeper than {trained} on {best['beyond']} of {best['tasks']} tasks"
     return f"{right} at {times(best['score'])} {whose} training depth, and {beyond}"
-
-
-def _elsewhere(grids: list[Grid]) -> bool:
-    """Did the model answer elsewhere? What it was trained on is not known here then, but what the suite trains on."""
-    return any(run["experiment"].get("elsewhere") for grid in grids for run in grid.runs)
 
 
 def _than(best: Row, second: Row | None) -> str:
@@ -123,7 +118,7 @@ def _rests(best: Row, grids: list[Grid]) -> str:
     told = []
     for grid in sorted(grids, key=lambda g: -median_low(g.depth95s(g.headline()).tolist()) / g.train_max_depth)[:3]:
         reached = median_low(grid.depth95s(grid.headline()).tolist())
-        to = "the suite trains to" if _elsewhere([grid]) else "trained to"
+        to = "the suite trains to" if grid.elsewhere else "trained to"
         told.append(f"{grid.task} depth {reached}, {to} {grid.train_max_depth}")
     capped = sum(_capped(grid) for grid in grids)
     most = f"; on {capped} of {len(grids)} tasks the deepest asked" if capped else ""

@@ -79,7 +79,7 @@ def same_questions(first: Grid, second: Grid) -> bool:
 
     def asked(grid: Grid) -> list[Any]:
         plain, versions = grid.runs[0]["experiment"], grid.runs[0]["versions"]
-        if plain.get("elsewhere"):
+        if grid.elsewhere:
             return [plain.get("task"), versions.get("questions")]
         return [plain.get("task"), *(plain.get("evaluate", {}).get(name) for name in ("count", "seed"))]
 

@@ -65,6 +65,11 @@ class Grid:
         return int(self.runs[0]["train_max_depth"])
 
     @property
+    def elsewhere(self) -> bool:
+        """Did the model answer elsewhere? Then only what the suite trains on is known, not what it was trained on."""
+        return bool(self.runs[0]["experiment"].get("elsewhere"))
+
+    @property
     def train_flops(self) -> int:
         """Of a run, the median of those that came to an end: a curriculum may take seeds through stages otherwise."""
         ended = [run["train_flops"] for run in self.runs if run["status"] == "ok"]

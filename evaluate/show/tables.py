@@ -51,8 +51,8 @@ def about(grid: Grid) -> str:
     asked = grid.count[grid.count > 0]
     made = f"{first['parameters']:,} parameters, {grid.train_flops:.2e} training FLOPs, {first['steps']} steps"
     lines = [
-        f"{grid.task}, {grid.model}: {'answered elsewhere' if first['experiment'].get('elsewhere') else made}",
-        f"{'the suite trains up to depth' if first['experiment'].get('elsewhere') else 'trained on depths up to'} "
+        f"{grid.task}, {grid.model}: {'answered elsewhere' if grid.elsewhere else made}",
+        f"{'the suite trains up to depth' if grid.elsewhere else 'trained on depths up to'} "
         f"{grid.train_max_depth}"
         + (f"; chance {grid.chance[0]:.1%}; {asked.min()} questions a cell" if len(asked) else "")
         + f"; seeds {', '.join(str(run['seed']) for run in grid.runs)}",

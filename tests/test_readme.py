@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+from importlib.metadata import version
 from itertools import pairwise, product
 from math import ceil, floor
 from pathlib import Path
@@ -23,7 +24,7 @@ from evaluate.run.extrapolation import questions
 from evaluate.run.presets import HEADLINE, PRESETS, RATED, RECIPES, UNSEEN, recipe
 from evaluate.show import example, plots, tables, written
 from evaluate.show.grid import Grid, Results
-from evaluate.show.measures import band_rows, measure_rows, ratio_rows, suite_rows, used_loops
+from evaluate.show.measures import band_rows, furthest_first, measure_rows, ratio_rows, suite_rows, used_loops
 from evaluate.study import audit, bench_tasks
 from evaluate.study.bench_model import open_mythos
 from evaluate.study.claims import carry as claims
@@ -146,6 +147,25 @@ def test_the_example_is_what_is_shown(capsys):
     (line,) = {text for text in mentioned() if text.startswith("python run_benchmarks.py show mod_chain --depth 5")}
     assert run_benchmarks.main(shlex.split(line)[2:]) == 0
     assert f"```\n{capsys.readouterr().out.split(chr(10) * 2)[1].strip()}\n```" in README
+
+
+def pinned(package):
+    return re.search(rf"^{package}==(.*)$", (ROOT / "constraints.txt").read_text(), re.M)[1]
+
+
+@pytest.mark.skipif(version("matplotlib") != pinned("matplotlib"), reason="another matplotlib draws otherwise")
+@pytest.mark.parametrize("name", ["all/plots/reach", "quick/plots/reach", "quick/plots/khop_facts-by-loops"])
+def test_the_pictures_are_drawn_from_the_records(name, tmp_path):
+    folder, _, drawn = name.split("/")
+    results = Results(read(ROOT / "results/reference" / folder))
+    if drawn == "reach":
+        figure = plots.reach(results, {model: place for place, model in enumerate(furthest_first(results))})
+    else:
+        figure = plots.heatmap([grid for (task, _), grid in results.grids.items() if task == drawn.split("-")[0]])
+    plots.saved(figure, tmp_path, drawn, [])
+    made = ROOT / "results/reference" / f"{name}.svg"
+    assert made.read_bytes() == (tmp_path / made.name).read_bytes()
+    assert made.with_suffix(".png").stat().st_size > 50_000 or folder == "quick"
 
 
 def test_the_summary_is_what_the_records_say():

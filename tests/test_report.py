@@ -352,7 +352,7 @@ def test_a_report_of_several_folders_leaves_that_of_the_first(tmp_path, capsys):
 def test_plots_are_png_and_svg_with_every_name_as_it_is(tmp_path):
     path = folder(tmp_path / "a", tasks=("t$x_1$",), models=("deep", "sha/llow"))
     made = plots.draw_all(Results(read(path)), tmp_path / "plots")
-    assert {file.suffix for file in made} == {".png", ".svg"} and len(made) == 8  # of each model, of both, by depth
+    assert {file.suffix for file in made} == {".png", ".svg"} and len(made) == 10  # each model, both, by depth, reach
     assert all(file.exists() and file.parent == tmp_path / "plots" for file in made)
     for file in made:
         if file.suffix == ".png":
@@ -386,6 +386,59 @@ def test_models_that_loop_stand_in_rows_the_deepest_first_and_columns_are_as_wid
     assert max(wide) < 1.1 * min(wide)
     tops = {name: axes.get_position().y0 for name, axes in panels.items()}
     assert tops["deep"] == pytest.approx(tops["shallow"]) and tops["also"] < tops["deep"]
+
+
+def marked(figure):
+    """Each mark of the figure of reach: task and (colour, shape) to the ratio, its bar, and whether a + stands by."""
+    axes = figure.axes[0]
+    lines = [
+        (line.get_ydata()[0], line) for line in axes.lines if len(line.get_ydata()) and line.get_xdata() is not None
+    ]
+    marks = {y: line for y, line in lines if line.get_marker() != "None"}
+    bars = {y: tuple(line.get_xdata()) for y, line in lines if line.get_alpha() == 0.5}
+    more = {text.xy[1] for text in axes.texts}
+    found = {}
+    for y, line in sorted(marks.items()):
+        look = line.get_color(), line.get_marker()
+        task = min(zip(axes.get_yticks(), axes.get_yticklabels(), strict=True), key=lambda tick: abs(tick[0] - y))[1]
+        found[task.get_text(), look] = (float(line.get_xdata()[0]), bars[y], y in more)
+    return found
+
+
+def test_how_far_each_model_goes_is_marked_in_its_colour_and_all_seeds_lie_in_its_bar(tmp_path):
+    def truth(model, depth, loops):
+        return reach({"far": "deep"}.get(model, "shallow"), depth, loops)
+
+    folder(tmp_path / "a", tasks=("first",), models=("far", "near"), truth=truth)
+    folder(
+        tmp_path / "b",
+        tasks=("second",),
+        models=("also", "far"),
+        truth=truth,
+        depths={1: "train", 5: "train", 20: "test"},
+    )
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(tmp_path / name, lines(tmp_path / "a" / name) + lines(tmp_path / "b" / name))
+    results = Results(read(tmp_path))
+    looks = {model: place for place, model in enumerate(("far", "near", "also"))}
+    far, near, also = (plots.look(place) for place in range(3))
+    assert marked(plots.reach(results, looks)) == {
+        ("first\n5 to 40", far): (4.0, (4.0, 4.0), False),
+        ("first\n5 to 40", near): (1.0, (1.0, 1.0), False),
+        ("second\n5 to 20", far): (4.0, (4.0, 4.0), True),
+        ("second\n5 to 20", also): (1.0, (1.0, 1.0), False),
+    }
+    grids = [grid for (task, _), grid in results.grids.items() if task == "second"]
+    axes = plots.by_depth("second", grids, looks).axes[0]
+    assert [(line.get_color(), line.get_marker()) for line in axes.lines[:2]] == [far, also]
+    assert len({plots.look(place) for place in range(49)}) == 49
+
+
+def test_where_no_run_has_an_answer_the_marks_stand_at_zero(tmp_path):
+    results = Results(read(folder(tmp_path / "a", status="diverged")))
+    marks = marked(plots.reach(results, {"deep": 0, "shallow": 1}))
+    assert len(marks) == 2 and set(marks.values()) == {(0.0, (0.0, 0.0), False)}
+    assert {task for task, _ in marks} == {"t\n5 to -"}
 
 
 def luminance(colour):

@@ -36,7 +36,7 @@ def told(correct: float, count: float) -> str:
 
 def reach(rows: dict[str, list[tuple[Grid, int]]]) -> Drawn:
     """Every task and model at a glance; `rows` holds the grids of each task with their looks."""
-    drawn = [(task, [_reach(grid, look) for grid, look in grids]) for task, grids in rows.items()]
+    drawn = [(task, [how_far(grid, look) for grid, look in grids]) for task, grids in rows.items()]
     names = dict((grid.model, look) for grids in rows.values() for grid, look in grids)
     body = svg.legend(list(names.items())) + svg.reaches(drawn, "How far each model goes on each task")
     text = (
@@ -47,7 +47,8 @@ def reach(rows: dict[str, list[tuple[Grid, int]]]) -> Drawn:
     return Drawn("How far each model goes", body, text, [grid for grids in rows.values() for grid, _ in grids])
 
 
-def _reach(grid: Grid, look: int) -> Reach:
+def how_far(grid: Grid, look: int) -> Reach:
+    """One model's mark on one task, at its headline's column."""
     column, top = grid.headline(), grid.train_max_depth
     reached = grid.depth95s(column).tolist()
     middle, (low, high) = median_low(reached), depth_range(grid, column)

@@ -260,3 +260,8 @@ def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] =
             }
         )
     return sorted(rows, key=lambda row: -row["score"])
+
+
+def furthest_first(results: Results) -> list[str]:
+    """The models, in the order of their suite scores: the order of legends, so that colours are the same everywhere."""
+    return [row["model"] for row in suite_rows(results)]

@@ -1,4 +1,5 @@
-"""Plots as PNG and SVG: a heatmap of depth x loops for each task and model, and each task's accuracy by depth."""
+"""Plots as PNG and SVG: how far each model goes on all tasks; a heatmap of depth x loops for each task and model, and
+each task's accuracy by depth."""
 
 from __future__ import annotations
 
@@ -18,11 +19,76 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from evaluate.show.colours import DASHES, LINES, MARKS
+from evaluate.show.figures import how_far
 from evaluate.show.grid import Grid, Results
+from evaluate.show.measures import furthest_first, ratio_rows
+from evaluate.show.svg import Reach
+from evaluate.show.written import MISSING
 from evaluate.statistics import wilson_many
 from tasks.files import file_name
 
 matplotlib.rcParams["svg.hashsalt"] = "loopbench"  # the same records give the same file
+
+
+Looks = dict[str, int]
+"""Each model's place in the order of colours, marks and dashes: one for all plots of a folder, and its report's."""
+
+
+def reach(results: Results, looks: Looks) -> Figure:
+    """A row a task and in it a mark a model: the deepest depth answered over the deepest trained on, as in a report."""
+    rows = ratio_rows(results)
+    grids = sorted(results.grids.values(), key=lambda grid: looks[grid.model])
+    marks = [[how_far(grid, looks[grid.model]) for grid in grids if grid.task == row["task"]] for row in rows]
+    heights = [max(2.5, len(row)) + 0.6 for row in marks]  # one for each mark, and room for two lines of text
+    ends = np.cumsum(heights)
+    in_line = len(looks) if sum(len(model) + 4 for model in looks) < 90 else max(1, 90 // (max(map(len, looks)) + 4))
+    tall = 0.8 + 0.18 * -(-len(looks) // in_line) + 0.115 * ends[-1]
+    figure, axes = plt.subplots(figsize=(7.0, tall), layout="constrained")
+    for row, height, end in zip(marks, heights, ends, strict=True):
+        for place, mark in enumerate(row):
+            _mark(axes, mark, end - height + (place + 0.5) * height / len(row))
+        axes.axhline(end, color="0.7", linewidth=0.6)
+    _in_ratios(axes, max([2.0, *(mark.high for row in marks for mark in row)]))
+    axes.set_ylim(ends[-1], 0)
+    names = [f"{row['task']}\n{row['trained']} to {row['deepest'] or MISSING}" for row in rows]
+    axes.set_yticks(ends - np.array(heights) / 2, names, fontsize=8, parse_math=False)
+    axes.tick_params(axis="y", length=0)
+    told = "deepest depth answered / deepest trained on (+: the deepest asked)"
+    axes.set_xlabel(f"{told}\nbelow a task: the deepest trained on, to the deepest asked", fontsize=8)
+    for model, place in looks.items():
+        colour, shape = look(place)
+        axes.plot([], [], color=colour, marker=shape, markersize=5, linestyle="", label=model)
+    legend = figure.legend(loc="outside upper center", ncols=in_line, fontsize=8, frameon=False, handletextpad=0.1)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def look(place: int) -> tuple[str, str]:
+    """A model's colour and mark; when the colours begin again, they come with other marks."""
+    return LINES[place % len(LINES)], MARKS[(place + place // len(LINES)) % len(MARKS)]
+
+
+def _mark(axes: Axes, mark: Reach, y: float) -> None:
+    """One model on one task, with its range."""
+    colour, shape = look(mark.look)
+    axes.plot([mark.low, mark.high], [y, y], color=colour, alpha=0.5, linewidth=3, solid_capstyle="butt")
+    axes.plot(mark.ratio, y, color=colour, marker=shape, markersize=5, clip_on=False, zorder=3)
+    if mark.more:
+        axes.annotate("+", (mark.ratio, y), (4, 0), textcoords="offset points", va="center", fontsize=7)
+
+
+def _in_ratios(axes: Axes, most: float) -> None:
+    """What was trained on is shaded up to its end at 1; further on each doubling is about as wide."""
+    axes.axvspan(0, 1, color="0.5", alpha=0.15, linewidth=0)
+    axes.axvline(1, color="crimson", linewidth=1.2, linestyle="--")
+    axes.set_xscale("function", functions=(lambda ratio: np.log1p(3 * ratio), lambda place: np.expm1(place) / 3))
+    ticks = [0, 1, *(2**power for power in range(1, 12) if 2**power <= most * 1.01)]
+    axes.set_xticks(ticks, [f"{tick}x" if tick else "0" for tick in ticks], fontsize=8)
+    axes.minorticks_off()
+    axes.set_xlim(0, most * 1.25)
+    axes.grid(axis="x", color="0.85", linewidth=0.6)
+    axes.set_axisbelow(True)
 
 
 def heatmap(grids: list[Grid]) -> Figure:
@@ -88,21 +154,22 @@ def heat(grid: Grid, axes: Axes) -> AxesImage:
     return image
 
 
-def by_depth(task: str, grids: list[Grid]) -> Figure:
+def by_depth(task: str, grids: list[Grid], looks: Looks) -> Figure:
     """Accuracy by depth of every model at its headline's column, with Wilson intervals; trained depths are shaded."""
     figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
-    for place, grid in enumerate(grids):
+    for grid in sorted(grids, key=lambda grid: looks[grid.model]):
         column = grid.headline()
         if column is None:
             continue
-        (correct, count), look = grid.pooled, place % len(LINES)
+        (correct, count), (colour, shape) = grid.pooled, look(looks[grid.model])
         asked = np.flatnonzero(count[:, column])
         share = correct[asked, column] / count[asked, column]
         low, high = wilson_many(correct[asked, column], count[asked, column])
-        axes.fill_between(grid.depths[asked], 100 * low, 100 * high, color=LINES[look], alpha=0.15, linewidth=0)
-        dashes = (0, tuple(map(int, DASHES[look].split()))) if DASHES[look] else "solid"
+        axes.fill_between(grid.depths[asked], 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
+        dash = DASHES[looks[grid.model] % len(DASHES)]
+        dashes = (0, tuple(map(int, dash.split()))) if dash else "solid"
         axes.plot(
-            grid.depths[asked], 100 * share, color=LINES[look], marker=MARKS[look], markersize=4.5, linestyle=dashes,
+            grid.depths[asked], 100 * share, color=colour, marker=shape, markersize=4.5, linestyle=dashes,
             label=f"{grid.model} {grid.columns[column].told}",
         )  # fmt: skip
     top = grids[0].train_max_depth
@@ -123,8 +190,10 @@ def by_depth(task: str, grids: list[Grid]) -> Figure:
 
 
 def draw_all(results: Results, folder: Path) -> list[Path]:
-    """For each task a heatmap of each model, one of all, and a line plot: PNG and SVG; returns their paths."""
+    """Of all tasks how far each model goes, for each a heatmap of each model, one of all, and a line plot: PNG and SVG;
+    returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
+    looks: Looks = {model: place for place, model in enumerate(furthest_first(results))}
     paths: list[Path] = []
     for (task, model), grid in results.grids.items():
         if grid.count.any():
@@ -134,8 +203,8 @@ def draw_all(results: Results, folder: Path) -> list[Path]:
         if len(grids) > 1:
             paths += saved(heatmap(grids), folder, f"{task}-by-loops", paths)
         if grids:
-            paths += saved(by_depth(task, grids), folder, task, paths)
-    return paths
+            paths += saved(by_depth(task, grids, looks), folder, task, paths)
+    return paths + (saved(reach(results, looks), folder, "reach", paths) if looks else [])
 
 
 def saved(figure: Figure, folder: Path, name: str, taken: Collection[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ from evaluate.show import figures, ledger, page
 from evaluate.show.claim import Claim, claim
 from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
-from evaluate.show.measures import Row, interval, measure_rows, suite_rows
+from evaluate.show.measures import Row, furthest_first, interval, measure_rows, suite_rows
 from evaluate.show.svg import tag
 from evaluate.show.written import MISSING, cost, of_seeds, points, reached, seed_count, span, times
 
@@ -21,7 +21,7 @@ def report(results: Results) -> str:
         title = tag("h1", escape(f"Claims of the field, tested: {results.folder}"))
         return page.whole(f"loopbench: {results.folder}", [title, tested])
     said = claim(results)
-    looks = {model: place for place, model in enumerate(_order(results))}
+    looks = {model: place for place, model in enumerate(furthest_first(results))}
     by_task = {task: [(g, looks[g.model]) for g in _grids(results, task, looks)] for task in results.tasks}
     body = [_head(said, [str(results.folder)]), page.notes(results.notes)]
     body += [
@@ -33,11 +33,6 @@ def report(results: Results) -> str:
     for task, grids in by_task.items():
         body.append(_task(task, grids, [rows[task, grid.model] for grid, _ in grids], results))
     return page.whole(f"loopbench: {results.folder}", body)
-
-
-def _order(results: Results) -> list[str]:
-    """The models, the furthest first."""
-    return [row["model"] for row in suite_rows(results)]
 
 
 def _grids(results: Results, task: str, looks: dict[str, int]) -> list[Grid]:

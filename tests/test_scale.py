@@ -43,7 +43,7 @@ def losses(*words: str, ranks: bool) -> dict[str, list[float]]:
 @pytest.mark.parametrize("model", ["rdt", pytest.param("transformer", marks=pytest.mark.soak)])
 def test_two_ranks_train_as_one_process_does(model):
     one, two = (losses("khop_facts", model, "adamw", ranks=ranks) for ranks in (False, True))
-    assert len(one["losses"]) == 30 and one["losses"][-1] < one["losses"][0]
+    assert len(one["losses"]) == 16 and one["losses"][-1] < one["losses"][0]
     assert two["losses"] == pytest.approx(one["losses"], abs=1e-5, rel=0)
     assert two["biases"] == one["biases"] and two["accuracies"] == one["accuracies"]
     assert two["norm"] == pytest.approx(one["norm"], abs=1e-3)
@@ -172,7 +172,7 @@ def trained():
     """A model that has learnt a little, so that its answers are neither all right nor all wrong."""
     experiment = next(e for e in smoke() if e.task.name == "mod_chain" and e.model == "rdt")
     experiment = replace(experiment, train=replace(experiment.train, steps=60, batch=32))
-    experiment = replace(experiment, evaluate=replace(experiment.evaluate, count=24))
+    experiment = replace(experiment, evaluate=replace(experiment.evaluate, count=12))
     torch.manual_seed(0)
     model = build("rdt", experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
     training.train(model, experiment, torch.device("cpu"))
@@ -190,11 +190,11 @@ def counts(experiment, model, batch, groups):
 def test_counts_are_the_same_whatever_the_batch_the_threads_and_the_order(trained):
     experiment, model = trained
     groups = asked_together(experiment.task)
-    held = counts(experiment, model, 24, groups)
+    held = counts(experiment, model, 12, groups)
     assert len({correct for correct, *_ in held.values()}) > 3
     before = torch.get_num_threads()
     try:
-        for batch, threads, order in ((1, 1, 1), (5, 2, -1), (7, 1, -1), (24, 2, 1)):
+        for batch, threads, order in ((1, 1, -1), (5, 2, -1), (12, 2, 1)):
             torch.set_num_threads(threads)
             found = counts(experiment, model, batch, groups[::order])
             for key, (correct, ties, count, right) in held.items():

@@ -43,7 +43,7 @@ training.CHECK_EVERY = 1
 torch.set_num_threads(1)
 task, name, optimizer, *halves = sys.argv[1:]
 found = next((e for e in smoke() if e.task.name == task), smoke()[0])
-changes = {"steps": 30, "batch": 16, "optimizer": optimizer, "average": 0.5, "gradient_loops": 2}
+changes = {"steps": 16, "batch": 16, "optimizer": optimizer, "average": 0.5, "gradient_loops": 2}
 if task == "carry_chain":
     found = replace(found, task=CarryChain(columns=7, curriculum=(4, 5)))
     changes["batch"] = 17

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 NAMES = (
-    "task", "model", "band", "depth", "points", "seed", "length", "rule", "trained", "deepest", "what", "part", "cost",
-    "against", "claim",
+    "task", "model", "band", "depth", "points", "seed", "length", "rule", "trained to", "asked to", "what", "part",
+    "cost", "against", "claim",
 )  # fmt: skip
 """Columns that say what a row is, where they stand first."""
 

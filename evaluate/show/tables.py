@@ -213,7 +213,11 @@ SIDE_BY_SIDE = 6
 
 RATIOS = Section(
     "how deep each model goes (depth95), and how many times the deepest trained depth that is",
-    _named("task", "trained", "deepest"),
+    {
+        "task": lambda row: row["task"],
+        "trained to": lambda row: str(row["trained"]),
+        "asked to": lambda row: str(row["deepest"] or MISSING),
+    },
     "reached by more than half of the seeds, and on the worst and the best seed\n"
     "where they differ; + is the deepest asked.",
 )

@@ -391,9 +391,7 @@ def test_models_that_loop_stand_in_rows_the_deepest_first_and_columns_are_as_wid
 def marked(figure):
     """Each mark of the figure of reach: task and (colour, shape) to the ratio, its bar, and whether a + stands by."""
     axes = figure.axes[0]
-    lines = [
-        (line.get_ydata()[0], line) for line in axes.lines if len(line.get_ydata()) and line.get_xdata() is not None
-    ]
+    lines = [(line.get_ydata()[0], line) for line in axes.lines if len(line.get_ydata())]  # those of a legend have none
     marks = {y: line for y, line in lines if line.get_marker() != "None"}
     bars = {y: tuple(line.get_xdata()) for y, line in lines if line.get_alpha() == 0.5}
     more = {text.xy[1] for text in axes.texts}

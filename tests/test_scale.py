@@ -13,11 +13,13 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import faults
 import numpy as np
 import pytest
 import torch
+from together import losses, together
 
 import evaluate.run.train as training
 import run_benchmarks
@@ -31,19 +33,14 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def losses(*words: str, ranks: bool) -> dict[str, list[float]]:
-    begin = TORCHRUN if ranks else [sys.executable]
-    done = subprocess.run(
-        [*begin, "tests/together.py", *words], cwd=faults.ROOT, capture_output=True, text=True, env=QUIET
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def trained_by(ranks: int, *words: Any) -> dict[str, Any]:
+    return together(losses, *words, ranks=ranks)[0][0]
 
 
 @pytest.mark.parametrize("model", ["rdt", pytest.param("transformer", marks=pytest.mark.soak)])
 def test_two_ranks_train_as_one_process_does(model):
-    one, two = (losses("khop_facts", model, "adamw", ranks=ranks) for ranks in (False, True))
-    assert len(one["losses"]) == 16 and one["losses"][-1] < one["losses"][0]
+    one, two = (trained_by(ranks, "khop_facts", model, "adamw") for ranks in (1, 2))
+    assert len(one["losses"]) == 8 and one["losses"][-1] < one["losses"][0]
     assert two["losses"] == pytest.approx(one["losses"], abs=1e-5, rel=0)
     assert two["biases"] == one["biases"] and two["accuracies"] == one["accuracies"]
     assert two["norm"] == pytest.approx(one["norm"], abs=1e-3)
@@ -51,7 +48,7 @@ def test_two_ranks_train_as_one_process_does(model):
 
 def test_two_ranks_go_through_a_curriculum_as_one_process_does():
     """Of stages whose rows do not divide by the ranks."""
-    one, two = (losses("carry_chain", "rdt", "adamw", ranks=ranks) for ranks in (False, True))
+    one, two = (trained_by(ranks, "carry_chain", "rdt", "adamw") for ranks in (1, 2))
     assert one["rows"] == [17, 13, 9]
     assert two["losses"] == pytest.approx(one["losses"], abs=1e-5, rel=0) and two["accuracies"] == one["accuracies"]
 
@@ -59,9 +56,9 @@ def test_two_ranks_go_through_a_curriculum_as_one_process_does():
 def test_two_ranks_step_with_muon_as_one_process_does():
     """Muon orthogonalises in bfloat16, so that the last bit of a sum grows to 1e-3 of a loss within ten steps.
     With the sums in one order nothing differs, not by a bit."""
-    one, two = (losses("khop_facts", "rdt", "muon", ranks=ranks)["losses"] for ranks in (False, True))
+    one, two = (trained_by(ranks, "khop_facts", "rdt", "muon")["losses"] for ranks in (1, 2))
     assert two[:3] == pytest.approx(one[:3], abs=1e-5, rel=0) and two == pytest.approx(one, rel=0.01)
-    assert two == losses("khop_facts", "rdt", "muon", "halves", ranks=False)["losses"]
+    assert two == trained_by(1, "khop_facts", "rdt", "muon", True)["losses"]
 
 
 TIMES = ("train_seconds",)
@@ -136,17 +133,17 @@ def test_two_workers_keep_two_cores_busy_on_reference(tmp_path):
 
 
 def test_ranks_together_write_the_records_of_one_and_only_the_first_speaks(tmp_path):
-    process = started(tmp_path / "together", 30)
+    process = started(tmp_path / "together", 10)
     shown, told = process.communicate(timeout=400)
     assert process.returncode == 0, told
     assert shown.count("plots: ") == 1
-    alone = [*faults.TINY, "--train.steps", "30", "--workers", "1", "--out", str(tmp_path / "alone")]
+    alone = [*faults.TINY, "--train.steps", "10", "--workers", "1", "--out", str(tmp_path / "alone")]
     assert run_benchmarks.main(alone) == 0
     assert records(tmp_path / "together", ROUNDED) == records(tmp_path / "alone", ROUNDED)
     assert len(records(tmp_path / "alone", ROUNDED)[1]) == 35
-    again = started(tmp_path / "together", 30)
-    shown, told = again.communicate(timeout=400)
-    assert again.returncode == 0 and "2 of 2 runs are in" in shown
+    again = [*faults.TINY, "--train.steps", "10", "--out", str(tmp_path / "together")]
+    (first, shown), second = together(run_benchmarks.main, again, ranks=2)
+    assert first == 0 and shown.count("2 of 2 runs are in") == 1 and second == (0, "")
 
 
 def test_ranks_put_noise_of_their_own_on_their_rows_and_stay_in_step():
@@ -160,10 +157,10 @@ def test_ranks_put_noise_of_their_own_on_their_rows_and_stay_in_step():
 
 
 def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path):
-    words = [*TORCHRUN, "run_benchmarks.py", *faults.TINY, "--train.batch", "1", "--out", str(tmp_path / "out")]
-    told = subprocess.run(words, cwd=faults.ROOT, env=QUIET, text=True, capture_output=True)
-    assert told.returncode != 0 and "train.batch is 1, which makes 1 rows a step" in told.stderr
-    assert "allowed here is one row or more for each of the 2 processes" in told.stderr
+    words = [*faults.TINY, "--train.batch", "1", "--out", str(tmp_path / "out")]
+    for status, told in together(run_benchmarks.main, words, ranks=2):
+        assert status == 2 and "train.batch is 1, which makes 1 rows a step" in told
+        assert "allowed here is one row or more for each of the 2 processes" in told
     assert not list(tmp_path.iterdir())
 
 

@@ -1,14 +1,20 @@
-"""Trains one model and prints its loss at every step: alone, or as one of torchrun's processes; or alone, in halves.
+"""Processes that train together: what each returns of a function, forked where torch is loaded already.
 
-In halves: one process adds up the gradients of the rows that two would have had, in the order in which they would.
+They find each other as those of torchrun do, by what their environment says.
 """
 
-import json
-import sys
-from dataclasses import replace
-from pathlib import Path
+from __future__ import annotations
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+import contextlib
+import io
+import os
+import socket
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +27,53 @@ from evaluate.run.ranks import ALONE, Alone, LossOf, Together, WholeBatch, by_to
 from model import build
 from tasks import NOT_ASKED
 from tasks.arithmetic.carry_chain import CarryChain
+
+LIBRARIES = ["torch", "torch.nn.parallel", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats"]
+"""Loaded once for all processes: half of such a test's time."""
+SECONDS = 400
+
+
+def together(function: Callable[..., Any], *words: Any, ranks: int = 1) -> list[tuple[Any, str]]:
+    """What `function(*words)` returns in each of so many processes, and what was said there."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(LIBRARIES)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(ranks)}
+    begun = []
+    for rank in range(ranks):
+        here, there = context.Pipe(duplex=False)
+        means = {**meet, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        process = context.Process(target=one, args=(there, means, function, words))
+        process.start()
+        there.close()
+        begun.append((process, here))
+    try:
+        found = []
+        for process, here in begun:
+            assert here.poll(SECONDS), "a process says nothing"
+            returned, told = here.recv()
+            assert returned is not one, told
+            found.append((returned, told))
+            process.join(SECONDS)
+        return found
+    finally:
+        for process, _ in begun:
+            process.kill()
+
+
+def one(there: Connection, means: dict[str, str], function: Callable[..., Any], words: tuple[Any, ...]) -> None:
+    """One of these processes; says its own name in place of a result where there is none."""
+    os.environ.update(means)
+    torch.set_num_threads(1)
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+        try:
+            found = function(*words)
+        except Exception:
+            found = one
+            traceback.print_exc()
+    there.send((found, told.getvalue()))
 
 
 class InHalves(Alone):
@@ -39,32 +92,36 @@ class InHalves(Alone):
         return total, answers
 
 
-training.CHECK_EVERY = 1
-torch.set_num_threads(1)
-task, name, optimizer, *halves = sys.argv[1:]
-found = next((e for e in smoke() if e.task.name == task), smoke()[0])
-changes = {"steps": 16, "batch": 16, "optimizer": optimizer, "average": 0.5, "gradient_loops": 2}
-if task == "carry_chain":
-    found = replace(found, task=CarryChain(columns=7, curriculum=(4, 5)))
-    changes["batch"] = 17
-    curriculum.PASS = 0.0  # goes on at every step
-experiment = replace(found, model=name, train=replace(found.train, **changes))
-torch.manual_seed(experiment.seed)
-model = build(name, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
-ranks = Together("cpu") if by_torchrun() else InHalves() if halves else ALONE
-losses, accuracies = [], []
+def losses(task: str, name: str, optimizer: str, halves: bool = False) -> dict[str, Any]:
+    """One model, trained: its loss at every step, and what else ranks could get wrong.
 
+    In halves: one process adds up the gradients of the rows that two would have had, in the order in which they would.
+    """
+    training.CHECK_EVERY = 1
+    found = next((e for e in smoke() if e.task.name == task), smoke()[0])
+    changes = {"steps": 8, "batch": 16, "optimizer": optimizer, "average": 0.5, "gradient_loops": 2}
+    if task == "carry_chain":
+        found = replace(found, task=CarryChain(columns=7, curriculum=(4, 5)))
+        changes["batch"] = 17
+        curriculum.PASS = 0.0  # goes on at every step
+    experiment = replace(found, model=name, train=replace(found.train, **changes))
+    torch.manual_seed(experiment.seed)
+    model = build(name, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    ranks = Together("cpu") if by_torchrun() else InHalves() if halves else ALONE
+    by_step: list[float] = []
+    accuracies: list[float] = []
 
-def progress(step: int, loss: float, accuracy: float) -> None:
-    losses.append(loss)
-    accuracies.append(accuracy)
+    def progress(step: int, loss: float, accuracy: float) -> None:
+        by_step.append(loss)
+        accuracies.append(accuracy)
 
-
-training.train(model, experiment, torch.device("cpu"), progress=progress, ranks=ranks)
-if ranks.first:
-    biases = [router.bias.tolist() for router in model.routers]
-    norm = float(torch.stack([p.detach().norm() for p in model.parameters()]).norm())
-    rows = [curriculum.rows_a_step(experiment, stage) for stage in experiment.task.stages]
-    print(json.dumps({"rows": rows, "losses": losses, "accuracies": accuracies, "biases": biases, "norm": norm}))
-if isinstance(ranks, Together):
-    ranks.end()
+    training.train(model, experiment, torch.device("cpu"), progress=progress, ranks=ranks)
+    if isinstance(ranks, Together):
+        ranks.end()
+    return {
+        "rows": [curriculum.rows_a_step(experiment, stage) for stage in experiment.task.stages],
+        "losses": by_step,
+        "accuracies": accuracies,
+        "biases": [router.bias.tolist() for router in model.routers],
+        "norm": float(torch.stack([p.detach().norm() for p in model.parameters()]).norm()),
+    }

@@ -103,12 +103,13 @@ def sized(experiment: Experiment, changes: Sequence[tuple[str, str]]) -> Experim
 def tell_unread(changes: Sequence[tuple[str, str]], bases: Sequence[str]) -> None:
     """What was changed by name for models that have no use for it: refused where that is all of them, else told."""
     from evaluate.run.experiment import unread
+    from evaluate.run.ranks import speaks
 
     for name, _ in changes:
         without = [base for base in dict.fromkeys(bases) if unread(base, name)]
         if without and set(without) == set(bases):
             raise UserError(f"--{name}: {' and '.join(without)} {'have' if len(without) > 1 else 'has'} no use for it")
-        if without:
+        if without and speaks():
             print(f"--{name}: without effect on {', '.join(without)}", file=sys.stderr)
 
 

@@ -166,3 +166,8 @@ class WholeBatch(TorchFunctionMode):
 def by_torchrun() -> bool:
     """Is this process one of several that torchrun has begun?"""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def speaks() -> bool:
+    """Is this the one process of torchrun's that says what all would say? A process alone is."""
+    return not by_torchrun() or os.environ["RANK"] == "0"

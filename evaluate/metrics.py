@@ -15,7 +15,7 @@ def wilson(correct: int, count: int) -> tuple[float, float]:
     share, z2 = correct / count, Z95**2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = Z95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return (max(0.0, middle - half) if correct else 0.0), (min(1.0, middle + half) if correct < count else 1.0)
 
 
 def depth95(accuracy: Mapping[int, float]) -> int:

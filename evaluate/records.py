@@ -14,7 +14,9 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -122,7 +124,10 @@ class Records:
                 raise UserError(
                     f"{folder}: a run has schema version {line.get('schema_version')}: allowed is {SCHEMA_VERSION}"
                 )
-            if wrong := fault(Run, line):
+            wrong = fault(Run, line)
+            if not wrong and line["train_max_depth"] < 1:
+                wrong = f"train_max_depth is {line['train_max_depth']}: allowed is 1 or more"
+            if wrong:
                 self.notes.append(f"{folder / 'runs.jsonl'}: run {shown(line['run'])} was left out: {wrong}")
             elif self.runs.setdefault(line["run"], line) != line:
                 self.notes.append(f"{folder / 'runs.jsonl'}: run {line['run']} stands twice; the first line was kept")
@@ -145,12 +150,19 @@ class Records:
                 found[line["run"]] = Diagnostics(**{field.name: line[field.name] for field in fields(Diagnostics)})
         return found
 
-    def _open(self, name: str) -> IO[bytes]:
+    @contextmanager
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
         """A file of the folder, plain or packed; an empty one where it is missing."""
         plain, packed = self.folder / name, self.folder / f"{name}.gz"
-        if plain.exists():
-            return open(plain, "rb")
-        return gzip.open(packed, "rb") if packed.exists() else open(os.devnull, "rb")  # type: ignore[return-value]
+        if plain.exists() or not packed.exists():
+            with open(plain if plain.exists() else os.devnull, "rb") as file:
+                yield file
+            return
+        try:
+            with gzip.open(packed, "rb") as file:
+                yield file  # type: ignore[misc]
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise UserError(f"{packed} is damaged, or cut off: {error}") from None
 
     def _lines(self, name: str) -> Iterator[dict[str, Any]]:
         with self._open(name) as file:

@@ -142,7 +142,9 @@ def scored(task: Task, tokens: np.ndarray, line: dict[str, Any]) -> Scored:
     targets, depths = oracle(task, tokens)
     new = task.asked_first(tokens[None])[0]
     known = {str(place): task.vocabulary[targets[place]] for place in np.flatnonzero(depths)}
-    if not line["answers"] or any(known.get(place) != answer for place, answer in line["answers"].items()):
+    if not line["answers"] or any(
+        place not in known or known[place] != answer for place, answer in line["answers"].items()
+    ):
         raise UserError("its answers are not this task's at these sizes: give its sizes by --task.NAME")
     if content_split(task.canonical(tokens[None]))[0] == TRAIN:
         raise UserError("it is a question to train on: export the test or the selection split")

@@ -21,7 +21,9 @@ def wilson_many(correct: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.
         share, z2 = correct / count, Z95**2
         middle = (share + z2 / (2 * count)) / (1 + z2 / count)
         half = Z95 * np.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+    return np.where(share > 0, np.clip(middle - half, 0, 1), share), np.where(
+        share < 1, np.clip(middle + half, 0, 1), share
+    )
 
 
 def effective_count(right: np.ndarray) -> float:
@@ -139,16 +141,18 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
 
 
 def suite_score(
-    ratios: list[np.ndarray], draws: list[np.ndarray | None], rng: np.random.Generator
+    ratios: list[np.ndarray], draws: list[np.ndarray | None], most: list[float], rng: np.random.Generator
 ) -> tuple[float, float, float]:
     """The suite score of ratios (seeds,) of each task, with a 95% bootstrap interval.
+
+    most: the ratio of the deepest depth that was asked, which none of a task's can pass.
 
     The score is the geometric mean, over seeds and then over tasks, of 1 + ratio, less 1. Without the shift one run
     that failed, a ratio of 0, would make the whole score 0; and the mean of logarithms is unbiased, where the
     logarithm of a mean over few seeds is not (its interval held the truth 49 times of 100, over 14 tasks and 5 seeds).
     Seeds are drawn again within each task, all but one with replacement, so that the draws are as spread as the mean
     is (Rao and Wu 1988), and the interval is widened as Student's t is for so few (Welch and Satterthwaite). A task of
-    one seed is drawn from `draws` (DRAWS,) of what other questions would have made of it.
+    one seed is drawn from `draws` (DRAWS,) of what other questions would have made of it, a spread that is known.
     """
     from scipy.special import stdtrit
 
@@ -158,17 +162,19 @@ def suite_score(
         centre += float(logs.mean())
         if other is not None:
             total += np.log1p(other)
+            variances.append((float(np.log1p(other).var()), np.inf))
         elif seeds > 1:
             total += logs[rng.integers(seeds, size=(seeds - 1, DRAWS))].mean(0)
             variances.append((float(logs.var(ddof=1)) / seeds, seeds - 1))
         else:
             total += logs[0]
     spread = sum(v for v, _ in variances)
-    freedom = spread**2 / sum(v**2 / n for v, n in variances) if spread > 0 else np.inf
-    wider = float(stdtrit(freedom, 0.975)) / Z95 if np.isfinite(freedom) else 1.0
+    few = sum(v**2 / n for v, n in variances)
+    wider = float(stdtrit(spread**2 / few, 0.975)) / Z95 if few > 0 else 1.0
     low, high = np.quantile(total, (0.025, 0.975))
-    ends = (centre - (centre - low) * wider, centre + (high - centre) * wider)
-    score, low, high = (float(np.expm1(log / len(ratios))) for log in (centre, *ends))
+    low, high = centre - max(0.0, centre - low) * wider, centre + max(0.0, high - centre) * wider
+    high = min(high, float(np.log1p(most).sum()))
+    score, low, high = (float(np.expm1(log / len(ratios))) for log in (centre, low, high))
     return score, max(0.0, low), high
 
 

@@ -87,7 +87,7 @@ SUMMARIES = {
 
 ADAPTERS = ("adapters", "adapter_rank", "adapter_loops")
 OF_LOOPS = ("loop_signal", "memory", "noise", "late", "adapter_past")
-OF_BLOCKS = ("window", "prelude_window", "local_heads", "active_experts", "global_drop", "balance_rate")
+OF_BLOCKS = ("window", "prelude_window", "active_experts", "global_drop", "balance_rate")
 OF_THE_RDT = ("injection", "memory", "halting", "feed_forward", "experts", "balance_rate", "adapter_past", *ADAPTERS)
 UNREAD: dict[str, tuple[str, ...]] = {
     "looped": OF_THE_RDT,

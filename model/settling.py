@@ -84,4 +84,4 @@ def settle(model: RDT, tokens: Tensor, most: int) -> AtRest:
         if sweep:
             rest |= (last <= loop).all(1, keepdim=True)
         active = torch.ones_like(active) if loop + 1 < alike else spread(last > loop + 1 - LINGER, reach) & ~rest
-    return AtRest(h, last.clamp(min=0).cummax(dim=1).values + PATIENCE, updates)
+    return AtRest(h, (last.clamp(min=0).cummax(dim=1).values + PATIENCE).clamp(max=most), updates)

@@ -20,6 +20,7 @@ from tasks.errors import UserError
 from tasks.task import NOT_ASKED, SELECTION, TEST, TRAIN, Answers, Batch, Task, content_split, draw, stream
 
 ROWS = 24  # examples a depth that the oracle answers
+FEW = 4  # of a stage
 DRAWN = 100  # questions a split, in which no two splits may share one
 SHOWN = 40  # tokens of an example that an error shows
 
@@ -36,6 +37,7 @@ def check(task: Task) -> None:
         _check_asked(task, batch, depth)
         _check_repeats(task, batch, depth)
         _check_oracle(task, batch, depth)
+        _check_optional(task, batch)
         lengths[depth] = batch.tokens.shape[1]
     _check_arrays(task, _sampled(task, depths[0], 1), depths[0], 1)
     _check_lengths(task, lengths)
@@ -184,6 +186,27 @@ def _check_oracle(task: Task, batch: Batch, depth: int) -> None:
                 )
 
 
+def _check_optional(task: Task, batch: Batch) -> None:
+    """What a task need not have: which questions stand there again, and what the audit uses."""
+    with guard(f"{task.name}: asked_first"):
+        new = task.asked_first(batch.tokens.copy())
+    _is_array(new, batch.tokens.shape, np.dtype(bool), f"{task.name}: asked_first")
+    row = batch.tokens[0]
+    for part in ("partial", "recent"):
+        with guard(f"{task.name}: {part} of {text(task, row)}"):
+            answers = getattr(task, part)(row.copy(), 1)
+        if answers is not None:
+            _is_array(answers, row.shape, np.dtype(np.int64), f"{task.name}: {part} of {text(task, row)}")
+    if not 0 <= task.facts_length < len(row):
+        raise UserError(f"{task.name}: facts_length is {task.facts_length}: allowed is 0 to {len(row) - 1}")
+
+
+def _is_array(found: object, shape: tuple[int, ...], kind: np.dtype, whose: str) -> None:
+    if not isinstance(found, np.ndarray) or found.shape != shape or found.dtype != kind:
+        have = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
+        raise UserError(f"{whose} is {have}: allowed is {kind} {shape}")
+
+
 def _check_lengths(task: Task, lengths: dict[int, int]) -> None:
     """fixed_length is what it says: a row's length that grows with depth gives the depth away."""
     (first, length), *others = lengths.items()
@@ -208,6 +231,13 @@ def _check_stages(task: Task) -> None:
     for stage in early:
         if not stage.train_depths or max(stage.train_depths) > deepest:
             raise UserError(f"{task.name}: a stage trains on {stage.train_depths}: allowed are depths up to {deepest}")
+        if stage.vocabulary != task.vocabulary:
+            raise UserError(f"{task.name}: a stage has other words: allowed is the vocabulary of the task")
+        for depth in (stage.train_depths[0], stage.train_depths[-1]):
+            batch = _sampled(stage, depth, FEW)
+            _check_arrays(stage, batch, depth, FEW)
+            _check_asked(stage, batch, depth)
+            _check_oracle(stage, batch, depth)
     if last.train_depths != task.train_depths:
         raise UserError(f"{task.name}: the last stage trains on {last.train_depths}: allowed is {task.train_depths}")
     for depth in (*task.train_depths, *task.selection_depths, *task.test_depths) if last != task else ():

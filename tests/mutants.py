@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 104
+LEAST = 112
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -458,7 +458,7 @@ MUTANTS = (
     ),
     Mutant(
         "shallower questions counted as deep ones", "evaluate/study/ask.py",
-        "asked, answering = depths == depth,", "asked, answering = (depths > 0) & (depths <= depth),",
+        "asked = (depths == depth) & ", "asked = (depths > 0) & (depths <= depth) & ",
         "test_ask.py::test_the_same_questions_are_answered_as_the_records_say",
     ),
     Mutant(
@@ -577,9 +577,49 @@ MUTANTS = (
     Mutant(
         "answers from elsewhere are believed to be right",
         "evaluate/scored.py",
-        "any(known.get(place) != answer for",
-        "any(False and answer for",
+        "place not in known or known[place] != answer for",
+        "False and answer for",
         "test_scored.py::test_training_questions_other_sizes_and_empty_files_are_refused",
+    ),
+    Mutant(
+        "seeds that answer alike count as if apart", "evaluate/show/differences.py",
+        "worths = [grid.worths[", "worths = [grid.count.sum(0)[",
+        "test_compare.py::test_seeds_that_answer_alike_are_worth_no_more_than_one[False]",
+    ),
+    Mutant(
+        "depths of one row count as if of others", "evaluate/show/grid.py",
+        "total = self._together(count.reshape(-1), right.reshape(-1)) or float(", "total = float(",
+        "test_show.py::test_depths_that_are_asked_of_the_same_rows_are_no_other_questions",
+    ),
+    Mutant(
+        "two seeds of one task widen what is known of others", "evaluate/statistics.py",
+        "            variances.append((float(np.log1p(other).var()), np.inf))\n", "",
+        "test_statistics.py::test_a_suite_scores_interval_holds_it_and_few_seeds_of_one_task_widen_no_others",
+    ),
+    Mutant(
+        "compare takes any rule", "evaluate/show/compare.py",
+        "check_rule([grid for side in compared for grid in side.grids.values()], rule)", "check_rule([], None)",
+        "test_compare.py::test_a_rule_that_none_stands_under_is_refused",
+    ),
+    Mutant(
+        "ask counts a question again", "evaluate/study/ask.py",
+        " & torch.from_numpy(task.asked_first(rows.tokens))", "",
+        "test_evaluate.py::test_ask_counts_the_questions_that_a_run_counts[chain_end]",
+    ),
+    Mutant(
+        "the average spoils infinite masks", "evaluate/run/train.py",
+        "kept.copy_(torch.where(new.isinf(), new, kept))", "pass",
+        "test_train.py::test_the_average_keeps_infinite_numbers_and_a_buffer_that_is_no_number_is_a_failure[False]",
+    ),
+    Mutant(
+        "ranks draw horizons of their own for a user's model", "evaluate/run/ranks.py",
+        'loops[mine] if hasattr(model, "training_outputs") else loops', "loops[mine]",
+        "test_scale.py::test_two_ranks_train_a_users_own_looped_model_as_one_process_does",
+    ),
+    Mutant(
+        "stages are taken on trust", "tasks/checks.py",
+        "if stage.vocabulary != task.vocabulary:", "if False:",
+        "test_plugin.py::test_a_breach_of_the_contract_is_told_in_one_line[a stage has other words]",
     ),
 )  # fmt: skip
 

@@ -63,6 +63,7 @@ class Leaky(Task):
             "shallow": lambda: facts[2] if last % 2 else (last + 1) % 10,
             "candidates": lambda: facts[facts.index(last) + 1],
             "stop_trained": lambda: sum(question[:2]) % 10,
+            "first_step": lambda: question[0],
             "stop_early": lambda: sum(question[:-1]) % 10,
             "last_steps": lambda: sum(question[-3:]) % 10,
         }[self.leak]()
@@ -88,6 +89,13 @@ def test_each_shortcut_is_found_where_it_is(leak: str) -> None:
     assert best is not None and scores[leak] > 0.6 and scores[leak] >= best["score"] - 0.1
 
 
+def test_an_oracle_that_stops_at_once_is_found_as_well() -> None:
+    """Of three trained depths, where the first step alone gives the answer."""
+    task = Leaky(train_depths=(1, 2, 3), selection_depths=(4,), leak="first_step")
+    scores = {row["shortcut"]: row["score"] for row in audit(task, depths=(8,), count=200)}
+    assert scores["stop_trained"] == 1.0 and scores["stop_early"] < 0.2
+
+
 def test_none_is_found_where_there_is_none() -> None:
     rows = audit(Leaky(), depths=(8,), count=400)
     best = best_shortcut(rows, 8)
@@ -103,7 +111,7 @@ def test_rows_count_what_they_say() -> None:
         assert row["task"] == "mod_chain" and row["count"] == 50 and row["chance"] == task.chance
         assert row["score"] == row["correct"] / 50
     shortcuts = {depth: {row["shortcut"] for row in rows if row["depth"] == depth} for depth in (3, 10)}
-    assert shortcuts[10] - shortcuts[3] == {"stop_trained", "last_steps"}  # at depth 3 these see everything
+    assert shortcuts[10] - shortcuts[3] == {"last_steps"}  # at depth 3 it sees everything
     assert best_shortcut(rows, 4) is None
 
 
@@ -116,6 +124,16 @@ def test_no_shortcut_answers_a_task(name: str) -> None:
     assert best is not None
     if not task.known_shortcut:  # which is printed beside the results
         assert best["score"] <= task.chance + 0.05 + 3 * (task.chance * (1 - task.chance) / 100) ** 0.5
+
+
+def test_the_last_steps_of_an_expression_rule_answers_out_as_its_docstring_says():
+    task = TASKS["nested_expression"]()
+    right = {}
+    for depth in (8, 25):
+        tokens, targets, _ = draw(task, 0, TEST, depth, 0, 400)
+        for steps in (3, 12):
+            right[depth, steps] = np.mean([task.recent(row, steps)[-1] for row in tokens] == targets[:, -1])
+    assert 0.14 < right[8, 3] < 0.24 < right[25, 3] - 0.01 < 0.29 and 0.56 < right[25, 12] < 0.68
 
 
 def test_one_look_answers_carry_chain_as_its_docstring_says():

@@ -18,7 +18,7 @@ from evaluate.commands.options import tell_unread
 from evaluate.run.presets import PRESETS
 from evaluate.run.sweep import stoppable
 from model import MODELS
-from tasks import TASKS
+from tasks import TASKS, UserError
 
 ROOT = Path(__file__).parent.parent
 TINY = ["run", "--preset", "smoke", "--tasks", "mod_chain", "--train.steps", "6", "--evaluate.count", "8"]
@@ -104,6 +104,17 @@ def test_what_some_models_have_no_use_for_is_told(capsys):
     assert capsys.readouterr().err == "--architecture.memory: without effect on looped, gru\n"
     tell_unread([("architecture.width", "32"), ("architecture.halting", "none")], ["rdt"])
     assert capsys.readouterr().err == ""
+    tell_unread([(f"architecture.{name}", "1") for name in ("memory", "width", "noise")], ["gru"])
+    assert capsys.readouterr().err == "--architecture.memory, --architecture.noise: without effect on gru\n"
+    with pytest.raises(UserError, match=r"--architecture\.memory, --architecture\.noise: gru has no use for it"):
+        tell_unread([("architecture.memory", "1"), ("architecture.noise", "0")], ["gru"])
+
+
+def test_claims_are_not_shared_out_by_torchrun(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    assert run_benchmarks.main(["claims", "1", "--quick", "--out", str(tmp_path / "out")]) == 2
+    assert "begin it without torchrun" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_a_model_of_a_preset_of_variants_keeps_its_own_settings():

@@ -75,19 +75,57 @@ def test_without_the_answers_it_is_a_test_of_unrelated_questions(tmp_path):
             assert (row["low"], row["high"]) == pytest.approx(ends, abs=1e-5)
 
 
-@pytest.mark.parametrize("change", ["seeds", "count", "questions", "one lacks them"])
+def renamed(path, run, change):
+    """The line of a run with its experiment changed, and its cells."""
+    new = {**run, "experiment": json.loads(json.dumps(run["experiment"]))}
+    change(new["experiment"])
+    new |= {"run": run_id(new["experiment"]), "seed": new["experiment"]["seed"]}
+    own = [cell for cell in lines(path / "cells.jsonl") if cell["run"] == run["run"]]
+    return new, [{**cell, "run": new["run"], "seed": new["seed"]} for cell in own]
+
+
+def asked_others(path):
+    """As if these runs had been asked other questions."""
+    made = [renamed(path, run, lambda e: e["evaluate"].update(seed=9)) for run in lines(path / "runs.jsonl")]
+    dump(path / "runs.jsonl", [run for run, _ in made])
+    dump(path / "cells.jsonl", [cell for _, cells in made for cell in cells])
+    return path
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_seeds_that_answer_alike_are_worth_no_more_than_one(tmp_path, paired):
+    """Against one seed of another model: question by question, and as if asked others."""
+    a = folder(tmp_path / "a", seeds=(0,), models=("deep",), truth=lambda *_: 0.3)
+    b = folder(tmp_path / "b", seeds=(0,), models=("deep",), truth=lambda *_: 0.4, salt=1)
+    many, (run,) = tmp_path / "many", lines(b / "runs.jsonl")
+    many.mkdir()
+    made = [renamed(b, run, lambda e, seed=seed: e.update(seed=seed)) for seed in range(5)]
+    dump(many / "runs.jsonl", [run for run, _ in made])
+    dump(many / "cells.jsonl", [cell for _, cells in made for cell in cells])
+    if not paired:
+        asked_others(a)
+    for once, five in zip(rows(a, b), rows(a, many), strict=True):
+        assert once["paired"] == five["paired"] == paired and five["p_seeds"] is None
+        assert (once["low"], once["high"]) == pytest.approx((five["low"], five["high"]), abs=2e-3)
+        assert once["p_questions"] == pytest.approx(five["p_questions"], abs=0.15)
+    said = compare.show(compare.sides(loaded(a, many), ()))
+    assert "one seed of a: of these trained models only" in " ".join(said.split())
+
+
+def test_a_rule_that_none_stands_under_is_refused(tmp_path, capsys):
+    paths = [folder(tmp_path / name, seeds=(0,), salt=salt) for salt, name in enumerate("ab")]
+    for rule, says in (("oracle", "cannot be deployed"), ("atc", "unknown rule 'atc': did you mean 'act'?")):
+        status, _, why = told(capsys, "compare", *paths, "--rule", rule)
+        assert status == 2 and says in why
+
+
+@pytest.mark.parametrize("change", ["count", "questions", "one lacks them"])
 def test_only_the_same_questions_are_paired(tmp_path, change):
     a = folder(tmp_path / "a", models=("deep",))
-    other = {"seeds": {"seeds": (0, 2)}, "count": {"count": 64}, "one lacks them": {"right": False}}.get(change, {})
+    other = {"count": {"count": 64}, "one lacks them": {"right": False}}.get(change, {})
     b = folder(tmp_path / "b", models=("deep",), salt=1, **other)
     if change == "questions":
-        runs, cells = lines(b / "runs.jsonl"), lines(b / "cells.jsonl")
-        for run in runs:
-            before, run["experiment"]["evaluate"]["seed"] = run["run"], 9
-            run["run"] = run_id(run["experiment"])
-            cells = [{**cell, "run": run["run"]} if cell["run"] == before else cell for cell in cells]
-        dump(b / "runs.jsonl", runs)
-        dump(b / "cells.jsonl", cells)
+        asked_others(b)
     assert not any(row["paired"] for row in rows(a, b))
     assert all(row["paired"] for row in rows(a, folder(tmp_path / "c", models=("deep",), salt=2)))
 

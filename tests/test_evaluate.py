@@ -19,10 +19,13 @@ from evaluate.run.extrapolation import (
     asked_together,
     by_oracle,
     evaluate,
+    on_cpu,
     questions,
     trained_places,
 )
 from evaluate.run.presets import SMALL, recipe
+from evaluate.statistics import wilson_many
+from evaluate.study.ask import ask
 from model import build
 from tasks import NOT_ASKED, TASKS
 
@@ -115,8 +118,34 @@ def test_what_a_row_asks_again_counts_once(name):
 
 def test_rows_that_ask_no_question_twice_are_counted_whole():
     assert set(ASKS_ALIKE) == {"chain_end", "tree_path", "reachability"}
-    for name in TASKS.keys() - set(ASKS_ALIKE):
+    for name in TASKS.keys() - {*ASKS_ALIKE, "variable_assignment"}:
         assert TASKS[name]().asked_first(np.zeros((2, 9), int)).all()
+
+
+def test_a_variable_that_is_read_again_counts_once():
+    task = TASKS["variable_assignment"]()
+    rows = questions(task, 6, 16, 0)
+    once = task.asked_first(rows.tokens) & (rows.depths > 0)
+    for tokens, asked, counted in zip(rows.tokens, rows.depths > 0, once, strict=True):
+        assert sorted(tokens[counted]) == sorted(set(tokens[asked])) and (np.flatnonzero(counted) % 4 == 3).all()
+
+
+@pytest.mark.parametrize("name", ["chain_end", "variable_assignment", "mod_chain"])
+def test_ask_counts_the_questions_that_a_run_counts(name):
+    e, depth = experiment(name), 4
+    net = build("gru", e.architecture, len(e.task.vocabulary) + 1, 4).eval()
+    (row,) = ask(net, e.task, depth, 1, count=16, seed=0, batch=4)
+    e = replace(e, evaluate=Evaluate(loops=(1,), count=16, seed=0))
+    (cell,) = evaluate(net, e, [depth], CPU, 4)
+    assert (row["count"], row["correct"]) == (cell.count, cell.correct)
+
+
+def test_flops_are_counted_on_a_copy_that_is_the_model():
+    e = experiment()
+    net = build("rdt", e.architecture, e.vocabulary, e.train.mean_loops).eval()
+    copy, row = on_cpu(net, e), torch.zeros(1, 5, dtype=torch.long)
+    assert copy is not net and all(torch.equal(a, b) for a, b in zip(copy.parameters(), net.parameters(), strict=True))
+    assert torch.equal(copy(row, (3,)), net(row, (3,))) and Flops(copy, row).at(7) == Flops(net, row).at(7)
 
 
 def test_batch_size_changes_nothing():
@@ -232,6 +261,13 @@ def test_bands_follow_depth_alone():
 def test_wilson_agrees_with_scipy(correct, count):
     theirs = binomtest(correct, count).proportion_ci(method="wilson")
     assert wilson(correct, count) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
+def test_all_right_reaches_to_all_and_none_right_to_none():
+    counts = np.arange(1, 400)
+    assert all(wilson(int(n), int(n))[1] == 1.0 and wilson(0, int(n))[0] == 0.0 for n in counts)
+    low, high = wilson_many(np.stack([0 * counts, counts]), counts)
+    assert (low[0] == 0).all() and (high[1] == 1).all() and (low < high).all()
 
 
 def test_headline_figures():

@@ -210,6 +210,16 @@ def saved(tmp_path):
     return path
 
 
+def test_a_checkpoint_of_a_run_that_is_recorded_goes(tmp_path):
+    """A kill between the record and its end leaves one."""
+    sweep.sweep([tiny(2)], tmp_path, HERE)
+    left = tmp_path / "checkpoints" / f"{tiny(2).run}.safetensors"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"left")
+    sweep.sweep([tiny(2)], tmp_path, HERE)
+    assert not left.exists() and len((tmp_path / "runs.jsonl").read_text().splitlines()) == 1
+
+
 def test_one_altered_byte_anywhere_is_noticed(saved):
     whole = saved.read_bytes()
     checkpoint.read(saved)

@@ -405,6 +405,7 @@ def test_settling_stops_at_its_limit_and_at_nothing():
     with torch.no_grad():
         three = next(itertools.islice(model.trajectory(tokens), 3, None))
     assert torch.allclose(settle(model, tokens, 3).h, three, atol=1e-5)
+    assert [int(settle(model, tokens, most).loops.max()) for most in (1, 2, 3)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("change", [{"loop_signal": "sinusoidal"}, {"adapter_past": "cycle"}])

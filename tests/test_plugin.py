@@ -122,6 +122,19 @@ BREACHES = {
         (CANONICAL, STAGES.format("replace(self, train_depths=(1, 2, 3, 4, 5, 6), selection_depths=(8,))") + CANONICAL),
         ("from dataclasses import dataclass", "from dataclasses import dataclass, replace"),
     ],
+    "a stage has other words": [(CANONICAL, STAGES.format("type(self)(places=6), self") + CANONICAL)],
+    "a stage answers otherwise": [
+        (CANONICAL, STAGES.format("replace(self, turned=1), self") + CANONICAL),
+        ("places: int = 10", "places: int = 10\n    turned: int = 0"),
+        ("targets[:, i + 1] = here", "targets[:, i + 1] = (here + self.turned) % self.places"),
+        ("from dataclasses import dataclass", "from dataclasses import dataclass, replace"),
+    ],
+    "question length that does not divide": [(FIXED, f"question_length: ClassVar[int] = 3\n    {FIXED}")],
+    "partial is shorter": [
+        (CANONICAL, "    def partial(self, tokens, steps):\n        return tokens[1:]\n\n" + CANONICAL)
+    ],
+    "recent is no array": [(CANONICAL, "    def recent(self, tokens, steps):\n        return 3\n\n" + CANONICAL)],
+    "facts are all": [(CANONICAL, "    facts_length = 9\n\n" + CANONICAL)],
     "stages hold no task": [(CANONICAL, STAGES.format("3") + CANONICAL)],
     "raises in stages": [(CANONICAL, STAGES.format("self.nothing") + CANONICAL)],
 }
@@ -176,6 +189,12 @@ SAYS = {
     "last stage has other rows": "walk: stages end with other tokens than the task's own at depth 1: 'p",
     "last stage asks otherwise": "walk: stages end with other targets than the task's own at depth 1: 'p",
     "last stage trains deeper": "the last stage trains on (1, 2, 3, 4, 5, 6): allowed is (1, 2, 3, 4, 5)",
+    "a stage has other words": "walk: a stage has other words: allowed is the vocabulary of the task",
+    "a stage answers otherwise": "the oracle disagrees with sample at depth 1",
+    "question length that does not divide": "walk: asked_first raised ValueError: cannot reshape",
+    "partial is shorter": "walk: partial of 'p",
+    "recent is no array": "' is int: allowed is int64 (2,)",
+    "facts are all": "walk: facts_length is 9: allowed is 0 to 1",
     "stages hold no task": "walk: stages is (Walk(",
     "raises in stages": "walk: stages raised AttributeError: 'Walk' object has no attribute 'nothing' (walk.py, line ",
     "raises in vocabulary": "walk: vocabulary raised NameError: name 'nothing' is not defined (walk.py, line ",

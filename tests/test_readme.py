@@ -697,17 +697,51 @@ def test_what_is_said_of_shortcuts_is_what_the_audit_says():
         key = row["task"], row["depth"]
         best[key] = max(best.get(key, row), row, key=lambda one: one["score"])
     over = {key for key, row in best.items() if row["score"] - row["chance"] > 0.05}
-    assert {task for task, _ in over} == {"prefix_sum", "p_hop_induction"} and TASKS["prefix_sum"].known_shortcut
-    assert [depth for task, depth in over if task == "p_hop_induction"] == [7] and set(UNSEEN) == set(TASKS)
+    assert {task for task, _ in over} == {"prefix_sum", "p_hop_induction", "nested_expression"}
+    assert all(TASKS[task].known_shortcut for task, _ in over) and set(UNSEEN) == set(TASKS)
+    assert "In three tasks a shortcut is more than 5 points above chance." in SAID
+    assert sorted(depth for task, depth in over if task == "p_hop_induction") == [6, 7, 8, 10]
+    assert sorted(depth for task, depth in over if task == "nested_expression") == [20, 22, 25]
     assert all((task, depth) in best for task, depths in UNSEEN.items() for depth in depths)
     assert {task for task, _ in best} == set(TASKS) and {row["count"] for row in best.values()} == {2000}
     near, most, far = (f"{best['prefix_sum', depth]['score']:.0%}" for depth in (40, 80, 160))
     assert f"({near} at 40 bits, {most} at 80, {far} at 160; of the depths of `confirmation` " in SAID
     near, most, far = (f"{best['prefix_sum', depth]['score']:.0%}" for depth in UNSEEN["prefix_sum"])
     assert f"{near} at 60, {most} at 120, {far} at 240)" in SAID
-    seven = best["p_hop_induction", 7]
-    assert seven["shortcut"] == "stop_trained" and TASKS["p_hop_induction"]().train_depths[-1] == 3
-    assert f"has {seven['score']:.0%} right, where a guesser has {seven['chance']:.0%}" in SAID
+    six, seven, eight = (best["p_hop_induction", depth] for depth in (6, 7, 8))
+    assert {row["shortcut"] for row in (six, seven, eight)} == {"stop_trained"}
+    told = f"stops after two of six moves has {six['score']:.0%} right, of eight {eight['score']:.0%}, and after three of "
+    assert f"{told}seven, which only `confirmation` asks, {seven['score']:.0%}; a guesser has {six['chance']:.0%}" in SAID
+    last = best["nested_expression", 25]
+    assert last["shortcut"] == "last_steps"
+    assert f"by the last three of 25 {last['score']:.0%} are right, and {last['chance']:.0%} by guessing" in SAID
+
+
+def test_what_is_said_of_questions_that_count_once_or_more_is_so():
+    task, grid = TASKS["variable_assignment"](), Results(read(ROOT / "results/reference/all")).grids
+    grid, below = grid["variable_assignment", "rdt"], []
+    column = grid.headline("settled")
+    for d, depth in enumerate(grid.depths.tolist()):
+        if grid.bands[d] == "test":
+            rows = questions(task, depth, 128, 0)
+            asked, once = rows.depths == depth, task.asked_first(rows.tokens)
+            assert asked.sum() == grid.count[0, d, column]
+            right = np.unpackbits(np.frombuffer(grid.right[0, d, column], np.uint8), count=asked.sum()).astype(bool)
+            first = right[once[asked]]
+            below.append((first.mean() < 0.95) != (right.mean() < 0.95))
+            if depth == 6:
+                told = f"asked {asked.sum()} times at 6 for {len(first)} variables, of which {first.sum()} are right"
+                assert told in SAID
+    assert len(below) == 5 and not any(below)
+
+    def alike(name, depth, count):
+        rows = questions(TASKS[name](), depth, count, 0)
+        walks = TASKS[name]().hops // depth
+        starts = rows.tokens[:, TASKS[name]().facts_length :: depth][:, :walks]
+        return 1 - sum(len(set(row.tolist())) for row in starts) / starts.size
+
+    assert f"{alike('khop_context', 1, 128):.1f}" == "0.2" and f"{alike('khop_context', 6, 128):.0%}" == "3%"
+    assert 0.3 < 1 - len(np.unique(questions(TASKS["prefix_sum"](), 10, 128, 0).tokens, axis=0)) / 128 < 0.36
 
 
 def test_every_link_leads_somewhere():

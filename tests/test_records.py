@@ -60,6 +60,11 @@ def test_packed_files_are_read_too(tmp_path):
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
         (tmp_path / name).unlink()
     assert len(read(tmp_path).columns) == 1
+    for name in ("cells.jsonl", "runs.jsonl"):
+        packed = tmp_path / f"{name}.gz"
+        packed.write_bytes(packed.read_bytes()[:-12])
+        with pytest.raises(UserError, match=f"{name}.gz is damaged, or cut off"):
+            len(read(tmp_path).columns)
 
 
 def test_lines_of_a_run_that_was_cut_off_are_passed_over_and_then_removed(tmp_path):
@@ -83,6 +88,7 @@ def test_a_line_cut_by_a_crash_is_told_and_left_out(tmp_path):
 @pytest.mark.parametrize("change, says", [
     ({"steps": 1.5}, "steps is 1.5: allowed is a whole number"),
     ({"train_flops": 10**40}, "train_flops is a number beyond all bounds"),
+    ({"train_max_depth": 0}, "train_max_depth is 0: allowed is 1 or more"),
     ({"task": "a\nb"}, r"task is 'a\nb': allowed is a name"),
     ({"stage_steps": [5, -5]}, "stage_steps is [5, -5]: allowed is a list of whole numbers of 0 or more"),
     ({"versions": {"torch": 2}}, "versions is {'torch': 2}: allowed is a table of names"),

@@ -21,6 +21,7 @@ from evaluate.show.command import command
 from evaluate.show.grid import Results
 from evaluate.show.measures import suite_rows
 from evaluate.show.written import seed_count
+from model import MODELS
 from tasks import TASKS
 from tests.fakes import dump, folder, lines, reach
 
@@ -303,11 +304,12 @@ def test_of_many_columns_those_are_named_that_have_room():
 # what stands behind the figures
 
 
-def test_the_command_of_a_record_repeats_its_run(tmp_path, monkeypatch):
+@pytest.mark.parametrize("model", MODELS)
+def test_the_command_of_a_record_repeats_its_run(model, monkeypatch):
     from evaluate.run import sweep
     from evaluate.run.experiment import Experiment, override
 
-    experiment = Experiment(TASKS["mod_chain"](), "rdt", seed=3)
+    experiment = Experiment(TASKS["mod_chain"](), model, seed=3)
     for name, value in (
         ("train.steps", "7"),
         ("task.modulus", "13"),
@@ -316,7 +318,7 @@ def test_the_command_of_a_record_repeats_its_run(tmp_path, monkeypatch):
     ):
         experiment = override(experiment, name, value)
     seeds = [experiment, replace(experiment, seed=5)]
-    runs = [{"experiment": e.to_json(), "task": "mod_chain", "model": "rdt", "seed": e.seed} for e in seeds]
+    runs = [{"experiment": e.to_json(), "task": "mod_chain", "model": model, "seed": e.seed} for e in seeds]
     words = command(runs).split()
     assert words[:3] == ["python", "run_benchmarks.py", "run"]
     asked = []

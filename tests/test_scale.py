@@ -46,6 +46,12 @@ def test_two_ranks_train_as_one_process_does(model):
     assert two["norm"] == pytest.approx(one["norm"], abs=1e-3)
 
 
+def test_two_ranks_train_a_users_own_looped_model_as_one_process_does():
+    """With every horizon of the range, drawn for all rows at once."""
+    one, two = (trained_by(ranks, "khop_facts", "own", "adamw") for ranks in (1, 2))
+    assert two["losses"] == pytest.approx(one["losses"], abs=1e-5, rel=0)
+
+
 def test_two_ranks_go_through_a_curriculum_as_one_process_does():
     """Of stages whose rows do not divide by the ranks."""
     one, two = (trained_by(ranks, "carry_chain", "rdt", "adamw") for ranks in (1, 2))

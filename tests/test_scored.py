@@ -159,6 +159,7 @@ def test_a_folder_holds_a_task_at_one_size(tmp_path, capsys):
         ({"answers": {}}, "line 1: its answers are not this task's"),
         ({"answers": {"1": "7", "2": "7"}}, "line 1: its answers are not this task's"),
         ({"answers": {"one": "7"}}, "line 1: its answers are not this task's"),
+        ({"answers": {"one": None}}, "line 1: its answers are not this task's"),
         ({"depth": 9}, "line 1: depth is 9: its deepest question is of 10"),
         ({"depth": "deep"}, "line 1: depth is 'deep'"),
         ({"depth": True}, "line 1: depth is True"),

@@ -20,11 +20,11 @@ from statsmodels.stats.proportion import proportion_confint
 import run_benchmarks
 from evaluate.metrics import depth95
 from evaluate.records import pack, read, run_id
-from evaluate.show import measures, tables, written
+from evaluate.show import figures, measures, tables, written
 from evaluate.show.grid import Results
 from evaluate.show.screen import fitted
 from tasks import UserError
-from tests.fakes import dump, folder, lines
+from tests.fakes import DEPTHS, dump, folder, lines
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,7 +52,7 @@ def altered(path, name, change):
 
 
 def test_grid_rows_pool_the_cells_as_a_plain_loop_does(tmp_path):
-    path = folder(tmp_path, tasks=("t", "u"), seeds=(0, 1, 2))
+    path = folder(tmp_path, tasks=("t", "u"), seeds=(0, 1, 2), right=False)
     sums = {}
     for cell in lines(path / "cells.jsonl"):
         key = tuple(cell[name] for name in ("task", "model", "depth", "halting", "loops"))
@@ -93,6 +93,36 @@ def test_the_same_questions_asked_of_more_seeds_are_no_new_questions(tmp_path):
     altered(path, "cells.jsonl", lambda _, cell: {**cell, "correct": int(bits.sum()), "right": pack(bits)})
     (row,) = [row for row in measures.band_rows(results(path)) if row["band"] == "selection"]
     assert (row["low"], row["high"]) == pytest.approx(proportion_confint(bits.sum(), 128, method="wilson"), abs=0.002)
+
+
+def test_depths_that_are_asked_of_the_same_rows_are_no_other_questions(tmp_path):
+    """Who is wrong at one depth and at all deeper ones of the row is wrong once; the same cell has one interval."""
+    path = folder(tmp_path, models=("deep",), seeds=(0,), truth=lambda *_: 0.5)
+    bits = np.random.default_rng(0).random(128) < 0.5
+    altered(path, "cells.jsonl", lambda _, cell: {**cell, "correct": int(bits.sum()), "right": pack(bits)})
+    found = results(path)
+    (row,) = [row for row in measures.band_rows(found) if row["band"] == "test"]
+    assert row["count"] == 3 * 128
+    assert (row["low"], row["high"]) == pytest.approx(proportion_confint(bits.sum(), 128, method="wilson"), abs=0.002)
+    two = folder(tmp_path / "two", models=("deep",), seeds=(0, 1), truth=lambda *_: 0.6)
+    grid = results(two).grids["t", "deep"]
+    for cell in measures.grid_rows(results(two)):
+        if cell["depth"] == 40 and cell["loops"] == 64:
+            told = figures.told(grid, len(grid.depths) - 1, grid.headline())
+            assert f"({written.span(cell['low'], cell['high'])})" in told
+            assert f"{cell['low']:.1%} to {cell['high']:.1%}" in tables.headline(grid)
+
+
+def test_what_reaches_nothing_is_not_the_deepest_asked_and_each_model_is_held_to_what_it_was_asked(tmp_path):
+    failed = folder(tmp_path / "failed", models=("deep",), seeds=(0,), status="diverged")
+    assert tables.summary_rows(results(failed))[0]["depth95"] == "0 (0x)"
+    near = {depth: band for depth, band in DEPTHS.items() if depth <= 10}
+    path = folder(tmp_path / "two", models=("deep",), seeds=(0,))
+    less = folder(tmp_path / "near", models=("other",), seeds=(0,), depths=near, truth=lambda *_: 1.0)
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, lines(path / name) + lines(less / name))
+    (row,) = measures.ratio_rows(results(path))
+    assert tables.ratio_of(row, "other") == "10+ (2x)" and tables.ratio_of(row, "deep") == "20 (4x)"
 
 
 def test_headlines_are_reached_by_half_of_the_seeds_and_failures_count_as_nothing(tmp_path):

@@ -195,7 +195,7 @@ def test_the_suite_scores_interval_covers(tasks, seeds):
         chances = rng.dirichlet(np.ones(len(ratios)), tasks)
         truth = np.expm1((chances @ np.log1p(ratios)).mean())
         drawn = [rng.choice(ratios, seeds, p=chance) for chance in chances]
-        score, low, high = statistics.suite_score(drawn, [None] * tasks, rng)
+        score, low, high = statistics.suite_score(drawn, [None] * tasks, [16.0] * tasks, rng)
         assert low <= score <= high
         hits.append(low <= truth <= high)
     assert 0.93 < np.mean(hits) < 0.97
@@ -203,11 +203,26 @@ def test_the_suite_scores_interval_covers(tasks, seeds):
 
 def test_the_suite_score_is_the_geometric_mean_of_one_plus_ratio_less_one():
     rng = np.random.default_rng(12)
-    score, low, high = statistics.suite_score([np.array([3.0]), np.array([1.0])], [None, None], rng)
+    score, low, high = statistics.suite_score([np.array([3.0]), np.array([1.0])], [None, None], [16.0, 16.0], rng)
     assert score == pytest.approx(np.sqrt(4 * 2) - 1) and (low, high) == pytest.approx((score, score))
-    assert statistics.suite_score([np.array([0.0, 0.0])], [None], rng)[0] == 0.0
-    failed, _, _ = statistics.suite_score([np.array([16.0, 0.0]), np.array([16.0, 16.0])], [None, None], rng)
-    assert 0 < failed < 16
+    assert statistics.suite_score([np.array([0.0, 0.0])], [None], [16.0], rng)[0] == 0.0
+    two = [np.array([16.0, 0.0]), np.array([16.0, 16.0])]
+    failed, _, high = statistics.suite_score(two, [None, None], [16.0, 16.0], rng)
+    assert 0 < failed < 16 and high == pytest.approx(16.0)  # the deepest that was asked
+
+
+def test_a_suite_scores_interval_holds_it_and_few_seeds_of_one_task_widen_no_others():
+    """Draws of a single run's depth95 lie below it where many depths are just above 95%; and of seven such tasks the
+    interval is what it was when one of two seeds that are nearly alike joins them."""
+    rng, depths = np.random.default_rng(0), np.array([1, 2, 5, 10, 20, 40, 80])
+    barely = statistics.drawn_depth95(depths, np.full(7, 122), np.full(7, 128), rng) / 5
+    score, low, high = statistics.suite_score([np.array([16.0])], [barely], [16.0], rng)
+    assert low < 8 and score == high == pytest.approx(16.0)
+    close = [statistics.drawn_depth95(depths, np.full(7, 126), np.full(7, 128), rng) / 5 for _ in range(7)]
+    alone = statistics.suite_score([np.array([16.0])] * 7, close, [16.0] * 7, rng)
+    ratios = [np.array([16.0])] * 7 + [np.array([16.0, 15.9])]
+    joined = statistics.suite_score(ratios, [*close, None], [16.0] * 8, rng)
+    assert alone[1] < joined[1] < joined[0] and (alone[2], joined[2]) == pytest.approx((16.0, 16.0), abs=0.1)
 
 
 def test_draws_of_depth95_lie_round_what_was_seen():

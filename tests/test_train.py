@@ -186,6 +186,34 @@ def test_a_step_is_judged_by_every_answer_by_its_probes_as_one_and_by_the_penalt
     assert torch.equal(answers, a.argmax(-1))
 
 
+class Masked(torch.nn.Module):
+    """A user's own model with an infinite mask, and a number that is no vector."""
+
+    def __init__(self, vocabulary):
+        super().__init__()
+        self.register_buffer("mask", torch.full((4, 4), -torch.inf).triu(1))
+        self.scale = torch.nn.Parameter(torch.tensor(1.0))
+        self.embedding, self.head = torch.nn.Embedding(vocabulary, 8), torch.nn.Linear(8, vocabulary)
+
+    looped = False
+
+    def forward(self, tokens, loops):
+        return self.head(self.scale * self.embedding(tokens))[None]
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_the_average_keeps_infinite_numbers_and_a_buffer_that_is_no_number_is_a_failure(monkeypatch, spoilt):
+    monkeypatch.setattr("evaluate.run.train.step_flops", lambda *_: 0)  # of models that have a name
+    experiment = tiny(average=0.5, steps=8)
+    model = Masked(experiment.vocabulary)
+    if spoilt:
+        model.mask[0, 0] = torch.nan
+    assert train(model, experiment, CPU).status == ("diverged" if spoilt else "ok")
+    if not spoilt:
+        assert torch.equal(model.mask, torch.full((4, 4), -torch.inf).triu(1))
+        assert model.scale.item() != 1.0
+
+
 def test_seeds_begin_with_other_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(carry, "asked_together", lambda task: [])
     monkeypatch.setattr(carry, "diagnostics", lambda *of: None)

@@ -209,9 +209,12 @@ def claims(arguments: Sequence[str]) -> None:
 
 def carried_out(wanted: list[str], known: argparse.Namespace) -> list[Entry]:
     """The ledger of these claims, after the runs that its folder lacks."""
+    from evaluate.run.ranks import by_torchrun
     from evaluate.run.sweep import Machine
     from evaluate.study.claims import carry
 
+    if by_torchrun():
+        raise UserError("claims trains models too small to share: begin it without torchrun; --workers says how many")
     numbers = carry.chosen(wanted)
     seeds, out = carry.QUICK if known.quick else carry.FULL, known.out or Path("results/claims")
     missing, seconds = carry.reckon(numbers, seeds, out)

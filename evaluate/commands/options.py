@@ -101,16 +101,21 @@ def sized(experiment: Experiment, changes: Sequence[tuple[str, str]]) -> Experim
 
 
 def tell_unread(changes: Sequence[tuple[str, str]], bases: Sequence[str]) -> None:
-    """What was changed by name for models that have no use for it: refused where that is all of them, else told."""
+    """What was changed by name for models that have no use for it: told, and refused where nothing else was changed."""
     from evaluate.run.experiment import unread
     from evaluate.run.ranks import speaks
 
-    for name, _ in changes:
-        without = [base for base in dict.fromkeys(bases) if unread(base, name)]
-        if without and set(without) == set(bases):
-            raise UserError(f"--{name}: {' and '.join(without)} {'have' if len(without) > 1 else 'has'} no use for it")
+    by_models: dict[tuple[str, ...], list[str]] = {}
+    for name in dict(changes):
+        without = tuple(base for base in dict.fromkeys(bases) if unread(base, name))
+        by_models.setdefault(without, []).append(f"--{name}")
+    useless = by_models.get(tuple(dict.fromkeys(bases)), [])
+    if bases and useless and len(by_models) == 1:
+        have = "have" if len(set(bases)) > 1 else "has"
+        raise UserError(f"{', '.join(useless)}: {' and '.join(dict.fromkeys(bases))} {have} no use for it")
+    for without, names in by_models.items():
         if without and speaks():
-            print(f"--{name}: without effect on {', '.join(without)}", file=sys.stderr)
+            print(f"{', '.join(names)}: without effect on {', '.join(without)}", file=sys.stderr)
 
 
 def check_plugin_sizes(task: Task) -> None:

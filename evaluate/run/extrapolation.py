@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.records import Cell, audited_as, pack, shortcuts
 from evaluate.run.experiment import Experiment
-from model import RDT
+from model import RDT, build
 from model.attention import Places
 from model.stopping import rules
 from tasks import NOT_ASKED, SPLITS, Batch, Task, draw
@@ -115,6 +115,7 @@ def evaluate(
     asked &= torch.from_numpy(task.asked_first(rows.tokens)).to(device)
     answering = trained_places(task, group[-1], settings.count, settings.seed).to(device)
     audited = shortcuts()
+    counted_as = model if device.type == "cpu" else on_cpu(model, experiment)
     tallies: dict[int, dict[Key, Tally]] = {depth: defaultdict(Tally) for depth in group}
     batch = rows_at_once(batch, tokens)
     for start in range(0, len(tokens), batch):
@@ -131,7 +132,7 @@ def evaluate(
     for depth in group:
         place = depths == depth
         length = tokens.shape[1] if len(group) == 1 else int(place.any(0).nonzero().max()) + 1
-        flops = Flops(model, tokens[:1, :length])  # of a row that ends with its question
+        flops = Flops(counted_as, tokens[:1, :length].cpu())  # of a row that ends with its question
         counted = {**tallies[depth], **oracles(tallies[depth])}
         shortcut = audited.get(audited_as(task.name, task.version, task.sizes, depth))
         for key, tally in counted.items():
@@ -203,6 +204,14 @@ def undecided(logits: Tensor, targets: Tensor) -> Tensor:
     best = logits.topk(2, dim=-1)
     near = best.values[..., 0] - best.values[..., 1] < TIE
     return near & (best.indices == targets[..., None]).any(-1)
+
+
+def on_cpu(model: nn.Module, experiment: Experiment) -> nn.Module:
+    """A copy there: torch's counter sees other parts of attention and of recurrences on a GPU."""
+    train = experiment.train
+    copy = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops)
+    copy.load_state_dict(model.state_dict())
+    return copy.eval()
 
 
 class Flops:

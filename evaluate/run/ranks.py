@@ -74,9 +74,8 @@ class Together(Alone):
         asked = (targets != NOT_ASKED).sum()
         weight = (targets[mine] != NOT_ASKED).sum() / asked * self.world
         share = len(tokens[mine]) / len(tokens) * self.world
-        own_loops = loops[mine]
-        if not hasattr(model, "training_outputs"):  # it takes the middle one, which is that of the whole batch
-            own_loops = [loops[len(loops) // 2]] * len(own_loops)
+        # a user's own model draws one horizon for all rows, of those of the whole batch
+        own_loops = loops[mine] if hasattr(model, "training_outputs") else loops
         with heard():
             judged = self.judged(loss_of, model)
             with WholeBatch(len(tokens), mine):

@@ -102,6 +102,9 @@ def to_do(experiments: list[Experiment], folder: Path, mixed: bool = False) -> l
         refuse_mixture(experiments, folder)
     held = Records(folder).runs
     todo = [e for e in experiments if e.run not in held]
+    for experiment in experiments:
+        if experiment.run in held:  # killed just after its record was written
+            checkpoint_of(experiment, folder).unlink(missing_ok=True)
     if len(todo) < len(experiments):
         tqdm.write(f"{len(experiments) - len(todo)} of {len(experiments)} runs are in {folder} already")
     if todo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def optimizers(model: nn.Module, train: Train) -> list[Optimizer]:
     words = {part.num_embeddings for part in model.modules() if own and isinstance(part, nn.Embedding)}
     matrices, decayed, plain = [], [], []
     for name, parameter in model.named_parameters():
-        outside = name.startswith(("embed", "head", "gate")) or len(parameter) in words
+        outside = name.startswith(("embed", "head", "gate")) or (parameter.dim() > 0 and len(parameter) in words)
         if parameter.dim() < 2:
             plain.append(parameter)
         elif train.optimizer == "muon" and parameter.dim() == 2 and not outside:
@@ -198,6 +198,24 @@ def step_flops(model: nn.Module, experiment: Experiment, task: Task) -> int:
     return int(counter.get_total_flops())
 
 
+Averaging = Callable[[list[Tensor] | tuple[Tensor, ...], list[Tensor] | tuple[Tensor, ...], Tensor | int], None]
+"""What AveragedModel takes: the averages, what is averaged now, and how many have been so far."""
+
+
+def moving_average(model: nn.Module) -> Averaging:
+    """torch's exponential one; where a model holds infinite numbers, as masks do, they stay (inf less inf is none)."""
+    moved: Averaging = get_ema_multi_avg_fn(AVERAGE)
+    if all(bool(buffer.isfinite().all()) for buffer in model.buffers()):
+        return moved
+
+    def but_for_infinite(held: Sequence[Tensor], now: Sequence[Tensor], count: Tensor | int) -> None:
+        moved([*held], [*now], count)
+        for kept, new in zip(held, now, strict=True):
+            kept.copy_(torch.where(new.isinf(), new, kept))
+
+    return but_for_infinite
+
+
 def train(
     model: nn.Module,
     experiment: Experiment,
@@ -215,7 +233,7 @@ def train(
     model.to(device).train()
     made = optimizers(model, settings)
     torch.manual_seed(experiment.seed)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=moving_average(model), use_buffers=True)
     curriculum = Curriculum(experiment.task)
     parts = {"model": model, "average": average, "curriculum": curriculum}
     begun = experiment.run, experiment.task.name
@@ -251,4 +269,5 @@ def train(
     if average.n_averaged:
         model.load_state_dict(average.module.state_dict())
     whole = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+    whole &= not any(bool(buffer.isnan().any()) for buffer in model.buffers())
     return trained("ok" if whole else "diverged", settings.steps)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluate.show.differences import LEVEL, Difference, Side, adjusted, difference, mismatches, rows
-from evaluate.show.grid import Column, Results, flat, short
+from evaluate.show.grid import Column, Results, check_rule, flat, short
 from evaluate.show.rows import as_csv, check_format
 from evaluate.show.tables import MARKS, lined
 from evaluate.show.written import MISSING, how_deep, points
@@ -91,6 +91,7 @@ def left_out(compared: Sequence[Side]) -> list[str]:
 def show(compared: Sequence[Side], style: str = "simple", force: bool = False, rule: str | None = None) -> str:
     """The whole comparison as text; as JSON or CSV a row a cell."""
     check_format(style)
+    check_rule([grid for side in compared for grid in side.grids.values()], rule)
     found = differences(compared, force, rule)
     rates = adjusted(found)
     if style == "csv":
@@ -224,6 +225,9 @@ def _most(one: Difference, rate: np.ndarray) -> str:
 def _sure(one: Difference) -> str:
     failed = [f"{grid.failed.sum()} of {len(grid.runs)} runs of {name} failed"
               for name, grid in zip(one.names, (one.first, one.second), strict=True) if grid.failed.any()]  # fmt: skip
-    fewest = min(len(one.first.runs), len(one.second.runs))
-    seeds = "one seed a side: of these trained models only" if fewest < 2 else f"{fewest} seeds or more a side"
+    ended = [int((~grid.failed).sum()) for grid in (one.first, one.second)]
+    where = "a side" if max(ended) < 2 else f"of {one.names[ended.index(min(ended))]}"
+    seeds = (
+        f"one seed {where}: of these trained models only" if min(ended) < 2 else f"{min(ended)} seeds or more a side"
+    )
     return "".join(f"; {part}" for part in [*failed, seeds])

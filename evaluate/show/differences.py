@@ -98,18 +98,19 @@ def difference(first: Grid, second: Grid, names: tuple[str, str], rule: str | No
     counts = [grid.count[pick] for grid, pick in zip((first, second), picks, strict=True)]
     corrects = [grid.correct[pick] for grid, pick in zip((first, second), picks, strict=True)]
     rights = [grid.right[pick] for grid, pick in zip((first, second), picks, strict=True)]
-    (c1, n1), (c2, n2) = ((c.sum(0), n.sum(0)) for c, n in zip(corrects, counts, strict=True))
+    worths = [grid.worths[np.ix_(rows[i], places[i])] for i, grid in enumerate((first, second))]
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = [np.where(n > 0, c / n, np.nan) for c, n in zip(corrects, counts, strict=True)]
-        both = (n1 > 0) & (n2 > 0)
+        both = (worths[0] > 0) & (worths[1] > 0)
         means = [
             np.where(both, np.nansum(share, 0) / (n > 0).sum(0), np.nan)
             for share, n in zip(shares, counts, strict=True)
         ]
-    low, high = statistics.newcombe(c2, n2, c1, n1)
-    p = np.where(both, statistics.two_shares(c2, n2, c1, n1), np.nan)
+    apart = (means[1] * worths[1], worths[1], means[0] * worths[0], worths[0])
+    low, high = statistics.newcombe(*apart)
+    p = np.where(both, statistics.two_shares(*apart), np.nan)
     paired = np.zeros(both.shape, bool)
-    if same_questions(first, second) and _seeds(first) == _seeds(second):
+    if same_questions(first, second):
         paired = _pair(rights, counts, low, high, p)
     seeds_low, seeds_high, p_seeds = statistics.over_seeds(shares[1], shares[0], (counts[1], counts[0]))
     heads = [grid.headline(rule) for grid in (first, second)]
@@ -121,10 +122,6 @@ def difference(first: Grid, second: Grid, names: tuple[str, str], rule: str | No
         np.where(both, seeds_low, np.nan), np.where(both, seeds_high, np.nan), p, np.where(both, p_seeds, np.nan),
         paired,
     )  # fmt: skip
-
-
-def _seeds(grid: Grid) -> list[int]:
-    return [run["seed"] for run in grid.runs]
 
 
 def _column_pairs(first: Grid, second: Grid, rule: str | None) -> list[tuple[int, int]]:
@@ -140,30 +137,34 @@ def _column_pairs(first: Grid, second: Grid, rule: str | None) -> list[tuple[int
 def _pair(
     rights: list[np.ndarray], counts: list[np.ndarray], low: np.ndarray, high: np.ndarray, p: np.ndarray
 ) -> np.ndarray:
-    """Put paired intervals and tests in the place of the others wherever each question's answers are known."""
-    known = [np.array([bits is not None for bits in r.flat], bool).reshape(r.shape) for r in rights]
-    seeds = known[0].sum(0)
-    able = (known[0] == known[1]).all(0) & (seeds > 0) & (counts[0] == counts[1]).all(0)
-    able &= (known[0] == (counts[0] > 0)).all(0)
+    """Put paired intervals and tests in the place of the others wherever each question's answers are known.
+
+    A side may have more seeds than the other: of a question the shares of them that are right are compared.
+    """
+    asked, able = [count > 0 for count in counts], np.ones(low.shape, bool)
+    questions = counts[0].max(0)
+    for right, count, here in zip(rights, counts, asked, strict=True):
+        known = np.array([bits is not None for bits in right.flat], bool).reshape(right.shape)
+        able &= (known == here).all(0) & here.any(0) & (~here | (count == questions)).all(0)
     at = np.argwhere(able)
     sums = np.array([_sums(rights[0][:, d, c], rights[1][:, d, c]) for d, c in at]).reshape(-1, 2)
     d, c = at.T
-    questions = counts[0].max(0)[d, c]
-    low[d, c], high[d, c] = statistics.paired_interval(sums[:, 0], sums[:, 1], questions)
+    low[d, c], high[d, c] = statistics.paired_interval(sums[:, 0], sums[:, 1], questions[d, c])
     exact = statistics.mcnemar((sums[:, 1] + sums[:, 0]) / 2, (sums[:, 1] - sums[:, 0]) / 2)
-    p[d, c] = np.where(seeds[d, c] == 1, exact, statistics.by_question(sums[:, 0], sums[:, 1]))
+    single = (asked[0].sum(0) == 1) & (asked[1].sum(0) == 1)
+    p[d, c] = np.where(single[d, c], exact, statistics.by_question(sums[:, 0], sums[:, 1]))
     return np.asarray(able)
 
 
 def _sums(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """Over the questions, the sum of each one's difference, second minus first, and of its square."""
-    totals = []
+    shares = []
     for side in (second, first):
         held = [bits for bits in side if bits is not None]
         packed = np.frombuffer(b"".join(held), np.uint8).reshape(len(held), -1)
-        totals.append(np.unpackbits(packed, axis=1).sum(0, dtype=np.int64))
-    each = totals[0] - totals[1]
-    return float(each.sum()) / len(held), float((each * each).sum()) / len(held) ** 2
+        shares.append(np.unpackbits(packed, axis=1).mean(0))
+    each = shares[0] - shares[1]
+    return float(each.sum()), float((each * each).sum())
 
 
 def adjusted(found: list[Difference]) -> list[np.ndarray]:

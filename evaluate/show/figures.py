@@ -17,7 +17,6 @@ from evaluate.show.grid import Grid
 from evaluate.show.measures import depth_range, used_loops
 from evaluate.show.svg import Heat, Line, Point, Reach
 from evaluate.show.written import points, span
-from evaluate.statistics import wilson_many
 
 
 class Drawn(NamedTuple):
@@ -29,9 +28,10 @@ class Drawn(NamedTuple):
     grids: Sequence[Grid]  # whose runs are behind it
 
 
-def told(correct: float, count: float) -> str:
-    low, high = (float(end) for end in wilson_many(np.array(correct), np.array(count)))
-    return f"{points(correct / count)}% ({span(low, high)}), {int(correct)} of {int(count)}"
+def told(grid: Grid, d: int, c: int) -> str:
+    """A cell in words: its accuracy, the interval, and the counts."""
+    correct, count, low, high = (array[d, c] for array in (*grid.pooled, *grid.intervals))
+    return f"{points(correct / count)}% ({span(float(low), float(high))}), {correct} of {count}"
 
 
 def reach(rows: dict[str, list[tuple[Grid, int]]]) -> Drawn:
@@ -67,12 +67,10 @@ def by_depth(grids: Sequence[tuple[Grid, int]]) -> Drawn | None:
         column = grid.headline()
         if column is None:
             continue
-        correct, count = (array[:, column] for array in grid.pooled)
-        asked = np.flatnonzero(count)
-        low, high = wilson_many(correct[asked], count[asked])
+        correct, count, low, high = (array[:, column] for array in (*grid.pooled, *grid.intervals))
         places = [
-            Point(int(grid.depths[d]), correct[d] / count[d], low[i], high[i],
-                  f"depth {grid.depths[d]}: {told(correct[d], count[d])}") for i, d in enumerate(asked)
+            Point(int(grid.depths[d]), correct[d] / count[d], low[d], high[d],
+                  f"depth {grid.depths[d]}: {told(grid, d, column)}") for d in np.flatnonzero(count).tolist()
         ]  # fmt: skip
         if places:
             drawn.append(Line(f"{grid.model} {grid.columns[column].told}", places, look))
@@ -99,7 +97,7 @@ def heatmap(grid: Grid) -> Drawn:
                 continue
             share = correct[d, c] / count[d, c]
             loops = f", {used[d, c]:.1f} loops used" if column.stops_by_itself and used[d, c] == used[d, c] else ""
-            text = f"{grid.model}, depth {depth} {column.told}{loops}: {told(correct[d, c], count[d, c])}"
+            text = f"{grid.model}, depth {depth} {column.told}{loops}: {told(grid, d, c)}"
             row.append(Heat(heat(share), ink(share), str(int(100 * share + 1e-9)), text))
         cells.append(row)
     trained = int((grid.depths <= grid.train_max_depth).sum())
@@ -118,7 +116,7 @@ def heatmap(grid: Grid) -> Drawn:
 
 def by_loops(grid: Grid) -> Drawn | None:
     """Accuracy against loops at the test depths: what surplus loops cost."""
-    correct, count = grid.pooled
+    correct, count, low, high = *grid.pooled, *grid.intervals
     fixed = [(c, column.loops) for c, column in enumerate(grid.columns) if column.halting == "fixed" and column.loops]
     if len(fixed) < 2:
         return None
@@ -127,15 +125,8 @@ def by_loops(grid: Grid) -> Drawn | None:
     drawn = []
     for look, d in enumerate(shown):
         have = [(c, loops) for c, loops in fixed if count[d, c]]
-        low, high = wilson_many(correct[d], count[d])
         places = [
-            Point(
-                loops,
-                correct[d, c] / count[d, c],
-                low[c],
-                high[c],
-                f"{loops} loops: {told(correct[d, c], count[d, c])}",
-            )
+            Point(loops, correct[d, c] / count[d, c], low[d, c], high[d, c], f"{loops} loops: {told(grid, d, c)}")
             for c, loops in have
         ]
         drawn.append(Line(f"depth {grid.depths[d]}", places, look))

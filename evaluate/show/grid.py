@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median_low
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 from evaluate.columns import BANDS, Columns
 from evaluate.metrics import depth95
 from evaluate.records import Records, run_id
-from evaluate.statistics import effective_count
+from evaluate.statistics import effective_count, wilson_many
 from tasks.errors import UserError, unknown
 
 
@@ -107,7 +108,7 @@ class Grid:
         It is chosen before anything is seen, and shows what surplus loops cost. Never the oracle's.
         """
         if rule:
-            held = [i for i, column in enumerate(self.columns) if column.name == rule]
+            held = [i for i, column in enumerate(self.columns) if column.name == rule and column.halting != "oracle"]
             if held:
                 return held[0]
         fixed = [i for i, column in enumerate(self.columns) if column.halting in ("fixed", "none")]
@@ -135,23 +136,51 @@ class Grid:
         """Whether all seeds answered the same questions, as a suite's runs do; a file scored from elsewhere may not."""
         return len({run["versions"].get("questions") for run in self.runs}) == 1
 
+    @cached_property
+    def worths(self) -> np.ndarray:
+        """How many independent questions the answers of each cell are worth (depths, columns), over all seeds."""
+        worth: np.ndarray = self.count.sum(0).astype(float)
+        for d, c in np.argwhere((self.count > 0).sum(0) > 1):
+            worth[d, c] = self._together(self.count[:, d, c], self.right[:, d, c]) or worth[d, c]
+        return worth
+
+    @cached_property
+    def intervals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Wilson's 95% interval of each cell, seeds pooled (depths, columns): of so many questions as it is worth."""
+        correct, count = self.pooled
+        with np.errstate(invalid="ignore"):
+            return wilson_many(np.asarray(correct / count * self.worths), self.worths)
+
     def worth(self, depths: np.ndarray, column: int) -> float:
-        """How many independent questions these depths' answers in a column are worth; nan where none was asked."""
-        total = 0.0
-        for d in np.flatnonzero(depths):
-            asked = np.flatnonzero(self.count[:, d, column])
-            held, counts = self.right[asked, d, column], self.count[asked, d, column]
-            if (
-                len(asked) > 1
-                and self.alike
-                and all(bits is not None for bits in held)
-                and len(set(counts.tolist())) == 1
-            ):
-                packed = np.frombuffer(b"".join(held), np.uint8).reshape(len(asked), -1)
-                total += effective_count(np.unpackbits(packed, axis=1, count=int(counts[0])))
-            else:
-                total += float(counts.sum())
+        """The same of several depths' answers in a column; nan where none was asked.
+
+        One row may ask several depths, and a model that is wrong at one is wrong further on: where as many questions
+        were kept of each, the first questions of all depths count as one, and so on.
+        """
+        count, right = self.count[:, depths, column], self.right[:, depths, column]
+        total = self._together(count.reshape(-1), right.reshape(-1)) or float(self.worths[depths, column].sum())
         return total or float("nan")
+
+    def _together(self, count: np.ndarray, right: np.ndarray) -> float | None:
+        """What cells (cells,) that answered the same rows are worth; None where nothing tells that they did."""
+        held, counts = right[count > 0], set(count[count > 0].tolist())
+        if not self.alike or len(counts) != 1 or any(bits is None for bits in held):
+            return None
+        packed = np.frombuffer(b"".join(held), np.uint8).reshape(len(held), -1)
+        return effective_count(np.unpackbits(packed, axis=1, count=counts.pop()))
+
+
+def check_rule(grids: Iterable[Grid], rule: str | None) -> None:
+    """Refuse a rule that none of these answers stands under, and the oracle."""
+    if rule is None:
+        return
+    if rule.startswith("oracle"):
+        raise UserError("--rule oracle: the oracle knows the answer and cannot be deployed; no headline stands on it")
+    allowed = {c.name for grid in grids for c in grid.columns if c.halting not in ("none", "oracle")}
+    if not allowed:
+        raise UserError(f"--rule {rule}: no model here loops, and none stops by a rule")
+    if rule not in allowed:
+        raise unknown("rule", rule, sorted(allowed, key=lambda name: (len(name), name)))
 
 
 class Results:

@@ -5,6 +5,7 @@ Accuracies are shares from 0 to 1, and a figure that was not measured is None.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from statistics import median, median_low
 from typing import Any
@@ -34,7 +35,7 @@ def grid_rows(results: Results) -> Iterator[Row]:
     for grid in results.grids.values():
         correct, count = grid.pooled
         used = used_loops(grid)
-        low, high = wilson_many(correct, count)
+        low, high = grid.intervals
         for d, depth in enumerate(grid.depths.tolist()):
             for c, column in enumerate(grid.columns):
                 if count[d, c]:
@@ -97,7 +98,7 @@ def _band_row(grid: Grid, column: int, band: str, inside: np.ndarray) -> Row:
         "high": rounded(high),
         "floor": rounded(floor),
         "corrected": rounded(corrected(share, floor)),
-        "seeds": len(seeds),
+        "seeds": len(grid.runs),
         "failed": int(grid.failed.sum()),
         "median": rounded(median(seeds)),
         "iqm": rounded(interquartile_mean(seeds)),
@@ -123,6 +124,7 @@ def ratio_rows(results: Results, rule: str | None = None) -> list[Row]:
             reached = grid.depth95s(grid.headline(rule)).tolist() if grid else []
             row[model] = median_low(reached) if reached else None
             row[f"{model} ratio"] = rounded(row[model] / row["trained"]) if reached else None
+            row[f"{model} deepest"] = int(grid.depths.max(initial=0)) if grid else None
             row[f"{model} worst"], row[f"{model} best"] = (min(reached), max(reached)) if reached else (None, None)
         rows.append(row)
     return rows
@@ -174,7 +176,8 @@ def question_draws(grid: Grid, column: int | None) -> np.ndarray | None:
         return None
     asked = np.flatnonzero(grid.count[0, :, column])
     correct, count = grid.correct[0, asked, column], grid.count[0, asked, column]
-    return drawn_depth95(grid.depths[asked], correct, count, np.random.default_rng(0))
+    own = zlib.crc32(grid.task.encode())  # alike tasks are drawn apart
+    return drawn_depth95(grid.depths[asked], correct, count, np.random.default_rng(own))
 
 
 def _overthinking(grid: Grid) -> float | None:
@@ -243,7 +246,8 @@ def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] =
         ratios = [g.depth95s(c) / g.train_max_depth for g, c in zip(grids, columns, strict=True)]
         draws = [question_draws(g, c) for g, c in zip(grids, columns, strict=True)]
         scaled = [None if d is None else d / g.train_max_depth for d, g in zip(draws, grids, strict=True)]
-        score, low, high = suite_score(ratios, scaled, np.random.default_rng(0))
+        most = [float(g.depths.max(initial=0) / g.train_max_depth) for g in grids]
+        score, low, high = suite_score(ratios, scaled, most, np.random.default_rng(0))
         rows.append(
             {
                 "model": model,

@@ -24,7 +24,6 @@ from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import furthest_first, ratio_rows
 from evaluate.show.svg import Reach
 from evaluate.show.written import MISSING
-from evaluate.statistics import wilson_many
 from tasks.files import file_name
 
 matplotlib.rcParams["svg.hashsalt"] = "loopbench"  # the same records give the same file
@@ -164,7 +163,7 @@ def by_depth(task: str, grids: list[Grid], looks: Looks) -> Figure:
         (correct, count), (colour, shape) = grid.pooled, look(looks[grid.model])
         asked = np.flatnonzero(count[:, column])
         share = correct[asked, column] / count[asked, column]
-        low, high = wilson_many(correct[asked, column], count[asked, column])
+        low, high = (array[asked, column] for array in grid.intervals)
         axes.fill_between(grid.depths[asked], 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
         dash = DASHES[looks[grid.model] % len(DASHES)]
         dashes = (0, tuple(map(int, dash.split()))) if dash else "solid"

@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from evaluate.metrics import corrected
 from evaluate.records import Records
-from evaluate.show.grid import Column, Grid, Results
+from evaluate.show.grid import Column, Grid, Results, check_rule
 from evaluate.show.measures import (
     Row,
     band_rows,
@@ -124,7 +124,7 @@ def corrected_line(grid: Grid, rule: str | None = None) -> str:
     if column is None:
         return ""
     parts = [
-        f"depth {depth} {100 * corrected(correct[d, column] / count[d, column], grid.floor[d]):.1f}"
+        f"depth {depth} {points(corrected(correct[d, column] / count[d, column], grid.floor[d]))}"
         for d, depth in enumerate(grid.depths)
         if count[d, column] and grid.bands[d] == "test"
     ]
@@ -153,7 +153,7 @@ BANDS = Section(
     | {
         "accuracy": lambda row: points(row["accuracy"]),
         "95% interval": lambda row: span(row["low"], row["high"]),
-        "corrected": lambda row: f"{100 * row['corrected']:.1f}",
+        "corrected": lambda row: points(row["corrected"]),
         "seeds": of_seeds,
         "median": lambda row: points(row["median"]),
         "IQM": lambda row: points(row["iqm"]),
@@ -204,7 +204,7 @@ def ratio_of(row: Row, model: str) -> str:
     if row[model] is None:
         return MISSING
     worst, best = row[f"{model} worst"], row[f"{model} best"]
-    one = reached({"depth95": row[model], "deepest": row["deepest"], "ratio": row[f"{model} ratio"]})
+    one = reached({"depth95": row[model], "deepest": row[f"{model} deepest"], "ratio": row[f"{model} ratio"]})
     return one if worst == best else f"{one}, {worst} to {best}"
 
 
@@ -235,7 +235,10 @@ def ratio_lines(results: Results, rule: str | None) -> tuple[Section, list[Row]]
     lines = [
         {"model": model} | {task: ratio_of(row, model) for task, row in by_task.items()} for model in results.models
     ]
-    asked = [f"{task} is trained to {row['trained']} and asked to {row['deepest']}" for task, row in by_task.items()]
+    asked = [
+        f"{task} is trained to {row['trained']} and asked " + (f"to {row['deepest']}" if row["deepest"] else "nothing")
+        for task, row in by_task.items()
+    ]
     legend = f"{RATIOS.legend}\n{_folded('; ', asked)}."
     return RATIOS._replace(columns=_named("model", *by_task), legend=legend), lines
 
@@ -313,7 +316,7 @@ def show(results: Results, style: str = "simple", sections: Sequence[str] = (), 
     for section in sections:
         if section not in SECTIONS:
             raise unknown("section", section, SECTIONS)
-    _check_rule(results, rule)
+    check_rule(results.grids.values(), rule)
     if style in ("csv", "json"):
         return _for_machines(results, style, sections, rule)
     mark = "% " if style == "latex" else ""
@@ -329,18 +332,6 @@ def show(results: Results, style: str = "simple", sections: Sequence[str] = (), 
 def _commented(text: str) -> str:
     """A part of a LaTeX file: a table as it is, anything else as a comment."""
     return text if text.startswith("\\begin") else "\n".join(f"% {line}" if line else "" for line in text.split("\n"))
-
-
-def _check_rule(results: Results, rule: str | None) -> None:
-    if rule is None:
-        return
-    if rule.startswith("oracle"):
-        raise UserError("--rule oracle: the oracle knows the answer and cannot be deployed; no headline stands on it")
-    allowed = {c.name for grid in results.grids.values() for c in grid.columns if c.halting not in ("none", "oracle")}
-    if not allowed:
-        raise UserError(f"--rule {rule}: no model here loops, and none stops by a rule")
-    if rule not in allowed:
-        raise unknown("rule", rule, sorted(allowed, key=lambda name: (len(name), name)))
 
 
 def _rows(results: Results, section: str, rule: str | None) -> list[Row]:

@@ -56,7 +56,7 @@ def of_seeds(row: Row) -> str:
 
 def reached(row: Row) -> str:
     """depth95, with a + at the deepest asked, and how many times the training depth that is."""
-    more = "+" if row["depth95"] == row["deepest"] else ""
+    more = "+" if row["depth95"] and row["depth95"] == row["deepest"] else ""
     return f"{row['depth95']}{more} ({row['ratio']:.3g}x)"
 
 

@@ -34,7 +34,8 @@ def ask(
     """
     rows = questions(task, depth, count, seed)
     tokens, targets, depths = (torch.from_numpy(array) for array in rows)
-    asked, answering = depths == depth, trained_places(task, depth, count, seed)
+    asked = (depths == depth) & torch.from_numpy(task.asked_first(rows.tokens))
+    answering = trained_places(task, depth, count, seed)
     right: dict[str, int] = defaultdict(int)
     used: dict[str, float] = defaultdict(float)
     batch = batch if moving else rows_at_once(batch, tokens)

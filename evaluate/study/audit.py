@@ -9,8 +9,8 @@ In Python: `audit(TASKS["chain_end"](), depths=(8, 16), count=1000, seed=0)`, th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -27,7 +27,7 @@ MEANS = {
     "facts": "a learner that sees the facts without the question",
     "shallow": "a learner that sees all of the row, by token counts, positions and pairs",
     "candidates": "a learner that weighs each token as the answer by what stands near it",
-    "stop_trained": "the oracle, after as many steps as the deepest trained depth has",
+    "stop_trained": "the oracle, after as many steps as a trained depth has, of these the best by training rows",
     "stop_early": "the oracle, stopped one step early",
     "last_steps": "the oracle, having seen only the last few steps",
 }
@@ -39,7 +39,14 @@ NEAR = 8  # positions before the asked one that a learner sees by their distance
 LEARN = 4  # a learner trains on so many times the rows that it is tested on
 
 Row = dict[str, Any]
-Questions = tuple[np.ndarray, np.ndarray, np.ndarray]  # tokens (count, length), asked place (count,), answer (count,)
+
+
+class Questions(NamedTuple):
+    """Rows (count, length), the place of each one's question (count,) and its answer (count,)."""
+
+    tokens: np.ndarray
+    places: np.ndarray
+    answers: np.ndarray
 
 
 def audit(task: Task, depths: Iterable[int], count: int = 1000, seed: int = 0) -> list[Row]:
@@ -75,8 +82,8 @@ def _scores(task: Task, depth: int, count: int, seed: int) -> dict[str, int]:
     """How many of `count` questions each shortcut answers."""
     known = _questions(task, depth, LEARN * count, seed, TRAIN)
     asked = _questions(task, depth, count, seed, TEST)
-    tokens, places, answers = asked
-    majority = np.bincount(known[2]).argmax()
+    tokens, _, answers = asked
+    majority = np.bincount(known.answers).argmax()
     scores = {"majority": int((answers == majority).sum())}
 
     facts = task.facts_length
@@ -86,19 +93,23 @@ def _scores(task: Task, depth: int, count: int, seed: int) -> dict[str, int]:
     scores["candidates"] = _weigh(known, asked, facts, len(task.vocabulary), seed)
 
     oracles = {
-        "stop_trained": (task.partial, task.train_depths[-1]),
-        "stop_early": (task.partial, depth - 1),
-        "last_steps": (task.recent, LAST_STEPS),
+        "stop_trained": (task.partial, range(1, task.train_depths[-1] + 1)),
+        "stop_early": (task.partial, [depth - 1]),
+        "last_steps": (task.recent, [LAST_STEPS]),
     }
-    for name, (oracle, steps) in oracles.items():
-        if not 1 <= steps < depth:
-            continue  # that would be the whole oracle, or none
-        guesses = [guess for row in tokens if (guess := oracle(row, steps)) is not None]
-        if len(guesses) == len(tokens):
-            scores[name] = sum(
-                int(guess[place] == answer) for guess, place, answer in zip(guesses, places, answers, strict=True)
-            )
+    few = Questions(*(part[:count] for part in known))
+    for name, (oracle, numbers) in oracles.items():
+        able = [steps for steps in numbers if 1 <= steps < depth]  # more would be the whole oracle
+        if able and oracle(tokens[0], able[0]) is not None:
+            best = max(able, key=lambda steps: _right(oracle, steps, few)) if len(able) > 1 else able[0]
+            scores[name] = _right(oracle, best, asked)
     return scores
+
+
+def _right(oracle: Callable[[np.ndarray, int], np.ndarray | None], steps: int, asked: Questions) -> int:
+    """How many questions such an oracle answers by so many steps."""
+    guesses = ((oracle(row, steps), place, answer) for row, place, answer in zip(*asked, strict=True))
+    return sum(int(guess is not None and guess[place] == answer) for guess, place, answer in guesses)
 
 
 def _questions(task: Task, depth: int, count: int, seed: int, split: int) -> Questions:
@@ -106,7 +117,7 @@ def _questions(task: Task, depth: int, count: int, seed: int, split: int) -> Que
     batch = draw(task, seed, split, depth, 0, count)
     length = batch.tokens.shape[1]
     places = length - 1 - (batch.depths == depth)[:, ::-1].argmax(axis=1)
-    return batch.tokens, places, batch.targets[np.arange(count), places]
+    return Questions(batch.tokens, places, batch.targets[np.arange(count), places])
 
 
 def _learn(known: Questions, asked: Questions, part: slice, vocabulary: int, seed: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,16 @@ from tasks.errors import check_prime, check_sizes
 from tasks.task import NOT_ASKED, Answers, Batch, Task
 
 Word = tuple[int, int, int]  # a token, its target and its depth
+
+
+class Node(NamedTuple):
+    """A digit, or an operator with its operands."""
+
+    word: str
+    value: int
+    height: int
+    left: Node | None = None
+    right: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,10 @@ class NestedExpression(Task):
     right one, other expressions may stand. Without names, `1 2 + 3 x`, who reads has to count brackets first, and a
     comb stacks more of them than any tree as shallow as those trained on; and where nothing stands between, the shape
     of a shallow tree tells where its operand is, so that names are not learnt.
-    No value on the way is zero, so that no product forgets its operands; answers are the residues 1 to modulus - 1.
+    No value on the way is zero, so that no product forgets its operands; answers are the residues 1 to modulus - 1. So
+    the end of an expression rules answers out, which its beginning would have to be zero for: who reads the last three
+    steps alone and guesses among the others is right in 18% (of depth 8) to 24% (of 25), where a guesser is in 17%; who
+    reads half of 25 in three of five.
     An expression of n leaves has a depth from log2(n), balanced, to n - 1, a comb; each has two leaves or more. That is
     why training begins at 3 and not at 1, and its curriculum is of fewer leaves. The default keeps rows below 120
     tokens.
@@ -55,6 +68,7 @@ class NestedExpression(Task):
     summary: ClassVar[str] = "nested + - x modulo a prime, from balanced to comb at one length"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
+    known_shortcut: ClassVar[str] = "no value on the way is zero, so that its last steps rule answers out"
 
     def __post_init__(self) -> None:
         check_prime(self, "modulus", 5, 97)
@@ -147,6 +161,45 @@ class NestedExpression(Task):
 
     def partial(self, tokens: np.ndarray, steps: int) -> np.ndarray:
         return self._evaluate(tokens, steps).targets
+
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+        """At the end of the last expression: a guess among what its `steps` highest levels leave, if no value is zero.
+
+        They are read along the higher operands, as far as the lower one is known from these levels.
+        """
+        m = self.modulus
+        node, unread, left = self._tree(tokens), np.arange(m), {0}  # unread: the answer by the value of node
+        for levels in range(steps, 0, -1):
+            if node.left is None or node.right is None or min(node.left.height, node.right.height) >= levels:
+                break
+            first = node.left.height > node.right.height
+            side, value = (node.right if first else node.left).value, np.arange(m)
+            a, b = (value, side) if first else (side, value)
+            unread = unread[{"+": a + b, "-": a - b, "x": a * b}[node.word] % m]
+            left.add(int(unread[0]))
+            node = node.left if first else node.right
+        guess = np.full(len(tokens), NOT_ASKED)
+        guess[-1] = next(v for v in range(m) if v not in left)
+        return guess
+
+    def _tree(self, tokens: np.ndarray) -> Node:
+        """The last expression; registers as `_evaluate` has them."""
+        last = Node("0", 0, 0)
+        registers: dict[str, Node] = {}
+        named: list[str] = []
+        for word in (self.vocabulary[t] for t in tokens.tolist()):
+            if word.startswith("n"):
+                named.append(word)
+                continue
+            if word.isdigit():
+                last = Node(word, int(word), 0)
+            else:
+                a, b = registers[named.pop()], last
+                value = {"+": a.value + b.value, "-": a.value - b.value, "x": a.value * b.value}[word] % self.modulus
+                last = Node(word, value, 1 + max(a.height, b.height), a, b)
+            registers |= dict.fromkeys(named, last)
+            named = []
+        return last
 
     def _evaluate(self, tokens: np.ndarray, most: int) -> Answers:
         """A machine with registers: a new name takes the value behind it, and gives it to the operator behind it later.

@@ -81,6 +81,13 @@ class VariableAssignment(Task):
     def max_depth(self) -> int:
         return self.levels
 
+    def asked_first(self, tokens: np.ndarray) -> np.ndarray:
+        """A variable asks where it is defined; read again, it asks for what it did."""
+        new = np.zeros(tokens.shape, dtype=bool)
+        for row, words in zip(new, tokens, strict=True):
+            row[np.unique(words, return_index=True)[1]] = True
+        return new
+
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         m, variables = self.modulus, self.variables
         shape, row = (count, variables), np.arange(count)[:, None]

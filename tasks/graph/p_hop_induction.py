@@ -28,7 +28,8 @@ class PHopInduction(Task):
     One of few characters does not tell where a walk stands. So in training, with `way`, every character in the text
     asks for the place that it leads to, x for the character that it names, and each `>` for its place.
     The papers have no names, start at the last character alone, and ask p = 16 and 32 of 256 characters, alphabet 4.
-    The definition's own shortcut: the commonest character of a random text is the likeliest answer.
+    The definition's own shortcuts: the commonest character of a random text is the likeliest answer; and of three
+    letters the one four moves on is often the same, so that of six moves the oracle stopped after two has 52% right.
     After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416); the hints: Zhou et al. 2023
     (arXiv 2310.16028).
 
@@ -57,7 +58,7 @@ class PHopInduction(Task):
     summary: ClassVar[str] = "p times: previous occurrence, then the character after it"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
-    known_shortcut: ClassVar[str] = "the commonest character of a short text"
+    known_shortcut: ClassVar[str] = "the commonest character of a short text, or that of four moves before"
 
     def __post_init__(self) -> None:
         check_sizes(self, alphabet=(3, 26), length=(4, 100_000))

@@ -710,8 +710,9 @@ def test_what_is_said_of_shortcuts_is_what_the_audit_says():
     assert f"{near} at 60, {most} at 120, {far} at 240)" in SAID
     six, seven, eight = (best["p_hop_induction", depth] for depth in (6, 7, 8))
     assert {row["shortcut"] for row in (six, seven, eight)} == {"stop_trained"}
-    told = f"stops after two of six moves has {six['score']:.0%} right, of eight {eight['score']:.0%}, and after three of "
-    assert f"{told}seven, which only `confirmation` asks, {seven['score']:.0%}; a guesser has {six['chance']:.0%}" in SAID
+    told = f"stops after two of six moves has {six['score']:.0%} right, of eight {eight['score']:.0%}, and after three "
+    told += f"of seven, which only `confirmation` asks, {seven['score']:.0%}; a guesser has {six['chance']:.0%}"
+    assert told in SAID
     last = best["nested_expression", 25]
     assert last["shortcut"] == "last_steps"
     assert f"by the last three of 25 {last['score']:.0%} are right, and {last['chance']:.0%} by guessing" in SAID

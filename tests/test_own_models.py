@@ -8,7 +8,7 @@ import pytest
 import run_benchmarks
 from evaluate.run.own_models import list_own_models
 from evaluate.study.bench_model import open_mythos
-from model import MODELS
+from model import MODELS, SUMMARIES
 from tasks import UserError, plugin
 
 OWN = '''
@@ -31,10 +31,11 @@ MODELS = {"echo": Echo}
 
 @pytest.fixture(autouse=True)
 def clean():
-    before = dict(MODELS)
+    before = [(kept, dict(kept)) for kept in (MODELS, SUMMARIES)]
     yield
-    MODELS.clear()
-    MODELS.update(before)
+    for kept, held in before:
+        kept.clear()
+        kept.update(held)
     for source in plugin.sources():
         plugin.forget(source.module)
 

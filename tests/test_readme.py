@@ -941,6 +941,10 @@ def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():
     )
     was = [held[task] for task in tasks]
     assert f"{told} at {was[0]}, {was[1]}, {was[2]} and {was[3]} without." in SAID
+    with_a = results.grids["reachability", "rdt@feed_forward=dense@halting=none"]
+    assert with_a.depth95s(with_a.headline()).tolist() == [16] == [with_a.depths[-1]]
+    share = written.points(with_a.shares[0, -1, with_a.headline()])
+    assert f"goes as deep as was asked, with {share}% of 16." in SAID and f"has {share}% of 16 (`ablation`, one" in SAID
     spent = results.grids["khop_context", "looped@noise=0.3"].runs[0]["stage_steps"]
     came = f"it stays at stage {sum(steps > 0 for steps in spent)} of {len(spent)}."
     assert f"With the noise of the recipe (`looped@noise=0.3`, one seed) {came}" in SAID

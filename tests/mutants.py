@@ -323,8 +323,7 @@ MUTANTS = (
     ),
     Mutant(
         "what a step costs is counted on the model itself", "evaluate/run/train.py",
-        "model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops)",
-        "model = model",
+        "model = on_cpu(model, experiment)", "model = model",
         "test_train.py::test_counting_what_a_step_costs_leaves_the_model_as_it_was[rdt]",
     ),
     Mutant(

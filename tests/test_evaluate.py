@@ -13,13 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.metrics import depth95, loops_enough, overthinking, wilson
 from evaluate.records import audited_as, shortcuts
-from evaluate.run.experiment import Evaluate, Experiment
+from evaluate.run.experiment import Evaluate, Experiment, on_cpu
 from evaluate.run.extrapolation import (
     Flops,
     asked_together,
     by_oracle,
     evaluate,
-    on_cpu,
     questions,
     trained_places,
 )
@@ -143,7 +142,7 @@ def test_ask_counts_the_questions_that_a_run_counts(name):
 def test_flops_are_counted_on_a_copy_that_is_the_model():
     e = experiment()
     net = build("rdt", e.architecture, e.vocabulary, e.train.mean_loops).eval()
-    copy, row = on_cpu(net, e), torch.zeros(1, 5, dtype=torch.long)
+    copy, row = on_cpu(net, e).eval(), torch.zeros(1, 5, dtype=torch.long)
     assert copy is not net and all(torch.equal(a, b) for a, b in zip(copy.parameters(), net.parameters(), strict=True))
     assert torch.equal(copy(row, (3,)), net(row, (3,))) and Flops(copy, row).at(7) == Flops(net, row).at(7)
 

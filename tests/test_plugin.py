@@ -50,6 +50,11 @@ def told(path: Path) -> str:
 RETURN = "        return Batch(tokens, targets, depths)"
 CANONICAL = "    # Rows that say the same in another order"
 STAGES = "    @property\n    def stages(self):\n        return (self, {})\n\n"
+TURNED = [  # a size by which `sample` asks for other answers
+    ("places: int = 10", "places: int = 10\n    turned: int = 0"),
+    ("targets[:, i + 1] = here", "targets[:, i + 1] = (here + self.turned) % self.places"),
+    ("from dataclasses import dataclass", "from dataclasses import dataclass, replace"),
+]
 FIXED = "fixed_length: ClassVar[bool] = False"
 
 BREACHES = {
@@ -112,23 +117,13 @@ BREACHES = {
     "raises in solve": [("here = words[0]", "here = words[99]")],
     "raises in vocabulary": [('return (*(f"p{i}"', 'return (*(f"p{nothing}"')],
     "last stage has other rows": [(CANONICAL, STAGES.format("type(self)(places=8)") + CANONICAL)],
-    "last stage asks otherwise": [
-        (CANONICAL, STAGES.format("replace(self, turned=1)") + CANONICAL),
-        ("places: int = 10", "places: int = 10\n    turned: int = 0"),
-        ("targets[:, i + 1] = here", "targets[:, i + 1] = (here + self.turned) % self.places"),
-        ("from dataclasses import dataclass", "from dataclasses import dataclass, replace"),
-    ],
+    "last stage asks otherwise": [(CANONICAL, STAGES.format("replace(self, turned=1)") + CANONICAL), *TURNED],
     "last stage trains deeper": [
         (CANONICAL, STAGES.format("replace(self, train_depths=(1, 2, 3, 4, 5, 6), selection_depths=(8,))") + CANONICAL),
         ("from dataclasses import dataclass", "from dataclasses import dataclass, replace"),
     ],
     "a stage has other words": [(CANONICAL, STAGES.format("type(self)(places=6), self") + CANONICAL)],
-    "a stage answers otherwise": [
-        (CANONICAL, STAGES.format("replace(self, turned=1), self") + CANONICAL),
-        ("places: int = 10", "places: int = 10\n    turned: int = 0"),
-        ("targets[:, i + 1] = here", "targets[:, i + 1] = (here + self.turned) % self.places"),
-        ("from dataclasses import dataclass", "from dataclasses import dataclass, replace"),
-    ],
+    "a stage answers otherwise": [(CANONICAL, STAGES.format("replace(self, turned=1), self") + CANONICAL), *TURNED],
     "question length that does not divide": [(FIXED, f"question_length: ClassVar[int] = 3\n    {FIXED}")],
     "partial is shorter": [
         (CANONICAL, "    def partial(self, tokens, steps):\n        return tokens[1:]\n\n" + CANONICAL)

@@ -22,6 +22,7 @@ from evaluate.metrics import depth95
 from evaluate.records import pack, read, run_id
 from evaluate.show import figures, measures, tables, written
 from evaluate.show.grid import Results
+from evaluate.show.rows import formatted
 from evaluate.show.screen import fitted
 from tasks import UserError
 from tests.fakes import DEPTHS, dump, folder, lines
@@ -133,6 +134,9 @@ def test_headlines_are_reached_by_half_of_the_seeds_and_failures_count_as_nothin
     found = results(path)
     (row,) = measures.measure_rows(found)
     assert row["depth95_seeds"] == [20, 20, 0] and row["depth95"] == 20 and row["failed"] == 1
+    assert {one["seeds"] for one in measures.band_rows(found)} == {3}, "the one that failed is one of them"
+    assert tables.BANDS.columns["corrected"]({"corrected": 0.99976}) == "99.9"
+    assert "0.999" in formatted([{"a": 0.9996}], ["a"]), "no share is rounded up to all"
     assert row["train_flops"] == found.grids["t", "deep"].runs[0]["train_flops"] > 1
     assert (row["depth95_low"], row["depth95_high"]) == (0, 20) and row["ratio"] == 4.0
     (suite,) = measures.suite_rows(found)

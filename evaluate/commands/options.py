@@ -105,14 +105,14 @@ def tell_unread(changes: Sequence[tuple[str, str]], bases: Sequence[str]) -> Non
     from evaluate.run.experiment import unread
     from evaluate.run.ranks import speaks
 
+    models = tuple(dict.fromkeys(bases))
     by_models: dict[tuple[str, ...], list[str]] = {}
     for name in dict(changes):
-        without = tuple(base for base in dict.fromkeys(bases) if unread(base, name))
+        without = tuple(base for base in models if unread(base, name))
         by_models.setdefault(without, []).append(f"--{name}")
-    useless = by_models.get(tuple(dict.fromkeys(bases)), [])
-    if bases and useless and len(by_models) == 1:
-        have = "have" if len(set(bases)) > 1 else "has"
-        raise UserError(f"{', '.join(useless)}: {' and '.join(dict.fromkeys(bases))} {have} no use for it")
+    if models and by_models.keys() == {models}:
+        have = "have" if len(models) > 1 else "has"
+        raise UserError(f"{', '.join(by_models[models])}: {' and '.join(models)} {have} no use for it")
     for without, names in by_models.items():
         if without and speaks():
             print(f"{', '.join(names)}: without effect on {', '.join(without)}", file=sys.stderr)

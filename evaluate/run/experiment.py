@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from evaluate.records import run_id
 from evaluate.run.own_models import model_origin
-from model import MODELS, UNREAD, ConfigError, ModelConfig, check_loops
+from model import MODELS, UNREAD, ConfigError, ModelConfig, build, check_loops
 from tasks import Task, UserError, plugin, task_class, unknown
 
 OPTIMIZERS = ("muon", "adamw")
@@ -150,6 +151,14 @@ class Experiment:
     def run(self) -> str:
         """The run's id: the hash of the whole experiment."""
         return run_id(self.to_json())
+
+
+def on_cpu(model: nn.Module, experiment: Experiment) -> nn.Module:
+    """A copy to count FLOPs by, as in training and without what a forward has kept, wherever the model is: on a GPU
+    torch's counter sees other parts of attention and of recurrences."""
+    copy = build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    copy.load_state_dict(model.state_dict())
+    return copy
 
 
 def from_json(plain: dict[str, Any]) -> Experiment:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.records import Cell, audited_as, pack, shortcuts
-from evaluate.run.experiment import Experiment
-from model import RDT, build
+from evaluate.run.experiment import Experiment, on_cpu
+from model import RDT
 from model.attention import Places
 from model.stopping import rules
 from tasks import NOT_ASKED, SPLITS, Batch, Task, draw
@@ -115,7 +115,7 @@ def evaluate(
     asked &= torch.from_numpy(task.asked_first(rows.tokens)).to(device)
     answering = trained_places(task, group[-1], settings.count, settings.seed).to(device)
     audited = shortcuts()
-    counted_as = model if device.type == "cpu" else on_cpu(model, experiment)
+    counted_as = model if device.type == "cpu" else on_cpu(model, experiment).eval()
     tallies: dict[int, dict[Key, Tally]] = {depth: defaultdict(Tally) for depth in group}
     batch = rows_at_once(batch, tokens)
     for start in range(0, len(tokens), batch):
@@ -204,14 +204,6 @@ def undecided(logits: Tensor, targets: Tensor) -> Tensor:
     best = logits.topk(2, dim=-1)
     near = best.values[..., 0] - best.values[..., 1] < TIE
     return near & (best.indices == targets[..., None]).any(-1)
-
-
-def on_cpu(model: nn.Module, experiment: Experiment) -> nn.Module:
-    """A copy there: torch's counter sees other parts of attention and of recurrences on a GPU."""
-    train = experiment.train
-    copy = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops)
-    copy.load_state_dict(model.state_dict())
-    return copy.eval()
 
 
 class Flops:

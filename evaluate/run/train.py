@@ -17,9 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.run import checkpoint
 from evaluate.run.curriculum import Curriculum, rows_a_step
-from evaluate.run.experiment import Experiment, Train
+from evaluate.run.experiment import Experiment, Train, on_cpu
 from evaluate.run.ranks import ALONE, Alone
-from model import build
 from model.rdt import Outputs, sent
 from tasks import NOT_ASKED, TRAIN, Batch, Task, draw, stream
 
@@ -180,15 +179,10 @@ def accuracy_of(answers: Tensor, tokens: Tensor, targets: Tensor, blank: int) ->
 
 
 def step_flops(model: nn.Module, experiment: Experiment, task: Task) -> int:
-    """FLOPs of a mean training step at one stage by torch's counter: horizons spread evenly over their range.
-
-    Counted on a CPU wherever the model is, as what the counter sees there is not what it sees on a GPU.
-    """
+    """FLOPs of a mean training step at one stage by torch's counter: horizons spread evenly over their range."""
     train = experiment.train
     tokens, targets, _ = (torch.from_numpy(a) for a in training_rows(experiment, 0, task))
-    held = model.state_dict()
-    model = build(experiment.base, experiment.architecture, experiment.vocabulary, train.mean_loops)
-    model.load_state_dict(held)  # a copy whose routers may count their load, without what a forward has kept
+    model = on_cpu(model, experiment)  # a copy whose routers may count their load
     shortest, longest = horizon_range(train, task.train_depths[-1] / experiment.task.train_depths[-1])
     if not hasattr(model, "training_outputs"):  # a step has one horizon for all rows
         longest = shortest = (longest + shortest) // 2

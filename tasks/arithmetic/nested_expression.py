@@ -157,10 +157,21 @@ class NestedExpression(Task):
         return [*a, *b, *kept, called, (m + operator, value, 1 + max(deep))]
 
     def solve(self, tokens: np.ndarray) -> Answers:
-        return self._evaluate(tokens, self.leaves)
+        return self._answers(tokens, self.leaves)
 
     def partial(self, tokens: np.ndarray, steps: int) -> np.ndarray:
-        return self._evaluate(tokens, steps).targets
+        return self._answers(tokens, steps).targets
+
+    def _answers(self, tokens: np.ndarray, most: int) -> Answers:
+        """An expression higher than `most` has the value of its higher operand."""
+        targets, depths = np.full(len(tokens), NOT_ASKED), np.zeros(len(tokens), dtype=np.int64)
+        for place, node in enumerate(self._read(tokens)):
+            if node:
+                depths[place] = max(node.height, 1)
+                while node.left and node.right and node.height > most:
+                    node = node.left if node.left.height > node.right.height else node.right
+                targets[place] = node.value
+        return Answers(targets, depths)
 
     def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
         """At the end of the last expression: a guess among what its `steps` highest levels leave, if no value is zero.
@@ -168,9 +179,9 @@ class NestedExpression(Task):
         They are read along the higher operands, as far as the lower one is known from these levels.
         """
         m = self.modulus
-        node, unread, left = self._tree(tokens), np.arange(m), {0}  # unread: the answer by the value of node
+        node, unread, left = self._read(tokens)[-1], np.arange(m), {0}  # unread: the answer by the value of node
         for levels in range(steps, 0, -1):
-            if node.left is None or node.right is None or min(node.left.height, node.right.height) >= levels:
+            if not (node and node.left and node.right) or min(node.left.height, node.right.height) >= levels:
                 break
             first = node.left.height > node.right.height
             side, value = (node.right if first else node.left).value, np.arange(m)
@@ -182,13 +193,18 @@ class NestedExpression(Task):
         guess[-1] = next(v for v in range(m) if v not in left)
         return guess
 
-    def _tree(self, tokens: np.ndarray) -> Node:
-        """The last expression; registers as `_evaluate` has them."""
+    def _read(self, tokens: np.ndarray) -> list[Node | None]:
+        """What each token asks for: an operator what ends there, a name that stands there again what it names.
+
+        A machine with registers: a new name takes the value behind it, and gives it to the operator behind it later.
+        """
         last = Node("0", 0, 0)
         registers: dict[str, Node] = {}
-        named: list[str] = []
+        named: list[str] = []  # names since the last value
+        asked: list[Node | None] = []
         for word in (self.vocabulary[t] for t in tokens.tolist()):
             if word.startswith("n"):
+                asked.append(registers.get(word))
                 named.append(word)
                 continue
             if word.isdigit():
@@ -197,42 +213,10 @@ class NestedExpression(Task):
                 a, b = registers[named.pop()], last
                 value = {"+": a.value + b.value, "-": a.value - b.value, "x": a.value * b.value}[word] % self.modulus
                 last = Node(word, value, 1 + max(a.height, b.height), a, b)
+            asked.append(last if last.height else None)
             registers |= dict.fromkeys(named, last)
             named = []
-        return last
-
-    def _evaluate(self, tokens: np.ndarray, most: int) -> Answers:
-        """A machine with registers: a new name takes the value behind it, and gives it to the operator behind it later.
-
-        An expression higher than `most` keeps the value of its higher operand.
-        """
-        last = (0, 0)  # (value, height)
-        registers: dict[str, tuple[int, int]] = {}
-        named: list[str] = []  # names since the last value
-        targets, depths = [], []
-        for word in (self.vocabulary[t] for t in tokens.tolist()):
-            answer = (NOT_ASKED, 0)
-            if word.startswith("n"):
-                if word in registers:
-                    value, height = registers[word]
-                    answer = (value, max(height, 1))
-                named.append(word)
-            else:
-                if word.isdigit():
-                    last = (int(word), 0)
-                else:
-                    (a, a_height), (b, b_height) = registers[named.pop()], last
-                    height = 1 + max(a_height, b_height)
-                    value = {"+": a + b, "-": a - b, "x": a * b}[word] % self.modulus
-                    if height > most:
-                        value = a if a_height > b_height else b
-                    answer = last = (value, height)
-                for name in named:
-                    registers[name] = last
-                named = []
-            targets.append(answer[0] if answer[1] else NOT_ASKED)
-            depths.append(answer[1])
-        return Answers(np.array(targets), np.array(depths))
+        return asked
 
 
 def within(share: float, least: int, most: int) -> int:

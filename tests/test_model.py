@@ -516,6 +516,11 @@ def trace(name, config):
     return shapes, [x.tolist() for x in outputs.answers], rates
 
 
+def test_the_gru_has_the_size_of_an_rdt_with_its_local_heads():
+    assert len({parameters(build("gru", ModelConfig(local_heads=heads), 20, 10)) for heads in (0, 4)}) == 2
+    assert "local_heads" not in UNREAD["gru"]
+
+
 @pytest.mark.parametrize("name", UNREAD)
 def test_a_model_reads_all_but_what_is_said(name):
     config = replace(SMALL, prelude_window=2, adapter_loops=2)

@@ -311,7 +311,10 @@ def test_the_answer_so_far_is_what_the_records_say():
     over = [best_loops(g) / g.train_max_depth for (_, model), g in results.grids.items() if model == "looped"]
     over += [row[model] / row["trained"] for row in most.values() for model in ("transformer", "transformer_deep")
              if row.get(model) is not None]  # fmt: skip
-    assert max(over) == 2.4 and "(`looped`), and without a loop, depth ends at 2.4 times the trained one or sooner; a" in said
+    assert (
+        max(over) == 2.4
+        and "(`looped`), and without a loop, depth ends at 2.4 times the trained one or sooner; a" in said
+    )
     deep = {
         task: max(of[task]["transformer_deep"] for of in (best, most))
         for task, model in results.grids

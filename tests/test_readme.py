@@ -569,6 +569,7 @@ def test_what_was_asked_anew_is_what_the_records_say():
     assert sum(row["correct"] for row in bits) == sum(row["count"] for row in bits) == 384
     loops = sum(row["loops"] for row in bits) / 3
     assert f"all 384 answers of three seeds are right, after {loops:,.0f} loops over what still moves" in said
+    assert "| 10 bits | 1,000 bits (384 of 384), three seeds |" in said and {row["depth"] for row in bits} == {1000}
     for task, size, rule, heading, depths, values in (
         ("p_hop_induction", "length", "act", " moves | 16 characters", (1, 2, 4, 8), (16, 24, 32, 40)),
         ("carry_chain", "columns", "settled", " carried | 42 columns", (1, 5, 10, 20, 40), (42, 56, 112, 224)),
@@ -1032,6 +1033,10 @@ def test_what_is_said_of_ltg_is_what_its_record_says():
     for rule in ("640", "settled"):
         column = grid.headline(rule)
         assert f"{grid.correct[0, at, column]} of {grid.count[0, at, column]} answers right at 192" in said
+        assert (
+            f"| 12 hops | 192 hops ({grid.correct[0, at, column]} of {grid.count[0, at, column]}), one seed |" in said
+        )
+    assert grid.train_max_depth == 12 and (ltg := PRESETS["ltg"]()[0].task).entities == 200 and ltg.relations == 10
 
 
 REACHED = {

@@ -17,7 +17,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -203,6 +203,12 @@ def shortcuts(path: Path = AUDIT) -> dict[str, float]:
 def audited_as(task: str, version: int, sizes: dict[str, Any], depth: int) -> str:
     """What an audit is of. Other sizes are other questions, and want an audit of their own."""
     return json.dumps([task, version, sizes, depth], sort_keys=True)
+
+
+def audited(cells: Iterable[Cell], version: int, sizes: dict[str, Any]) -> list[Cell]:
+    """Cells of a task's version and sizes, each with the best shortcut of its questions in the committed audit."""
+    best = shortcuts()
+    return [replace(cell, shortcut=best.get(audited_as(cell.task, version, sizes, cell.depth))) for cell in cells]
 
 
 class Writer:

@@ -562,9 +562,9 @@ MUTANTS = (
         "test_compare.py::test_an_interval_over_seeds_is_welchs_of_the_second_less_the_first",
     ),
     Mutant(
-        "cells without the audit", "evaluate/run/extrapolation.py",
-        "shortcut=shortcut,", "shortcut=None,",
-        "test_evaluate.py::test_cells_carry_the_audit_and_what_a_row_costs_that_ends_with_its_question",
+        "cells without the audit", "evaluate/run/sweep.py",
+        "audited(outcome.cells, experiment.task.version, experiment.task.sizes)", "outcome.cells",
+        "test_command_line.py::test_what_is_written_stands_beside_the_audit",
     ),
     Mutant(
         "a repeated question counts again",

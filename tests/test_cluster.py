@@ -6,17 +6,10 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import faults
 import pytest
-
-from evaluate.records import Cell
-from evaluate.run.carry import Outcome
-from evaluate.run.cluster import audited
-from evaluate.run.experiment import Experiment
-from tasks import TASKS
 
 SEEDS = "0,1,2"  # six runs for two nodes
 
@@ -39,14 +32,6 @@ def cluster(monkeypatch):
     made.wait_for_nodes()
     yield made
     made.shutdown()
-
-
-def test_what_a_node_has_answered_stands_beside_the_audit_that_is_here():
-    """No node has the results, and so none the shortcuts."""
-    experiment = Experiment(TASKS["mod_chain"](), "rdt")
-    cell = Cell("r", "mod_chain", "rdt", 0, "test", 10, 1, "fixed", 4, 1, 0.1, None, 1.0, 1)
-    found = audited(experiment, Outcome(None, [cell, replace(cell, depth=11)], None, b""))
-    assert 0 < found.cells[0].shortcut < 0.2 and found.cells[1].shortcut is None  # 11 is not audited
 
 
 @pytest.mark.soak

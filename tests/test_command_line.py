@@ -73,6 +73,17 @@ def test_table_prints_the_same_again_without_torch(folder):
     assert "|---" in command("table", folder, "--format", "github").stdout
 
 
+def test_what_is_written_stands_beside_the_audit(folder):
+    held = [json.loads(text) for text in (ROOT / "results/reference/audit.jsonl").read_text().splitlines()]
+    best = {
+        depth: max(row["score"] for row in held if (row["task"], row["depth"]) == ("mod_chain", depth))
+        for depth in TASKS["mod_chain"]().test_depths
+    }
+    cells = [json.loads(text) for text in lines(folder, "cells.jsonl")]
+    assert {cell["depth"] for cell in cells} & set(best)
+    assert all(cell["shortcut"] == best.get(cell["depth"]) for cell in cells)
+
+
 def test_the_same_command_gives_the_same_records_in_one_process_or_more(folder, tmp_path):
     assert here(*TINY, "--out", tmp_path / "again", "--batch", "5") == 0
     assert lines(folder, "cells.jsonl") == lines(tmp_path / "again", "cells.jsonl")

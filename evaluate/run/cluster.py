@@ -9,10 +9,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from evaluate.records import audited_as, shortcuts
 from evaluate.run.carry import Means, Outcome, carry_out
 from evaluate.run.experiment import Experiment
 from evaluate.run.version import ROOT
@@ -52,7 +50,7 @@ def carry_out_on_ray(todo: list[Experiment], folder: Path, means: Means) -> Iter
         while waiting:
             for done in ray.wait(list(waiting), num_returns=1)[0]:
                 experiment = waiting.pop(done)
-                yield experiment, audited(experiment, ray.get(done))
+                yield experiment, ray.get(done)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, UserError):
             raise error.cause from None
@@ -65,16 +63,6 @@ def carry_out_on_ray(todo: list[Experiment], folder: Path, means: Means) -> Iter
             ray.cancel(left, force=True)
         if began_here:
             ray.shutdown()
-
-
-def audited(experiment: Experiment, outcome: Outcome) -> Outcome:
-    """With the audited shortcuts of its questions, which are among the results and on no node."""
-    task, best = experiment.task, shortcuts()
-    cells = [
-        replace(cell, shortcut=best.get(audited_as(task.name, task.version, task.sizes, cell.depth)))
-        for cell in outcome.cells
-    ]
-    return replace(outcome, cells=cells)
 
 
 def on_node(experiment: dict[str, object], sources: list[plugin.Source], folder: str, means: Means) -> Outcome:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from evaluate.records import Cell, audited_as, pack, shortcuts
+from evaluate.records import Cell, pack
 from evaluate.run.experiment import Experiment, on_cpu
 from model import RDT
 from model.attention import Places
@@ -114,7 +114,6 @@ def evaluate(
     asked = torch.isin(depths, torch.tensor(group, device=device))
     asked &= torch.from_numpy(task.asked_first(rows.tokens)).to(device)
     answering = trained_places(task, group[-1], settings.count, settings.seed).to(device)
-    audited = shortcuts()
     counted_as = model if device.type == "cpu" else on_cpu(model, experiment).eval()
     tallies: dict[int, dict[Key, Tally]] = {depth: defaultdict(Tally) for depth in group}
     batch = rows_at_once(batch, tokens)
@@ -134,13 +133,12 @@ def evaluate(
         length = tokens.shape[1] if len(group) == 1 else int(place.any(0).nonzero().max()) + 1
         flops = Flops(counted_as, tokens[:1, :length].cpu())  # of a row that ends with its question
         counted = {**tallies[depth], **oracles(tallies[depth])}
-        shortcut = audited.get(audited_as(task.name, task.version, task.sizes, depth))
         for key, tally in counted.items():
-            yield cell(experiment, depth, key, tally, flops, shortcut)
+            yield cell(experiment, depth, key, tally, flops)
 
 
-def cell(experiment: Experiment, depth: int, key: Key, tally: Tally, flops: Flops, shortcut: float | None) -> Cell:
-    """The record of what was counted of one depth."""
+def cell(experiment: Experiment, depth: int, key: Key, tally: Tally, flops: Flops) -> Cell:
+    """The record of what was counted of one depth, but for the audit, which is added where records are written."""
     task, (halting, loops), right = experiment.task, key, torch.cat(tally.right)
     mean = None if halting == "none" else loops if loops is not None else tally.used / len(right)
     return Cell(
@@ -155,7 +153,7 @@ def cell(experiment: Experiment, depth: int, key: Key, tally: Tally, flops: Flop
         count=len(right),
         correct=int(right.sum()),
         chance=task.chance,
-        shortcut=shortcut,
+        shortcut=None,
         mean_loops=mean,
         eval_flops=flops.at(mean),
         right=pack(right.cpu().numpy()),

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from evaluate.records import Records, Writer
+from evaluate.records import Records, Writer, audited
 from evaluate.run.carry import Means, Outcome, carry_out, checkpoint_of, label, ready
 from evaluate.run.experiment import Experiment
 from evaluate.run.folder import claimed, refuse_mixture, refuse_versions
@@ -126,7 +126,8 @@ def write_down(
     writer = Writer(folder)
     for number, (experiment, outcome) in enumerate(outcomes, 1):
         write_over(folder / "weights" / f"{experiment.run}.safetensors", outcome.weights)
-        writer.add(outcome.run, outcome.cells, outcome.inside)
+        cells = audited(outcome.cells, experiment.task.version, experiment.task.sizes)
+        writer.add(outcome.run, cells, outcome.inside)
         checkpoint_of(experiment, folder).unlink(missing_ok=True)
         how = f"{outcome.run.status}, {outcome.run.steps} steps in {outcome.run.train_seconds:.0f} s"
         tqdm.write(f"{number} of {expected}: {label(experiment)}: {how}", file=sys.stderr)

@@ -23,6 +23,7 @@ BANDS = ("train", "selection", "test")
 BAND = {band: place for place, band in enumerate(BANDS)}
 PART = 1 << 19  # bytes of lines that are parsed together
 TOLD = 5  # faults of a file that are told in full
+MOST_ASKED = 2**40  # questions of a cell: sums of millions of cells are whole numbers of 64 bits still
 
 
 FIELDS = (
@@ -177,6 +178,8 @@ def _whole(held: Mapping[str, tuple[Any, ...]], name: str, least: int, none: int
         values = tuple(none if value is None else value for value in values)
         kinds -= {type(None)}
     array = np.array(values, np.int64) if kinds <= {int} else None
+    if name == "count" and array is not None and (array > MOST_ASKED).any():
+        raise Fault(f"has count {max(values)}: allowed are at most {MOST_ASKED}")
     if array is None or (array < (least if none is None else none)).any():
         raise Fault(f"has {name} {shown(held[name][0])}: allowed are whole numbers of {least} or more")
     return array

@@ -82,6 +82,8 @@ def read(folder: Path) -> list[Entry]:
             wrong = f"verdict is {shown(line['verdict'])}: allowed are {', '.join(VERDICTS)}"
         if wrong:
             raise UserError(f"{path}: line {number}: {wrong}")
+        if line["number"] in entries:
+            raise UserError(f"{path}: line {number} is of claim {line['number']} again: remove one of the two")
         entries[line["number"]] = Entry(**{field.name: line[field.name] for field in fields(Entry)})
     if not entries:
         raise UserError(f"{path} is empty: remove the file, and `claims` writes it again")

@@ -182,7 +182,8 @@ def read(folder: Path) -> Records:
     if folder.is_file() and folder.name.removesuffix(".gz") in NAMES:
         folder = folder.parent
     if not folder.is_dir():
-        raise UserError(f"no folder {str(folder)!r}: give a folder that `run` has written")
+        what = f"{str(folder)!r} is no folder" if folder.exists() else f"no folder {str(folder)!r}"
+        raise UserError(f"{what}: give a folder that `run` has written")
     records = Records(folder)
     if not records.runs:
         raise UserError(f"{str(folder)!r} holds no finished run: give a folder that `run` has written")

@@ -443,6 +443,13 @@ def write_over(path, what):
         dump(path, what)
 
 
+def test_a_claim_that_stands_twice_is_told(tmp_path, capsys):
+    ledger.write(tmp_path, [ENTRY])
+    dump(tmp_path / ledger.NAME, 2 * lines(tmp_path / ledger.NAME))
+    code, _, err = told(capsys, "claims", "--show", tmp_path)
+    assert code == 2 and "line 2 is of claim 13 again: remove one of the two" in err
+
+
 FIGURE = {"what": "a", "told": "1x", "over": "3 seeds", "rule": None, "premise": False}
 ENTRY = ledger.Entry(13, "a", "a", "a", "a", "a", [FIGURE], SUPPORTED, "a", [1], ["r"], 1.0, "a")
 
@@ -504,6 +511,8 @@ def test_damaged_measures_are_told_before_anything_is_run(tiny, line, says, tmp_
         (["--workers", "-1"], "--workers is -1"),
         (["--format", "jsn"], "unknown format 'jsn': did you mean 'json'?"),
         (["--show", "nowhere"], "no folder 'nowhere'"),
+        (["--show", "nowhere", "--quick"], "--quick: --show runs nothing, and has no use for it"),
+        (["--show", "nowhere", "--out", "there"], "--out: --show runs nothing, and has no use for it"),
         (["--show", "."], "'.' holds no ledger.jsonl"),
     ],
 )
@@ -526,6 +535,9 @@ def test_the_report_has_a_section_with_every_name_escaped(tmp_path, capsys):
     page = (path / "report.html").read_text()
     assert "Claims of the field" in page and "2 claims: 1 supported, 0 refuted, 1 inconclusive" in page
     assert NASTY not in page and page.count("&lt;img src=x") >= 8
+    assert "4 runs here belong to no claim" in page
+    assert told(capsys, "report", path, "--models", "deep")[0] == 0
+    assert "deep extrapolates" in (path / "report.html").read_text()
     for style in ("simple", "github", "plain", "latex", "csv", "json"):
         assert NASTY in told(capsys, "claims", "--show", path, "--format", style)[1]
 

@@ -281,6 +281,10 @@ WRONG = [
     (["run", "--out", "/proc/nothing"], "cannot write to '/proc/nothing'"),
     (["run", "extra"], "unexpected argument 'extra'"),
     (["rum"], "unknown verb 'rum': did you mean 'run'?"),
+    (["bench", "--what", "cache", "--preset", "quick"], "--preset: `--what cache` has no use for it"),
+    (["bench", "--what", "scaling", "--tasks", "mod_chain"], "--tasks: `--what scaling` has no use for it"),
+    (["bench", "--tasks", ""], "--tasks is '': allowed are names separated by commas"),
+    (["audit", "mod_chain", "--depths", ""], "--depths is empty: allowed are whole numbers"),
     (["table"], "required: folder"),
     (["table", "no/such/folder"], "no folder 'no/such/folder'"),
 ]

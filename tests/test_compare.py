@@ -311,3 +311,16 @@ def test_headlines_of_a_comparison_stand_on_the_most_loops_or_on_the_rule(tmp_pa
         assert code == 0 and wanted in out, out
     found = compare.differences(compare.sides(loaded(path), ["shallow", "deep"]), False, "act")
     assert {(a.name, b.name) for one in found for a, b in one.columns} == {("none", "act")}
+
+
+def test_a_record_whose_task_is_no_table_is_compared_by_force(tmp_path, capsys):
+    a, b = folder(tmp_path / "a", models=("deep",), seeds=(0,)), folder(tmp_path / "b", models=("deep",), seeds=(0,))
+    (run,) = lines(b / "runs.jsonl")
+    odd = {**run, "experiment": {"task": "t", "model": "deep"}, "run": run_id({"task": "t", "model": "deep"})}
+    dump(b / "runs.jsonl", [odd])
+    dump(b / "cells.jsonl", [{**cell, "run": odd["run"]} for cell in lines(b / "cells.jsonl")])
+    code, out, _ = told(capsys, "compare", a, b, "--force")
+    assert code == 0 and "unset in b" in out
+    code, _, err = told(capsys, "report", a, b, "--force", "--out", tmp_path / "page.html")
+    assert code == 0, err
+    assert "t, deep: not comparable, shown by force: task." in (tmp_path / "page.html").read_text()

@@ -125,6 +125,27 @@ def test_the_claim_says_where_seeds_do_not_settle_it(tmp_path):
     assert "overlap: this does not settle which is ahead" in sentence and tiles[2][1] == "not settled"
 
 
+def test_models_that_share_no_task_are_not_ranked(tmp_path):
+    path = folder(tmp_path / "apart", tasks=("t", "u"))
+    results = Results(read(path))
+    del results.grids["t", "shallow"], results.grids["u", "deep"]
+    sentence, tiles = claim(results)
+    assert sentence.startswith("No task was asked of all 2 models here") and "by --tasks or --models." in sentence
+    assert [tile[1] for tile in tiles] == ["not compared"] and "furthest" not in sentence
+    del results.grids["u", "shallow"]
+    assert claim(results)[0].startswith("deep extrapolates:")
+
+
+def test_nothing_is_said_of_depths_that_were_not_asked(tmp_path):
+    path = folder(tmp_path / "cut", models=("deep",), seeds=(0,))
+    dump(path / "cells.jsonl", [cell for cell in lines(path / "cells.jsonl") if cell["depth"] <= 5])
+    assert said(path)[0] == "deep was asked nothing deeper than it was trained on."
+    dump(path / "cells.jsonl", [])
+    assert said(path)[0] == "deep was asked nothing deeper than it was trained on."
+    failed = folder(tmp_path / "failed", models=("deep",), seeds=(0,), status="diverged")
+    assert said(failed)[0].startswith("deep does not extrapolate: it answers 95% right down to depth 0")
+
+
 def test_the_deepest_asked_is_no_limit(tmp_path):
     _, tiles = said(folder(tmp_path, truth=lambda model, depth, loops: 0.999 if model == "deep" else 0.5))
     assert tiles[1][1] == "8x+ the trained depth" and "the deepest asked" in tiles[1][2]
@@ -160,6 +181,25 @@ def test_every_cell_can_be_read_off(tmp_path, capsys):
         where = f"at {cell['loops']} loops" if cell["loops"] else "stopping by act"
         loops = "" if cell["loops"] else f", {cell['mean_loops']:.1f} loops used"
         assert re.search(rf"deep, depth {cell['depth']} {where}{loops}: \S+% \(.*?\), {cell['correct']} of 128\"", page)
+
+
+def test_no_two_places_of_a_page_have_one_id(tmp_path, capsys):
+    alike = ("a b", "a_b", "a-b", "a@b=1", "a@b,1")
+    pages = [written(capsys, folder(tmp_path / "one", tasks=("t", "t-a"), models=(*alike, "a-a b"), seeds=(0,)))]
+    pages.append(written(capsys, folder(tmp_path / "x-1"), folder(tmp_path / "x_1")))
+    for page in pages:
+        ids = re.findall(r' id="([^"]*)"', page.read_text())
+        links = re.findall(r'href="#([^"]*)"', page.read_text())
+        assert len(ids) == len(set(ids)) > 5 and links and set(links) <= set(ids)
+
+
+def test_rules_that_never_looped_have_a_figure_too(tmp_path, capsys):
+    path = folder(tmp_path, models=("deep",))
+    dump(
+        path / "cells.jsonl",
+        [{**c, "mean_loops": 0.0} if c["halting"] == "act" else c for c in lines(path / "cells.jsonl")],
+    )
+    assert "loops used by depth" in written(capsys, path).read_text()
 
 
 def test_a_missing_cell_is_hatched(tmp_path, capsys):

@@ -228,6 +228,7 @@ def test_from_export_to_table_and_no_further(tmp_path, capsys):
     for option, says in (
         ("rdt", "no model of the suite"),
         ("a b", "allowed are 1 to 40"),
+        ("модель", "allowed are 1 to 40"),
         ("a@b=1", "allowed are"),
         ("a" * 41, "allowed are"),
     ):

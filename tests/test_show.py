@@ -338,6 +338,27 @@ def test_a_mistake_is_one_line(tmp_path, capsys, words, says):
     assert code == 2 and says in err and err.count("\n") == 1
 
 
+def test_tasks_and_models_that_no_run_has_together_are_told(tmp_path, capsys):
+    path = folder(tmp_path / "x", tasks=("t",), models=("deep",))
+    for name in ("runs.jsonl", "cells.jsonl"):
+        more = lines(folder(tmp_path / "y", tasks=("u",), models=("shallow",)) / name)
+        dump(path / name, lines(path / name) + more)
+    for verb in ("table", "report"):
+        code, _, err = told(capsys, verb, path, "--tasks", "u", "--models", "deep")
+        assert code == 2 and f"{str(path)!r} holds no run of deep on u" in err and err.count("\n") == 1
+    code, _, err = told(capsys, "table", Path(__file__))
+    assert code == 2 and "test_show.py' is no folder: give a folder" in err
+
+
+def test_a_terminal_that_lacks_a_letter_is_told_its_number(tmp_path):
+    path = folder(tmp_path, models=("модель",), seeds=(0,))
+    shown = subprocess.run(
+        [sys.executable, "run_benchmarks.py", "table", str(path), "--section", "summary"], cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert shown.returncode == 0 and "\\u043c\\u043e" in shown.stdout and not shown.stderr
+
+
 # bad input: one line each, nothing guessed, a missing cell never zero
 
 
@@ -350,6 +371,7 @@ WRONG = [
     ({"depth": "deep"}, "has depth 'deep': allowed are whole numbers"),
     ({"depth": True}, "has depth True"),
     ({"count": 0}, "has count 0: allowed are whole numbers of 1 or more"),
+    ({"count": 2**62, "right": None}, "has count 4611686018427387904: allowed are at most 1099511627776"),
     ({"correct": 129}, "has more right answers than questions"),
     ({"correct": -1}, "has correct -1"),
     ({"loops": -2}, "has loops -2"),
@@ -454,6 +476,25 @@ def test_missing_seeds_and_cells_are_named(tmp_path):
     alone.only([], ["deep"])
     assert not [note for note in alone.notes if "no run of" in note], "no model that is shown has it"
     assert any("t, deep: seed 0 lacks 1 of 35 cells" in note for note in notes)
+
+
+def test_what_a_run_was_to_be_asked_and_was_not_is_named(tmp_path):
+    path = folder(tmp_path, models=("deep",), seeds=(0, 1))
+    runs = lines(path / "runs.jsonl")
+    assert not Results(read(path)).notes
+    kept = [c for c in lines(path / "cells.jsonl") if c["depth"] != 5 and c["loops"] != 64]
+    dump(path / "cells.jsonl", kept)
+    told = [f"t, deep: seed {run['seed']} has no cells of depth 5 and of loops 64, which it was asked" for run in runs]
+    assert Results(read(path)).notes == told
+
+
+def test_notes_of_what_was_left_out_are_left_out(tmp_path):
+    path = folder(tmp_path, tasks=("t", "u"), seeds=(0,))
+    dump(path / "cells.jsonl", [c for c in lines(path / "cells.jsonl") if (c["task"], c["depth"]) != ("u", 3)])
+    results = Results(read(path))
+    assert len(results.notes) == 2 and all(note.startswith("u, ") for note in results.notes)
+    results.only(["t"], [])
+    assert results.notes == []
 
 
 def test_a_missing_cell_is_empty_in_every_section(tmp_path):

@@ -19,6 +19,7 @@ from evaluate.commands.options import (
     at_least,
     at_most,
     names,
+    not_empty,
     overrides,
     tell_unread,
     whole_numbers,
@@ -37,24 +38,29 @@ def bench(arguments: Sequence[str]) -> None:
     """how fast tasks and models are, and how costs grow"""
     parser = Parser(prog="run_benchmarks.py bench", allow_abbrev=False)
     parser.add_argument("--what", default="tasks", help=f"{', '.join(BENCHES)} (default tasks)")
-    parser.add_argument("--folder", type=Path, default=Path("results/quick"), metavar="DIR",
+    parser.add_argument("--folder", type=Path, metavar="DIR",
                         help="whose weights `--what settling` and `slots` take (default results/quick)")  # fmt: skip
-    parser.add_argument("--preset", default="quick", help="whose cost `--what scaling` reckons (default quick)")
-    parser.add_argument("--tasks", help="only these, comma-separated")
+    parser.add_argument("--preset", help="whose cost `--what scaling` reckons (default quick)")
+    parser.add_argument("--tasks", help="of `--what tasks` only these, comma-separated")
     add_format(parser)
     add_plugins(parser)
     known = parser.parse_args(list(arguments))
     if known.what not in BENCHES:
         raise unknown("bench", known.what, BENCHES)
+    read = {"tasks": ("tasks", "plugin"), "scaling": ("preset",), "settling": ("folder",), "slots": ("folder",)}
+    for option in ("folder", "preset", "tasks", "plugin"):
+        if getattr(known, option) and option not in read.get(known.what, ()):
+            raise UserError(f"--{option}: `--what {known.what}` has no use for it")
+    not_empty(known, "tasks")
     from evaluate.show.rows import check_format
 
     check_format(known.format)
     if known.what == "tasks":
         bench_of_tasks(names(known.tasks or ""), known.plugin, known.format)
     elif known.what == "scaling":
-        bench_of_scaling(known.preset, known.format)
+        bench_of_scaling(known.preset or "quick", known.format)
     else:
-        bench_of_model(known.what, known.folder, known.format)
+        bench_of_model(known.what, known.folder or Path("results/quick"), known.format)
 
 
 def bench_of_tasks(wanted: list[str], plugins: list[str], style: str) -> None:
@@ -168,7 +174,7 @@ def asked_of(known: argparse.Namespace) -> list[tuple[Task, int]]:
     own = plugin.load(known.plugin)
     wanted = [name for words in known.tasks for name in names(words)] or own or list(TASKS)
     tasks = [task_class(name)() for name in wanted]  # type: ignore[call-arg]
-    depths = whole_numbers("depths", known.depths) if known.depths else None
+    depths = whole_numbers("depths", known.depths) if known.depths is not None else None
     asked = [(task, depth) for task in tasks for depth in depths or task.test_depths]
     for task, depth in asked:
         task.check_depth(depth)
@@ -201,6 +207,9 @@ def claims(arguments: Sequence[str]) -> None:
 
     rows.check_format(known.format)
     wanted = [name for words in known.claims for name in names(words)]
+    for option in ("quick", "out", "workers"):
+        if known.show and getattr(known, option):
+            raise UserError(f"--{option}: --show runs nothing, and has no use for it")
     if known.claims and not wanted:
         raise UserError("no claim is named: allowed are numbers and names, or none for all")
     found = ledger.chosen(known.show, wanted) if known.show else carried_out(wanted, known)

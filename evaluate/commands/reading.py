@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,7 +98,7 @@ def report(arguments: Sequence[str]) -> None:
         refuse_taken(known.out)
     page, folders = page_of(known)
     out = known.out or folders[0].folder / ("report.html" if len(folders) == 1 else "report-compared.html")
-    if not known.out and os.access(out.parent, os.W_OK):
+    if not known.out:
         out.unlink(missing_ok=True)  # the last report of these records
     write_new(out, page)
     print(f"{out}: {len(page) / 1e6:.1f} MB")
@@ -119,7 +118,7 @@ def page_of(known: argparse.Namespace) -> tuple[str, list[Results]]:
     models, known.format = names(known.models or ""), "json"
     if len(known.folders) == 1:
         results = results_of(known.folders[0], known)
-        return single.report(results), [results]
+        return single.report(results, chosen=bool(known.tasks or known.models)), [results]
     known.models = None
     folders = [results_of(folder, known) for folder in known.folders]
     return compared.compared_page(compare.sides(folders, models), folders, known.force), folders

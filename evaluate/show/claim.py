@@ -18,7 +18,8 @@ class Claim(NamedTuple):
 
 
 def claim(results: Results) -> Claim:
-    """Stands on the tasks that every model has; where there are none, on what each has."""
+    """Stands on the tasks that every model has. Where there are none, or nothing was asked that is deeper than what was
+    trained on, it says so and ranks nothing."""
     shared = [task for task in results.tasks if all((task, model) in results.grids for model in results.models)]
     rows = suite_rows(results, tasks=shared or results.tasks)
     best = rows[0]
@@ -27,6 +28,17 @@ def claim(results: Results) -> Claim:
         for task in (shared or results.tasks)
         if (task, best["model"]) in results.grids
     ]
+    if not any(map(_asked_beyond, results.grids.values())):
+        told = (
+            f"None of {len(rows)} models was asked anything" if len(rows) > 1 else f"{best['model']} was asked nothing"
+        )
+        return _unranked(f"{told} deeper than it was trained on.", rows)
+    if not shared:
+        told = (
+            f"No task was asked of all {len(rows)} models here, and scores of other tasks do not compare: choose some "
+        )
+        told += "that have tasks in common by --tasks or --models."
+        return _unranked(told, rows)
     second = rows[1] if len(rows) > 1 else None
     alike = [row["model"] for row in rows if row["score"] == best["score"]]
     sure, why = _sure(best, second)
@@ -39,6 +51,17 @@ def claim(results: Results) -> Claim:
             ("how sure", sure, _measured(best, grids)),
         ],
     )
+
+
+def _unranked(told: str, rows: list[Row]) -> Claim:
+    """What is said where no model is ahead of another, whatever the scores."""
+    return Claim(told, [("which model", "not compared", _others(rows))])
+
+
+def _asked_beyond(grid: Grid) -> bool:
+    """Was it asked anything deeper than what it was trained on, or did it fail before it could be?"""
+    column, beyond = grid.headline(), grid.depths > grid.train_max_depth
+    return bool(grid.failed.any() or (column is not None and grid.count[:, beyond, column].any()))
 
 
 def _which(best: Row, second: Row | None, alike: list[str]) -> str:

@@ -154,7 +154,7 @@ def loops_used(grid: Grid) -> Drawn | None:
             drawn.append(Line(column.name, places, look))
     if not drawn:
         return None
-    most = max(point.high for line in drawn for point in line.points) * 1.05
+    most = max(point.high for line in drawn for point in line.points) * 1.05 or 1.0
     body = svg.legend([(line.name, line.look) for line in drawn])
     label = f"{grid.model}: loops used by depth"
     body += svg.lines(drawn, ("depth", "loops used"), label, top=most, percent=False, shade=grid.train_max_depth)

@@ -202,15 +202,17 @@ class Results:
         order = np.argsort(cells.run, kind="stable")
         ends = np.searchsorted(cells.run[order], np.arange(len(runs) + 1))
         self.grids: dict[tuple[str, str], Grid] = {}
+        self.of_grids: dict[tuple[str, str], list[str]] = {}
         for key, places in sorted(groups.items()):
             places = sorted(places, key=lambda place: runs[place]["seed"])
             picked = [order[ends[place] : ends[place + 1]] for place in places]
-            self.grids[key] = _grid(key, [runs[place] for place in places], cells, picked, self.found)
+            self.of_grids[key] = []
+            self.grids[key] = _grid(key, [runs[place] for place in places], cells, picked, self.of_grids[key])
 
     @property
     def notes(self) -> list[str]:
-        """What has to be told: of the records, and of the seeds that some models of these tasks lack."""
-        return [*self.found, *self._missing_seeds()]
+        """What has to be told: of the records, of these grids, and of the seeds that some models of a task lack."""
+        return [*self.found, *(note for key in self.grids for note in self.of_grids[key]), *self._missing_seeds()]
 
     @property
     def tasks(self) -> list[str]:
@@ -221,16 +223,18 @@ class Results:
         return list(dict.fromkeys(model for _, model in self.grids))
 
     def only(self, tasks: list[str], models: list[str]) -> None:
-        """Leave out all other tasks and models; an error where one is unknown."""
+        """Leave out all other tasks and models; an error where one is unknown, or where nothing is left."""
         for kind, wanted, have in (("task", tasks, self.tasks), ("model", models, self.models)):
             for name in wanted:
                 if name not in have:
-                    raise unknown(kind, name, have)
+                    raise UserError(f"{self.folder}: {unknown(kind, name, have)}")
         self.grids = {
             key: grid
             for key, grid in self.grids.items()
             if (not tasks or key[0] in tasks) and (not models or key[1] in models)
         }
+        if not self.grids:
+            raise UserError(f"{str(self.folder)!r} holds no run of {' or '.join(models)} on {' or '.join(tasks)}")
 
     def _missing_seeds(self) -> Iterator[str]:
         """A line for each task, and for models that lack the same."""
@@ -254,10 +258,10 @@ def _hashed(run: dict[str, Any], notes: list[str]) -> bool:
     return bool(real == run["run"])
 
 
-def flat(plain: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """An experiment's fields by their dotted names."""
+def flat(plain: Any, path: str = "") -> dict[str, Any]:
+    """An experiment's fields by their dotted names; none of what is no table."""
     found: dict[str, Any] = {}
-    for key, value in plain.items():
+    for key, value in plain.items() if isinstance(plain, dict) else ():
         found.update(flat(value, f"{path}{key}.") if isinstance(value, dict) else {f"{path}{key}": value})
     return found
 
@@ -364,7 +368,7 @@ def _column_order(column: Column) -> tuple[int, int, str]:
 
 
 def _missing_cells(grid: Grid, notes: list[str]) -> None:
-    """Tell which runs lack cells that another seed has."""
+    """Tell which runs lack cells that another seed has, or that their own settings name."""
     asked = (grid.count > 0).any(0)
     for run, held, failed in zip(grid.runs, grid.count > 0, grid.failed, strict=True):
         if failed:
@@ -374,3 +378,16 @@ def _missing_cells(grid: Grid, notes: list[str]) -> None:
         elif (asked & ~held).any():
             lacks = int((asked & ~held).sum())
             notes.append(f"{grid.task}, {grid.model}: seed {run['seed']} lacks {lacks} of {int(asked.sum())} cells")
+        if held.any() and not failed and not grid.elsewhere and (unasked := _unasked(grid, run, held)):
+            notes.append(f"{grid.task}, {grid.model}: seed {run['seed']} has no cells {unasked}, which it was asked")
+
+
+def _unasked(grid: Grid, run: dict[str, Any], held: np.ndarray) -> str:
+    """The depths and loops that a run's settings name and its cells (depths, columns) lack, in words."""
+    fields = flat(run["experiment"])
+    named = [fields.get(f"task.{band}_depths") for band in ("train", "selection", "test")]
+    depths = {depth for part in named if isinstance(part, list) for depth in part} - set(grid.depths[held.any(1)])
+    have = {column.loops for column, here in zip(grid.columns, np.asarray(held.any(0)), strict=True) if here}
+    loops = fields.get("evaluate.loops") if any(have) else None
+    lacks = {"depth": depths, "loops": set(loops) - have if isinstance(loops, list) else set()}
+    return " and ".join(f"of {name} {', '.join(map(str, sorted(of)))}" for name, of in lacks.items() if of)

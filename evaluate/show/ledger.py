@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -94,6 +94,12 @@ def about(entry: Entry) -> str:
     ]
     folded = [textwrap.fill(line, 80, subsequent_indent="    ") for line in lines]
     return "\n".join([*folded, f"  {entry.command}"])
+
+
+def beside(folder: Path, runs: Collection[str]) -> list[str]:
+    """What has to be said of runs in the folder on which no claim of its ledger rests."""
+    others = len({*runs} - {run for entry in read(folder) for run in entry.runs})
+    return [f"{others} runs here belong to no claim: `table`, or `report --tasks`, shows them"] if others else []
 
 
 def section(folder: Path) -> str:

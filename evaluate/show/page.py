@@ -10,7 +10,7 @@ from pathlib import Path
 from evaluate.show.command import command
 from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid
-from evaluate.show.svg import tag
+from evaluate.show.svg import HATCH, tag
 
 HERE = Path(__file__).parent
 TOLD = 12  # notes that are shown before the others are folded away
@@ -45,7 +45,8 @@ def contents(tasks: Sequence[str]) -> str:
 
 
 def anchor(*names: str) -> str:
-    return "-".join("".join(c if c.isalnum() else "_" for c in name) for name in names)
+    """An id that no other names have: what is no letter, digit or _ stands as its number."""
+    return "-".join("".join(c if c.isalnum() or c == "_" else f"~{ord(c):x}~" for c in name) for name in names)
 
 
 def figure(drawn: Drawn, wide: bool = False) -> str:
@@ -86,5 +87,5 @@ def whole(title: str, body: Sequence[str]) -> str:
         '<link rel="icon" href="data:,">' + tag("title", escape(title)) + tag("style", style)
     )
     told = tag("div", id="told", role="status")
-    page = "\n".join([*body, told, tag("script", script)])
+    page = "\n".join([HATCH, *body, told, tag("script", script)])
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{page}</body></html>\n'

@@ -13,13 +13,14 @@ from evaluate.show.svg import tag
 from evaluate.show.written import MISSING, cost, of_seeds, points, reached, seed_count, span, times
 
 
-def report(results: Results) -> str:
-    """The report of one folder. One of claims is its ledger: models there differ by what each claim is about, and a
-    ranking of them says nothing."""
-    tested = ledger.section(results.folder)
+def report(results: Results, chosen: bool = False) -> str:
+    """The report of one folder. One of claims is its ledger, unless tasks or models of it were chosen: models there
+    differ by what each claim is about, and a ranking of them says nothing."""
+    tested = "" if chosen else ledger.section(results.folder)
     if tested:
         title = tag("h1", escape(f"Claims of the field, tested: {results.folder}"))
-        return page.whole(f"loopbench: {results.folder}", [title, tested])
+        told = [*results.records.notes, *ledger.beside(results.folder, results.records.runs)]
+        return page.whole(f"loopbench: {results.folder}", [title, page.notes(told), tested])
     said = claim(results)
     looks = {model: place for place, model in enumerate(furthest_first(results))}
     by_task = {task: [(g, looks[g.model]) for g in _grids(results, task, looks)] for task in results.tasks}
@@ -58,7 +59,7 @@ def _suite(rows: list[Row]) -> str:
         ("model", "suite score", "95% interval", "deeper than trained", "seeds", "failed runs"),
         [
             (
-                row["model"] + (f" (lacks {len(row['missing'])} tasks)" if row["missing"] else ""),
+                row["model"] + (f" ({_lacks(len(row['missing']))})" if row["missing"] else ""),
                 times(row["score"]),
                 f"{row['low']:.3g} to {row['high']:.3g}",
                 f"{row['beyond']} of {row['tasks']} tasks",
@@ -71,9 +72,13 @@ def _suite(rows: list[Row]) -> str:
     text = (
         "Suite score: the geometric mean over tasks of 1 + (deepest depth answered / deepest trained on), less 1. "
         "1x is what was trained; a run that failed counts as 0. Intervals: bootstrap over seeds, or, of one seed, over "
-        "questions."
+        "questions. Scores that lack tasks do not compare."
     )
     return tag("h2", "All tasks together") + shown + tag("figcaption", escape(text))
+
+
+def _lacks(tasks: int) -> str:
+    return f"lacks {tasks} task{'s' * (tasks != 1)}"
 
 
 def _task(task: str, grids: list[tuple[Grid, int]], rows: list[Row], results: Results) -> str:

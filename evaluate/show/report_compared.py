@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 
 from evaluate.show import figures, page
-from evaluate.show.compare import differences, left_out, sentence
+from evaluate.show.compare import differences, left_out, sentence, subject
 from evaluate.show.differences import LEVEL, Side, adjusted
 from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
@@ -26,7 +26,7 @@ def compared_page(compared: Sequence[Side], folders: Sequence[Results], force: b
     others = ", ".join(side.name for side in compared[1:])
     head = f"{others} against {compared[0].name}: {marked} of {cells} cells differ by more than chance."
     body = [tag("h1", "loopbench: a comparison"), tag("p", escape(head), class_="claim")]
-    wrong = [f"not comparable, shown by force: {reason}" for one in found for reason in one.mismatch]
+    wrong = [f"{subject(one)}: not comparable, shown by force: {reason}" for one in found for reason in one.mismatch]
     body.append(page.notes([*wrong, *left_out(compared), *(note for results in folders for note in results.notes)]))
     body.append(tag("ul", "".join(tag("li", escape(line)) for line in told)))
     named = {side.name: side for side in compared}

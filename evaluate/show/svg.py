@@ -85,7 +85,7 @@ def heatmap(
     wide = min(60.0, (WIDTH - left - 4) / max(1, len(columns)))
     right = left + wide * len(columns)
     bottom = top + height * len(rows)
-    parts = [HATCH]
+    parts: list[str] = []
     for r, row in enumerate(cells):
         y = bottom - (r + 1) * height
         for c, cell in enumerate(row):
@@ -122,9 +122,10 @@ def heatmap(
     return canvas(parts, foot + 6, label)
 
 
-HATCH = (
-    '<defs><pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<rect width="5" height="5" fill="none"/><line x1="0" y1="0" x2="0" y2="5" class="thin"/></pattern></defs>'
+HATCH = (  # once a page
+    '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>'
+    '<pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<rect width="5" height="5" fill="none"/><line x1="0" y1="0" x2="0" y2="5" class="thin"/></pattern></defs></svg>'
 )
 
 
@@ -261,5 +262,5 @@ def legend(names: Sequence[tuple[str, int]]) -> str:
         dashes = DASHES[look % len(DASHES)]
         stroke = tag("line", x1=0, x2=26, y1=6, y2=6, stroke=colour(look), stroke_width=1.8, stroke_dasharray=dashes)
         mark = tag("svg", stroke + marker(look, 13, 6), viewBox="0 0 26 12", class_="key", aria_hidden="true")
-        items.append(tag("span", mark + escape(name)))
+        items.append(tag("span", mark + escape(name).replace("@", "<wbr>@")))
     return tag("p", "".join(items), class_="legend")

@@ -128,6 +128,8 @@ def corrected_line(grid: Grid, rule: str | None = None) -> str:
         for d, depth in enumerate(grid.depths)
         if count[d, column] and grid.bands[d] == "test"
     ]
+    if not parts:
+        return ""
     if not grid.audited:
         first = f"with guessing ({grid.floor.max():.1%}) taken out (no audit of these questions is on record): "
     else:

@@ -45,7 +45,7 @@ def score(
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from None
-    found, again = rows(task, path, content)
+    found, again, strange = rows(task, path, content)
     if not found:
         raise UserError(f"{str(path)!r} is empty: give a file of answered questions, a line each")
     by_depth: dict[int, list[bool]] = defaultdict(list)
@@ -72,12 +72,16 @@ def score(
         train_max_depth=task.train_depths[-1], parameters=parameters, train_flops=0, train_seconds=0.0, steps=0,
         status="ok", versions=made_with, device="elsewhere", threads=1, git_commit=git_commit, git_dirty=git_dirty,
     )  # fmt: skip
-    return ran, audited(cells, task.version, task.sizes), notes(task, cells, again)
+    return ran, audited(cells, task.version, task.sizes), notes(task, cells, again, strange)
 
 
-def notes(task: Task, cells: list[Cell], again: int) -> list[str]:
+def notes(task: Task, cells: list[Cell], again: int, strange: int) -> list[str]:
     """What a reader of these cells should know beside their counts."""
     told, asked = [], [cell.depth for cell in cells]
+    if strange:
+        told.append(
+            f"{strange} lines give what is no word of {task.name}, and count as wrong: words are as in `tokens`"
+        )
     known = (*task.train_depths, *task.selection_depths, *task.test_depths)
     if again:
         told.append(f"{again} lines ask what another has asked, and count no second time")
@@ -88,11 +92,11 @@ def notes(task: Task, cells: list[Cell], again: int) -> list[str]:
     return told
 
 
-def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], int]:
-    """What the lines say, by their tokens, and how many say no more than another."""
+def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], int, int]:
+    """What the lines say, by their tokens; how many say no more than another, and how many give what is no word."""
     words = {word: index for index, word in enumerate(task.vocabulary)}
     found: dict[bytes, Scored] = {}
-    again = 0
+    again = strange = 0
     for number, text in enumerate(content.splitlines(), 1):
         if not text.strip():
             continue
@@ -105,7 +109,9 @@ def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], i
         except UserError as error:
             raise UserError(f"{path}: line {number}: {error}") from None
         again += found[tokens.tobytes()] is not row
-    return found, again
+        given = line["given"].values() if isinstance(line["given"], dict) else [line["given"]]
+        strange += any(answer.strip() not in words for answer in given)
+    return found, again, strange
 
 
 def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:

@@ -148,6 +148,8 @@ class Settled:
 RULES: dict[str, Callable[[RDT, Tensor, Places, Tensor], Rule]] = {"converged": Converged, "settled": Settled}
 """The rules that every model can be asked under, by the name that stands in records."""
 
+OURS = tuple(RULES)
+
 
 def rules(model: RDT, h: Tensor, places: Places, answering: Tensor) -> dict[str, Rule]:
     """The rules that a model can be asked under, from its first state h: its own gate's, and the others."""

@@ -5,10 +5,12 @@ Each breach is one line that names the thing and the example that shows it, and 
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 import sys
 import traceback
+import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -32,18 +34,29 @@ def check(task: Task) -> None:
     depths = [*task.train_depths, *task.selection_depths, *task.test_depths]
     lengths: dict[int, int] = {}
     for depth in depths:
-        batch = _sampled(task, depth, ROWS)
-        _check_arrays(task, batch, depth, ROWS)
-        _check_asked(task, batch, depth)
-        _check_repeats(task, batch, depth)
-        _check_oracle(task, batch, depth)
-        _check_optional(task, batch)
-        lengths[depth] = batch.tokens.shape[1]
+        lengths[depth] = _check_at(task, depth).tokens.shape[1]
     _check_arrays(task, _sampled(task, depths[0], 1), depths[0], 1)
     _check_lengths(task, lengths)
     _check_stages(task)
     for depth in (task.train_depths[0], task.train_depths[-1], task.test_depths[0]):
         _check_splits(task, depth)
+
+
+def check_beyond(task: Task, depth: int) -> None:
+    """The same of a depth that stands in no band, before questions of it are drawn."""
+    task.check_depth(depth)
+    _check_at(task, depth)
+
+
+def _check_at(task: Task, depth: int) -> Batch:
+    """What has to hold at each depth by itself; returns the examples."""
+    batch = _sampled(task, depth, ROWS)
+    _check_arrays(task, batch, depth, ROWS)
+    _check_asked(task, batch, depth)
+    _check_repeats(task, batch, depth)
+    _check_oracle(task, batch, depth)
+    _check_others(task, batch, depth)
+    return batch
 
 
 def _check_attributes(task: Task) -> None:
@@ -60,12 +73,30 @@ def _check_attributes(task: Task) -> None:
         if not (whole if field.name.endswith("_depths") else whole or type(value) in (int, float, bool, str)):
             allowed = "a tuple of whole numbers" + ("" if field.name.endswith("_depths") else ", a number, bool or str")
             raise UserError(f"{name}: {field.name} is {value!r}: allowed is {allowed}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{name}: {field.name} is {value}: allowed are finite numbers")
         if field.name in ("name", "version", "plugin"):
             raise UserError(f"{name}: a size may not be called {field.name!r}: records keep that for themselves")
+        if callable(held := getattr(Task, field.name, None)) or isinstance(held, property):
+            raise UserError(f"{name}: a size may not be called {field.name!r}: a Task has something else of that name")
+    with guard(f"{name}: the types of its sizes"):
+        kinds = typing.get_type_hints(type(task))
+    for field in fields(task):
+        kind = kinds[field.name]
+        if kind not in (int, float, bool, str) and typing.get_origin(kind) is not tuple:
+            what = getattr(kind, "__name__", kind)
+            raise UserError(
+                f"{name}: {field.name} is of type {what}: allowed are int, float, bool, str, tuple[int, ...]"
+            )
     with guard(f"{name}: vocabulary"):
         words = task.vocabulary
     if not isinstance(words, tuple) or not all(isinstance(w, str) and w and not re.search(r"\s", w) for w in words):
         raise UserError(f"{name}: vocabulary is {str(words)[:60]}: allowed is a tuple of strings without spaces")
+    for word in words:
+        if not word.isprintable():
+            raise UserError(
+                f"{name}: vocabulary holds {word!a}, which cannot be printed: allowed are words that can be"
+            )
     for word in words:
         if words.count(word) > 1:
             raise UserError(f"{name}: vocabulary holds {word!r} {words.count(word)} times: allowed is once")
@@ -73,9 +104,12 @@ def _check_attributes(task: Task) -> None:
         chance = task.chance
         if not isinstance(chance, float) or not 0 < chance < 1:
             raise UserError(f"{name}: chance is {chance!r}: allowed is a float above 0 and below 1")
-    for limit in ("min_depth", "max_depth"):
+    for limit, none in (("min_depth", False), ("max_depth", True)):
         with guard(f"{name}: {limit}"):
-            getattr(task, limit)
+            most = getattr(task, limit)
+        if type(most) is not int and not (none and most is None):
+            allowed = "a whole number" + ", or None where there is no limit" * none
+            raise UserError(f"{name}: {limit} is {most!r}: allowed is {allowed}")
     with guard(f"{name}: pickling it for another process"):
         if pickle.loads(pickle.dumps(task)) != task:
             raise UserError(f"{name}: pickled and read back it is another task")
@@ -161,8 +195,8 @@ def _check_oracle(task: Task, batch: Batch, depth: int) -> None:
     words = task.vocabulary
     for tokens, targets, depths in zip(*batch, strict=True):
         row = text(task, tokens)
-        with guard(f"{task.name}: solve of {row}"):
-            answers = reader.solve(tokens.copy())
+        with _kept(task, "solve", tokens) as given:
+            answers = reader.solve(given)
         if not isinstance(answers, Answers):
             raise UserError(
                 f"{task.name}: solve returned {type(answers).__name__}: allowed is Answers(targets, depths)"
@@ -186,19 +220,39 @@ def _check_oracle(task: Task, batch: Batch, depth: int) -> None:
                 )
 
 
-def _check_optional(task: Task, batch: Batch) -> None:
-    """What a task need not have: which questions stand there again, and what the audit uses."""
-    with guard(f"{task.name}: asked_first"):
-        new = task.asked_first(batch.tokens.copy())
+def _check_others(task: Task, batch: Batch, depth: int) -> None:
+    """The form of equal content, which questions stand there again, and what the audit can use."""
+    with _kept(task, "canonical", batch.tokens) as given:
+        task.canonical(given)
+    with _kept(task, "asked_first", batch.tokens) as given:
+        new = task.asked_first(given)
     _is_array(new, batch.tokens.shape, np.dtype(bool), f"{task.name}: asked_first")
-    row = batch.tokens[0]
+    for tokens in batch.tokens[~(new & (batch.depths == depth)).any(1)][:1]:
+        row = text(task, tokens)
+        raise UserError(
+            f"{task.name}: asked_first leaves no question of depth {depth} in {row}: allowed is once or more"
+        )
+    row, length = batch.tokens[0], task.facts_length
     for part in ("partial", "recent"):
-        with guard(f"{task.name}: {part} of {text(task, row)}"):
-            answers = getattr(task, part)(row.copy(), 1)
+        with _kept(task, part, row) as given:
+            answers = getattr(task, part)(given, 1)
         if answers is not None:
             _is_array(answers, row.shape, np.dtype(np.int64), f"{task.name}: {part} of {text(task, row)}")
-    if not 0 <= task.facts_length < len(row):
-        raise UserError(f"{task.name}: facts_length is {task.facts_length}: allowed is 0 to {len(row) - 1}")
+    if type(length) is not int or not 0 <= length < len(row):
+        raise UserError(f"{task.name}: facts_length is {length!r}: allowed is 0 to {len(row) - 1}")
+
+
+@contextmanager
+def _kept(task: Task, method: str, tokens: np.ndarray) -> Iterator[np.ndarray]:
+    """Tokens to hand to a method, which may not change them: whoever calls it goes on with what it was given."""
+    given = tokens.copy()
+    with guard(f"{task.name}: {method} of {text(task, tokens)}"):
+        yield given
+    if not np.array_equal(given, tokens):
+        raise UserError(
+            f"{task.name}: {method} changes the tokens that it is given, {text(task, tokens)} into "
+            f"{text(task, given)}: work on a copy of them"
+        )
 
 
 def _is_array(found: object, shape: tuple[int, ...], kind: np.dtype, whose: str) -> None:

@@ -119,6 +119,11 @@ def origin(task: Task) -> str | None:
     return _stamp(source) if source else None
 
 
+def stamps() -> dict[str, str]:
+    """The `origin` of whatever a loaded plugin has defined, by its module."""
+    return {module: _stamp(source) for module, source in _loaded.items()}
+
+
 def _stamp(source: Source) -> str:
     return f"{source.file} {hashlib.sha256(source.code).hexdigest()[:12]}"
 

@@ -93,7 +93,10 @@ class Task(ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
-        """Draw `count` questions whose deepest asked position has depth `depth`."""
+        """Draw `count` questions whose deepest asked position has depth `depth`.
+
+        A position is answered from the tokens up to itself: models are causal.
+        """
 
     @abstractmethod
     def solve(self, tokens: np.ndarray) -> Answers:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 112
+LEAST = 118
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -565,6 +565,36 @@ MUTANTS = (
         "cells without the audit", "evaluate/run/sweep.py",
         "audited(outcome.cells, experiment.task.version, experiment.task.sizes)", "outcome.cells",
         "test_command_line.py::test_what_is_written_stands_beside_the_audit",
+    ),
+    Mutant(
+        "what is no number is word 0", "evaluate/run/extrapolation.py",
+        " & ~logits.isnan().any(-1)", "",
+        "test_evaluate.py::test_what_is_no_number_is_no_answer",
+    ),
+    Mutant(
+        "a task may change what it is asked about", "tasks/checks.py",
+        "given = tokens.copy()", "given = tokens",
+        "test_plugin.py::test_a_breach_of_the_contract_is_told_in_one_line",
+    ),
+    Mutant(
+        "depths beside the bands are not checked", "evaluate/commands/options.py",
+        "if depth not in (*task.train_depths, *task.selection_depths, *task.test_depths):", "if False:",
+        "test_plugin.py::test_depths_beside_the_bands_are_checked_before_they_are_asked",
+    ),
+    Mutant(
+        "a plugin's rule is told in no record", "evaluate/run/own_models.py",
+        "if module in modules)", "if not modules)",
+        "test_own_models.py::test_a_rule_of_a_plugin_is_told_in_the_record_of_every_model_that_may_be_asked_by_it",
+    ),
+    Mutant(
+        "rows may be mixed", "evaluate/run/own_models.py",
+        "torch.allclose(logits[:, :1], alone, atol=NEAR)", "torch.allclose(logits[:, :1], logits[:, :1], atol=NEAR)",
+        "test_own_models.py::test_a_model_that_breaks_the_contract_is_refused_in_one_line",
+    ),
+    Mutant(
+        "models that share no task are ranked", "evaluate/show/claim.py",
+        "    if not shared:\n", "    if False:\n",
+        "test_report.py::test_models_that_share_no_task_are_not_ranked",
     ),
     Mutant(
         "a repeated question counts again",

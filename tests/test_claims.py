@@ -23,7 +23,7 @@ from evaluate.study.claims.figures import ranked, wave
 from evaluate.study.claims.written import KhopWritten
 from evaluate.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Measured, Part, combine, judge, share
 from model import build
-from tasks import NOT_ASKED, TRAIN, draw
+from tasks import NOT_ASKED, TRAIN, UserError, draw
 from tests.fakes import dump, folder, lines
 
 ROOT = Path(__file__).parent.parent
@@ -520,6 +520,17 @@ def test_a_mistake_is_told_in_one_line(words, says, capsys, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     code, out, err = told(capsys, "claims", *words)
     assert code == 2 and says in err and err.count("\n") == 1 and out == "" and not list(tmp_path.iterdir())
+
+
+def test_a_claim_that_nothing_decides_or_that_names_no_design_is_refused():
+    plain = CLAIMS[1]
+    for parts in ((Part("a"),), (Part("a", least=1, premise=True),)):
+        with pytest.raises(UserError, match="nothing decides it"):
+            replace(plain, parts=parts)
+    with pytest.raises(UserError, match=f"unknown design of claim '{plain.name}' 'rdtt': did you mean 'rdt'"):
+        replace(plain, designs=("rdtt",))
+    with pytest.raises(UserError, match="unknown design of claim"):
+        replace(plain, measures=(("nothing", "loss"),))
 
 
 NASTY = "<img src=x onerror=alert(1)>"

@@ -15,6 +15,7 @@ from evaluate.metrics import depth95, loops_enough, overthinking, wilson
 from evaluate.run.experiment import Evaluate, Experiment, on_cpu
 from evaluate.run.extrapolation import (
     Flops,
+    answered_right,
     asked_together,
     by_oracle,
     evaluate,
@@ -136,6 +137,12 @@ def test_ask_counts_the_questions_that_a_run_counts(name):
     e = replace(e, evaluate=Evaluate(loops=(1,), count=16, seed=0))
     (cell,) = evaluate(net, e, [depth], CPU, 4)
     assert (row["count"], row["correct"]) == (cell.count, cell.correct)
+
+
+def test_what_is_no_number_is_no_answer():
+    logits = torch.tensor([[0.0, 1.0], [2.0, 1.0], [float("nan"), 1.0], [-float("inf"), 1.0], [float("nan")] * 2])
+    targets = torch.tensor([1, 0, 0, 1, 0])
+    assert answered_right(logits, targets).tolist() == [True, True, False, True, False]
 
 
 def test_flops_are_counted_on_a_copy_that_is_the_model():

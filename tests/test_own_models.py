@@ -1,15 +1,19 @@
 """A user's own models: plugins with MODELS, and the published open-mythos as one of them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import run_benchmarks
+from evaluate.run.experiment import Experiment
 from evaluate.run.own_models import list_own_models
+from evaluate.show.command import command
 from evaluate.study.bench_model import open_mythos
 from model import MODELS, SUMMARIES
-from tasks import UserError, plugin
+from model.stopping import RULES
+from tasks import TASKS, UserError, plugin
 
 OWN = '''
 import torch
@@ -80,7 +84,21 @@ def test_an_own_model_that_keeps_what_it_computed_stands_beside_the_suites(tmp_p
     "change,says",
     [
         (("self.table(tokens) for", "self.table(tokens.flip(1)) for"), "behind it"),
-        (("for _ in loops", "for _ in [1]"), r"gave \(1, 2, 6, 7\): allowed are logits \(2, 2, 6, 7\)"),
+        (("for _ in loops", "for _ in [1]"), r"gave \(1, 3, 40, 7\): allowed are logits \(2, 3, 40, 7\)"),
+        (
+            ("self.table(tokens) for", "self.table(tokens) + self.table(tokens).mean(0, keepdim=True) for"),
+            "rows beside it",
+        ),
+        (("self.table(tokens) for", "self.table(tokens) + torch.rand(()) for"), "other logits when it was asked again"),
+        (("self.table(tokens) for", "self.table(tokens).detach() for"), "has no gradient"),
+        (("self.table(tokens) for", "self.table(tokens) + self.table.weight[tokens.shape[1] - 9] for"), "IndexError"),
+        (
+            (
+                "    def forward",
+                "    def training_outputs(self, *asked):\n        return torch.ones(3)\n\n    def forward",
+            ),
+            r"training_outputs gave \(3,\): allowed is model.rdt.Outputs",
+        ),
         (("return torch.stack", "return 1 / 0 * torch.stack"), "ZeroDivisionError"),
         (("return torch.stack", "return float('nan') * torch.stack"), "not all finite"),
         (('"echo"', '"rdt"'), "already taken"),
@@ -103,3 +121,73 @@ def test_open_mythos_is_a_model_of_the_suite(tmp_path, capsys):
     assert len(code.splitlines()) <= 30
     status, shown, _ = run_smoke(tmp_path, code, capsys)
     assert status == 0 and "mythos" in shown.out
+
+
+RULE = '''
+import torch
+from model import RDT
+from model.stopping import RULES
+
+class Eager:
+    """stops at once"""
+
+    def __init__(self, model, h, places, answering):
+        self.model, self.places, self.answers = model, places, model.read(h, places=places)
+        self.loops = torch.zeros(len(self.answers))
+
+    def see(self, h):
+        pass
+
+    def used(self):
+        return self.loops
+
+    def logits(self):
+        return self.answers
+
+RULES["eager"] = Eager
+MODELS = {"quick": lambda config, vocabulary, mean_loops: RDT(config, vocabulary)}
+'''
+
+
+@pytest.fixture
+def rules():
+    held = dict(RULES)
+    yield
+    RULES.clear()
+    RULES.update(held)
+
+
+@pytest.mark.parametrize(
+    "change,says",
+    [
+        (("return self.answers", "return self.answers.argmax(-1)"), r"logits\(\) gave \(\d+,\): allowed is \(\d+, 7\)"),
+        (("return self.answers", "return self.answers[:1]"), r"logits\(\) gave \(1, 7\): allowed is"),
+        (("return self.loops", "return 3"), r"used\(\) gave int: allowed is"),
+        (("return self.loops", "return self.loops + 1000"), r"used\(\) gave 1000 to 1000 after 4 loops"),
+        (("return self.loops", "return self.loops * float('nan')"), r"used\(\) gave nan"),
+        (("pass", "self.nothing"), "rule 'eager' raised AttributeError"),
+        (('RULES["eager"]', 'RULES["oracle"]'), "rule 'oracle': allowed are .* and none of none, fixed, oracle"),
+        (('RULES["eager"]', 'RULES["settled"]'), "rule 'settled': allowed are"),
+        (('RULES["eager"]', 'RULES["act"]'), "rule 'act': allowed are"),
+    ],
+)
+def test_a_rule_that_breaks_the_contract_is_refused_in_one_line(tmp_path, rules, change, says):
+    assert change[0] in RULE
+    with pytest.raises(UserError, match=says):
+        listed(tmp_path, RULE.replace(*change))
+
+
+def test_a_rule_of_a_plugin_is_told_in_the_record_of_every_model_that_may_be_asked_by_it(tmp_path, rules):
+    plain = Experiment(TASKS["mod_chain"](), "rdt")
+    before = plain.run
+    assert "parts_plugin" not in plain.to_json()
+    assert listed(tmp_path, RULE) == ["quick"]
+    with_rule = plain.to_json()
+    (stamp,) = plugin.stamps().values()
+    assert with_rule["parts_plugin"] == stamp and plain.run != before
+    assert "parts_plugin" not in replace(plain, model="quick").to_json()  # whose plugin is told anyway
+    first = plain.run
+    listed(tmp_path, RULE + "\n# edited\n")
+    assert plain.run not in (first, before)
+    shown = command([{"experiment": plain.to_json(), "task": "mod_chain", "model": "rdt", "seed": 0}])
+    assert "--plugin own.py" in shown

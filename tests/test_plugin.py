@@ -130,6 +130,24 @@ BREACHES = {
     ],
     "recent is no array": [(CANONICAL, "    def recent(self, tokens, steps):\n        return 3\n\n" + CANONICAL)],
     "facts are all": [(CANONICAL, "    facts_length = 9\n\n" + CANONICAL)],
+    "facts are half a token": [(CANONICAL, "    facts_length = 0.5\n\n" + CANONICAL)],
+    "nothing is asked first": [
+        (CANONICAL, "    def asked_first(self, tokens):\n        return np.zeros(tokens.shape, bool)\n\n" + CANONICAL)
+    ],
+    "canonical works in place": [
+        (CANONICAL, "    def canonical(self, tokens):\n        tokens.sort()\n        return tokens\n\n" + CANONICAL)
+    ],
+    "solve works in place": [("here = words[0]", "here, tokens[0] = words[0], 0")],
+    "deepest is no number": [(CANONICAL, "    max_depth = '8'\n\n" + CANONICAL)],
+    "size of a kind of its own": [
+        ("places: int = 10", "places: int = 10\n    share: float | None = 1.0"),
+    ],
+    "size of no known type": [
+        ("places: int = 10", "places: int = 10\n    share: 'Nothing' = 1"),
+    ],
+    "size without end": [("places: int = 10", "places: int = 10\n    share: float = float('inf')")],
+    "size called as a method": [("places: int = 10", "places: int = 10\n    band: int = 3")],
+    "word that cannot be printed": [('"step", "jump", "turn")', '"step", "jump", "turn", "\\u200b")')],
     "stages hold no task": [(CANONICAL, STAGES.format("3") + CANONICAL)],
     "raises in stages": [(CANONICAL, STAGES.format("self.nothing") + CANONICAL)],
 }
@@ -186,10 +204,20 @@ SAYS = {
     "last stage trains deeper": "the last stage trains on (1, 2, 3, 4, 5, 6): allowed is (1, 2, 3, 4, 5)",
     "a stage has other words": "walk: a stage has other words: allowed is the vocabulary of the task",
     "a stage answers otherwise": "the oracle disagrees with sample at depth 1",
-    "question length that does not divide": "walk: asked_first raised ValueError: cannot reshape",
+    "question length that does not divide": "' raised ValueError: cannot reshape",
     "partial is shorter": "walk: partial of 'p",
     "recent is no array": "' is int: allowed is int64 (2,)",
     "facts are all": "walk: facts_length is 9: allowed is 0 to 1",
+    "facts are half a token": "walk: facts_length is 0.5: allowed is 0 to 1",
+    "nothing is asked first": "walk: asked_first leaves no question of depth 1 in 'p",
+    "canonical works in place": "walk: canonical changes the tokens that it is given, 'p",
+    "solve works in place": "walk: solve changes the tokens that it is given, 'p",
+    "deepest is no number": "walk: max_depth is '8': allowed is a whole number, or None where there is no limit",
+    "size of a kind of its own": "share is of type float | None: allowed are int, float, bool, str, tuple[int, ...]",
+    "size of no known type": "walk: the types of its sizes raised NameError: name 'Nothing' is not defined",
+    "size without end": "walk: share is inf: allowed are finite numbers",
+    "size called as a method": "walk: a size may not be called 'band': a Task has something else of that name",
+    "word that cannot be printed": "vocabulary holds '\\u200b', which cannot be printed",
     "stages hold no task": "walk: stages is (Walk(",
     "raises in stages": "walk: stages raised AttributeError: 'Walk' object has no attribute 'nothing' (walk.py, line ",
     "raises in vocabulary": "walk: vocabulary raised NameError: name 'nothing' is not defined (walk.py, line ",
@@ -203,6 +231,31 @@ def test_a_breach_of_the_contract_is_told_in_one_line(breach, tmp_path):
     assert SAYS[breach] in message and "\n" not in message and message.startswith("walk.py: ")
     assert "walk" not in TASKS and not plugin.sources()
     assert [p.name for p in tmp_path.iterdir()] == ["walk.py"], "no cache is left beside a user's file"
+
+
+def test_depths_beside_the_bands_are_checked_before_they_are_asked(tmp_path, capsys):
+    path = skeleton(tmp_path, ("moves = rng.integers(3", "depth = min(depth, 40); moves = rng.integers(3"))
+    out = tmp_path / "rows.jsonl"
+    for words in (
+        ("show", "walk", "--depth", "41"),
+        ("export", "walk", "--out", str(out), "--depths", "5,41"),
+        ("audit", "walk", "--depths", "41", "--count", "10"),
+    ):
+        assert run_benchmarks.main([*words, "--plugin", str(path)]) == 2
+        err = capsys.readouterr().err
+        assert "walk: sample at depth 41: the deepest question of 'p" in err and err.count("\n") == 1
+    assert not out.exists() and run_benchmarks.main(["show", "walk", "--depth", "39", "--plugin", str(path)]) == 0
+
+
+def test_a_graph_that_is_none_is_told(tmp_path, capsys):
+    graph = "    def graph(self, tokens):\n        return {}\n\n"
+    for body, says in ((graph, "graph returned dict: allowed is a networkx Graph"),
+                       (graph.replace("{}", "self.nothing"), "walk: graph raised AttributeError")):  # fmt: skip
+        path = skeleton(tmp_path, (CANONICAL, body + CANONICAL))
+        words = ["show", "walk", "--depth", "3", "--png", str(tmp_path / "g.png"), "--plugin", str(path)]
+        assert run_benchmarks.main(words) == 2 and says in capsys.readouterr().err
+        path.unlink()
+        plugin.forget("loopbench_plugin_walk")
 
 
 def test_files_that_are_no_plugins_are_told(tmp_path):

@@ -90,6 +90,16 @@ def test_what_a_reader_of_the_counts_should_know_is_told(tmp_path):
         score(task, {}, path, "mine", 0, 0, (None, None))
 
 
+def test_answers_that_are_no_words_of_the_task_are_told(tmp_path):
+    task, path = TASKS["mod_chain"](), tmp_path / "answered.jsonl"
+    rows = exported(task, [5], count=30)
+    given = ["banana" if n < 4 else last(row) for n, row in enumerate(rows)]
+    given[5] = {place: "B" for place in rows[5]["answers"]}
+    path.write_text("\n".join(json.dumps({**row, "given": answer}) for row, answer in zip(rows, given, strict=True)))
+    _, _, notes = score(task, {}, path, "mine", 0, 0, (None, None))
+    assert notes[0] == "5 lines give what is no word of mod_chain, and count as wrong: words are as in `tokens`"
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_a_row_that_is_none_of_its_task_is_told_and_keeps_nobody_waiting(name, tmp_path):
     task, rng = TASKS[name](), np.random.default_rng(0)

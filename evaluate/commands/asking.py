@@ -14,6 +14,7 @@ from evaluate.commands.options import (
     add_plugins,
     at_least,
     at_most,
+    check_plugin,
     names,
     overrides,
     sized,
@@ -93,6 +94,7 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
         for task in sizes(experiment, changes, known.over):
             study.check_words(task, experiment.task)
             depths = whole_numbers("depths", known.depths) if known.depths is not None else task.test_depths
+            check_plugin(task, depths)
             for depth in depths:
                 task.check_depth(depth)
                 cells.append((experiment, model, task, depth))
@@ -145,8 +147,8 @@ def as_recorded(run: dict[str, Any]) -> Experiment:
     except (TypeError, UserError):
         experiment = None
     if experiment is None or experiment.run != run["run"]:
-        stamp = run["experiment"]["task"].get("plugin") or run["experiment"].get("model_plugin")
-        if stamp:
+        plain = run["experiment"]
+        if stamp := plain["task"].get("plugin") or plain.get("model_plugin") or plain.get("parts_plugin"):
             raise UserError(f"run {run['run']} is of the plugin {stamp.split()[0]}: name it, unchanged, by --plugin")
         raise UserError(f"run {run['run']} is of an experiment that this code does not have: ask it by the code of it")
     return experiment

@@ -18,6 +18,7 @@ from evaluate.commands.options import (
     add_seed,
     at_least,
     at_most,
+    check_plugin,
     names,
     not_empty,
     overrides,
@@ -178,6 +179,7 @@ def asked_of(known: argparse.Namespace) -> list[tuple[Task, int]]:
     asked = [(task, depth) for task in tasks for depth in depths or task.test_depths]
     for task, depth in asked:
         task.check_depth(depth)
+        check_plugin(task, [depth])
     return asked
 
 

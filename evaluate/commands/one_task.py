@@ -13,7 +13,7 @@ from evaluate.commands.options import (
     add_seed,
     at_least,
     at_most,
-    check_plugin_sizes,
+    check_plugin,
     overrides,
     sized,
     whole_numbers,
@@ -34,7 +34,7 @@ def parse_sized(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Name
         from evaluate.run.experiment import Experiment
 
         task = sized(Experiment(task, "rdt"), changes).task
-        check_plugin_sizes(task)
+        check_plugin(task)
     task.check_bands()
     return known, task
 
@@ -65,6 +65,7 @@ def show(arguments: Sequence[str]) -> None:
     from evaluate.show import example
     from tasks import TRAIN, draw
 
+    check_plugin(task, [known.depth])
     batch = draw(task, known.seed, TRAIN, known.depth, 0, known.count)
     title = f"{task.name}, depth {known.depth}, seed {known.seed}"
     if known.png:
@@ -94,6 +95,7 @@ def export(arguments: Sequence[str]) -> None:
 
     refuse_taken(known.out)
     depths = getattr(task, f"{known.split}_depths") if known.depths is None else whole_numbers("depths", known.depths)
+    check_plugin(task, depths)
     lines = list(example.lines(task, depths, known.split, known.seed, known.count))
     write_new(known.out, "\n".join(lines) + "\n")
     asked = ", ".join(map(str, depths))

@@ -118,7 +118,12 @@ def tell_unread(changes: Sequence[tuple[str, str]], bases: Sequence[str]) -> Non
             print(f"{', '.join(names)}: without effect on {', '.join(without)}", file=sys.stderr)
 
 
-def check_plugin_sizes(task: Task) -> None:
-    """A plugin was checked at its own sizes; at others it is checked again."""
-    if plugin.origin(task) and task != type(task)():  # type: ignore[call-arg]
+def check_plugin(task: Task, depths: Sequence[int] = ()) -> None:
+    """A plugin was checked at its own sizes and bands: at other sizes, and at depths beside them, it is once more."""
+    if not plugin.origin(task):
+        return
+    if task != type(task)():  # type: ignore[call-arg]
         checks.check(task)
+    for depth in depths:
+        if depth not in (*task.train_depths, *task.selection_depths, *task.test_depths):
+            checks.check_beyond(task, depth)

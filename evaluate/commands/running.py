@@ -13,7 +13,7 @@ from evaluate.commands.options import (
     Parser,
     add_plugins,
     at_least,
-    check_plugin_sizes,
+    check_plugin,
     names,
     not_empty,
     overrides,
@@ -140,7 +140,7 @@ def asked_for(known: argparse.Namespace, rest: list[str], parser: Parser) -> lis
     for experiment in experiments:
         experiment.check()
     for task in dict.fromkeys(e.task for e in experiments):
-        check_plugin_sizes(task)
+        check_plugin(task)
     return experiments
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from evaluate.records import run_id
-from evaluate.run.own_models import model_origin
+from evaluate.run.own_models import added_by, model_origin
 from model import MODELS, UNREAD, ConfigError, ModelConfig, build, check_loops
 from tasks import Task, UserError, plugin, task_class, unknown
 
@@ -135,6 +135,8 @@ class Experiment:
         model = model_origin(self.base)
         if model:
             plain["model_plugin"] = model
+        if added := [stamp for stamp in added_by() if stamp not in (model, origin)]:
+            plain["parts_plugin"] = ", ".join(added)
         return typing.cast(dict[str, Any], json.loads(json.dumps(plain)))
 
     @property

@@ -121,7 +121,7 @@ def evaluate(
         part = slice(start, start + batch)
         wanted, deep = targets[part][asked[part]], depths[part][asked[part]]
         for answer in answers(model, tokens[part], asked[part], answering[part], settings.loops):
-            right = answer.logits.argmax(-1) == wanted
+            right = answered_right(answer.logits, wanted)
             near = undecided(answer.logits, wanted)
             for depth in group:
                 here, tally = deep == depth, tallies[depth][answer.halting, answer.loops]
@@ -202,6 +202,11 @@ def undecided(logits: Tensor, targets: Tensor) -> Tensor:
     best = logits.topk(2, dim=-1)
     near = best.values[..., 0] - best.values[..., 1] < TIE
     return near & (best.indices == targets[..., None]).any(-1)
+
+
+def answered_right(logits: Tensor, targets: Tensor) -> Tensor:
+    """Whether the likeliest word (asked,) is the answer; what is not a number has none."""
+    return (logits.argmax(-1) == targets) & ~logits.isnan().any(-1)
 
 
 class Flops:

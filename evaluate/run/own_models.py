@@ -1,22 +1,36 @@
-"""A user's own models: what a plugin holds under MODELS is proven on a few rows, and then listed beside ours."""
+"""A user's own models, parts and rules: what a plugin holds is proven on a few rows, and then stands beside ours."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from model import MODELS, SUMMARIES, ModelConfig
+from model import MODELS, RDT, SUMMARIES, ModelConfig
+from model.attention import ATTENTION, Places
+from model.halting import GATE
+from model.injection import INJECTION
+from model.moe import FEED_FORWARD
+from model.rdt import Outputs
+from model.stopping import OURS, RULES
 from tasks import UserError, plugin
 
+SHARED: tuple[Mapping[str, Any], ...] = (INJECTION, ATTENTION, FEED_FORWARD, GATE, RULES)
+"""What a plugin may add to, and any model may then use."""
+
+VOCABULARY, SHAPE, LOOPS, NEAR = 7, (3, 40), 4, 1e-4  # of the rows that they are proven on, and of equal logits
 _own: dict[str, str] = {}  # the plugin's stamp of each model that is listed
 
 
 def list_own_models(check: bool = True) -> list[str]:
     """List the models of all loaded plugins; returns their names. `check`: False where another process has done it."""
     names = []
+    if check:
+        check_rules()
     for name, (make, stamp) in plugin.models().items():
         if name in MODELS and name not in _own:
             raise UserError(f"{stamp.split()[0]}: the name {name!r} is already taken: choose another")
@@ -33,31 +47,103 @@ def model_origin(name: str) -> str | None:
     return _own.get(name)
 
 
+def added_by() -> list[str]:
+    """Stamps of the plugins that have put a part or a rule of their own among ours, where any model may use it."""
+    modules = {getattr(part, "__module__", None) for held in SHARED for part in held.values()}
+    return sorted(stamp for module, stamp in plugin.stamps().items() if module in modules)
+
+
 @torch.no_grad()
 def check_model(name: str, make: Callable[..., Any]) -> None:
-    """Prove the contract of a model on random tokens: shapes, numbers, causality; one line where it is broken."""
-    vocabulary, batch, length = 7, 2, 6
-    try:
-        net = make(ModelConfig(), vocabulary, 12.0)
+    """Prove the contract of a model on random tokens, or tell the first breach in one line: shapes, numbers, that it
+    answers a place alike each time, by nothing behind it and no other row, and that it can be trained."""
+    whose, (batch, length) = f"model {name!r}", SHAPE
+    tokens = torch.randint(VOCABULARY, SHAPE, generator=torch.Generator().manual_seed(0))
+    with told(whose):
+        net = make(ModelConfig(), VOCABULARY, 12.0)
         if not isinstance(net, nn.Module):
-            raise UserError(f"model {name!r} is a {type(net).__name__}: allowed is a torch.nn.Module")
+            raise UserError(f"{whose} is a {type(net).__name__}: allowed is a torch.nn.Module")
         net.eval()
         loops = (1, 3) if getattr(net, "looped", True) else None
-        tokens = torch.randint(vocabulary, (batch, length), generator=torch.Generator().manual_seed(0))
-        logits, other = (
-            net(tokens, loops),
-            net(torch.cat([tokens[:, :-1], (tokens[:, -1:] + 1) % vocabulary], 1), loops),
+        changed = torch.cat([tokens[:, :-1], (tokens[:, -1:] + 1) % VOCABULARY], 1)
+        logits, again, other, alone = (net(rows, loops) for rows in (tokens, tokens, changed, tokens[:1]))
+    wanted = (len(loops) if loops else 1, batch, length, VOCABULARY)
+    if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != wanted:
+        raise UserError(f"{whose}: forward(tokens, {loops}) gave {shape_of(logits)}: allowed are logits {wanted}")
+    if not logits.isfinite().all():
+        raise UserError(f"{whose}: its logits are not all finite")
+    if not torch.allclose(logits, again, atol=NEAR):
+        raise UserError(
+            f"{whose} gave other logits when it was asked again: allowed are models that draw nothing in eval()"
         )
+    if not torch.allclose(logits[:, :, :-1], other[:, :, :-1], atol=NEAR):
+        raise UserError(f"{whose} answers a position by what stands behind it: allowed are causal models")
+    if not torch.allclose(logits[:, :1], alone, atol=NEAR):
+        raise UserError(f"{whose} answers a row by the rows beside it (is the batch its first axis?)")
+    check_training(whose, net.train(), tokens)
+
+
+@torch.enable_grad()
+def check_training(whose: str, net: nn.Module, tokens: Tensor) -> None:
+    """Has what it answers in training a gradient?"""
+    with told(whose):
+        if hasattr(net, "training_outputs"):
+            outputs = net.training_outputs(tokens, [1, 3, 2], 2)  # type: ignore[operator]
+            if [hasattr(outputs, part) for part in Outputs._fields] != [True] * len(Outputs._fields):
+                allowed = f"model.rdt.Outputs({', '.join(Outputs._fields)})"
+                raise UserError(f"{whose}: training_outputs gave {shape_of(outputs)}: allowed is {allowed}")
+            logits = outputs.answers[0]
+        else:
+            logits = net(tokens, (3,) if getattr(net, "looped", True) else None)[0]
+    if not logits.requires_grad:
+        raise UserError(f"{whose}: what it answers in training has no gradient, so that nothing of it could be trained")
+
+
+@torch.no_grad()
+def check_rules() -> None:
+    """Prove the contract of the rules that plugins have added, on a small RDT: names, shapes and ranges."""
+    own = {name: rule for name, rule in RULES.items() if getattr(rule, "__module__", None) in plugin.stamps()}
+    taken = ("none", "fixed", "oracle", *OURS, *ModelConfig.PARTS["halting"])
+    net = RDT(ModelConfig(), VOCABULARY).eval() if own else None
+    tokens = torch.randint(VOCABULARY, SHAPE, generator=torch.Generator().manual_seed(0))
+    answering = tokens > 1
+    places = Places.where(tokens > 2)
+    for name, made in own.items():
+        whose = f"rule {name!r}"
+        if name in taken or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise UserError(f"{whose}: allowed are lower-case letters, digits and _, and none of {', '.join(taken)}")
+        assert net is not None
+        with told(whose):
+            rule, done = None, 0
+            for done, h in enumerate(net.trajectory(tokens)):
+                if rule is None:
+                    rule = made(net, h, places, answering)
+                else:
+                    rule.see(h)
+                if done == LOOPS:
+                    break
+            assert rule is not None
+            logits, used = rule.logits(), rule.used()
+        for part, found, wanted in (
+            ("logits()", logits, (len(places.row), VOCABULARY)), ("used()", used, (len(places.row),))
+        ):  # fmt: skip
+            if not isinstance(found, Tensor) or tuple(found.shape) != wanted:
+                raise UserError(f"{whose}: {part} gave {shape_of(found)}: allowed is {wanted}, an entry a place asked")
+        if not bool(((used >= 0) & (used <= done)).all()):
+            raise UserError(f"{whose}: used() gave {float(used.min()):g} to {float(used.max()):g} after {done} loops")
+
+
+def shape_of(found: object) -> str:
+    return str(tuple(found.shape)) if isinstance(found, Tensor) else type(found).__name__
+
+
+@contextmanager
+def told(whose: str) -> Iterator[None]:
+    """Whatever a user's code raises becomes one line."""
+    try:
+        yield
     except UserError:
         raise
     except Exception as error:
         message = " ".join(str(error).split())
-        raise UserError(f"model {name!r} raised {type(error).__name__}: {message}") from error
-    wanted = (len(loops) if loops else 1, batch, length, vocabulary)
-    if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != wanted:
-        have = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise UserError(f"model {name!r}: forward(tokens, {loops}) gave {have}: allowed are logits {wanted}")
-    if not logits.isfinite().all():
-        raise UserError(f"model {name!r}: its logits are not all finite")
-    if not torch.allclose(logits[:, :, :-1], other[:, :, :-1], atol=1e-4):
-        raise UserError(f"model {name!r} answers a position by what stands behind it: allowed are causal models")
+        raise UserError(f"{whose} raised {type(error).__name__}: {message}") from error

@@ -22,8 +22,9 @@ def command(runs: Sequence[dict[str, Any]]) -> str:
     if plain.get("elsewhere"):
         words = ["score", task, "ANSWERED", "--model", model, "--seed", seeds[0]]
     words = ["python", "run_benchmarks.py", *words, "--out", f"results/{task}-{model}"]
-    if "task.plugin" in fields:
-        words += ["--plugin", str(fields["task.plugin"]).rsplit(" ", 1)[0]]
+    stamps = [str(fields[name]) for name in ("task.plugin", "model_plugin", "parts_plugin") if name in fields]
+    for file in dict.fromkeys(stamp.rsplit(" ", 1)[0] for of in stamps for stamp in of.split(", ")):
+        words += ["--plugin", file]
     for name, value in fields.items():
         if name not in NAMES and "." in name:
             words += [f"--{name}", _written(value)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks import NOT_ASKED, SPLITS, Task, UserError, draw
+from tasks.checks import guard
 from tasks.files import write_new
 
 if TYPE_CHECKING:
@@ -48,10 +49,14 @@ def _joined(block: list[list[str]]) -> list[str]:
 
 def draw_graph(task: Task, tokens: np.ndarray, path: Path, title: str) -> None:
     """The row's graph as a PNG; an error where the task has none."""
-    graph = task.graph(tokens)
+    import networkx as nx
+
+    with guard(f"{task.name}: graph"):
+        graph = task.graph(tokens)
     if graph is None:
         raise UserError(f"{task.name} has no graph to draw: leave out --png")
-    import networkx as nx
+    if not isinstance(graph, nx.Graph):
+        raise UserError(f"{task.name}: graph returned {type(graph).__name__}: allowed is a networkx Graph, or None")
     from matplotlib.figure import Figure
 
     side = min(14.0, 4.0 + 0.12 * len(graph))

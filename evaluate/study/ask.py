@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluate.metrics import wilson
-from evaluate.run.extrapolation import Answer, answers, questions, rows_at_once, trained_places
+from evaluate.run.extrapolation import Answer, answered_right, answers, questions, rows_at_once, trained_places
 from model import RDT, ConfigError
 from model.attention import Places
 from model.settling import settle
@@ -44,7 +44,7 @@ def ask(
         wanted = targets[part][asked[part]]
         given = (tokens[part], asked[part])
         for answer in settled(model, *given, loops) if moving else answers(model, *given, answering[part], (loops,)):
-            right[answer.halting] += int((answer.logits.argmax(-1) == wanted).sum())
+            right[answer.halting] += int(answered_right(answer.logits, wanted).sum())
             used[answer.halting] += float(answer.used.sum()) if answer.used is not None else loops * len(wanted)
     n = int(asked.sum())
     made = []

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evaluate.study.claims import figures
-from evaluate.study.claims.designs import BUDGETS, FAR, MOST, RATES, RECURRENCES, TOP, TWICE
+from evaluate.study.claims.designs import BUDGETS, DESIGNS, FAR, MOST, RATES, RECURRENCES, TOP, TWICE
 from evaluate.study.claims.evidence import Evidence
 from evaluate.verdicts import Measured, Part
+from tasks import UserError, unknown
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,15 @@ class Claim:
     designs: tuple[str, ...]
     figures: Callable[[Evidence], list[Measured]]
     measures: tuple[tuple[str, str], ...] = ()  # (design, measure)
+
+    def __post_init__(self) -> None:
+        if not any(part.decides and not part.premise for part in self.parts):
+            raise UserError(
+                f"claim {self.name!r} has no part with `least` or `most` that is no premise: nothing decides it"
+            )
+        lacking = {*self.designs, *(design for design, _ in self.measures)} - DESIGNS.keys()
+        if lacking:
+            raise unknown(f"design of claim {self.name!r}", sorted(lacking)[0], DESIGNS)
 
     @property
     def rule(self) -> str:

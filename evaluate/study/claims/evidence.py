@@ -111,7 +111,8 @@ class Evidence:
         return share(*self.counts(design, depth, how))
 
     def difference(self, first: tuple[str, int, int | str], second: tuple[str, int, int | str]) -> Measured:
-        """Accuracy of (design, depth, loops or rule) less that of another, question by question."""
+        """Accuracy of (design, depth, loops or rule) less that of another, question by question: both have to be asked
+        the same ones, as designs of one task are."""
         a, b = (np.stack([run.at(depth, how).right for run in self.whole(of)]) for of, depth, how in (first, second))
         return paired(a, b)
 

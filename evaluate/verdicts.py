@@ -16,6 +16,7 @@ from evaluate.metrics import wilson
 from evaluate.statistics import newcombe, paired_interval
 
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
+UNITS = ("%", "points", "x", "")  # of a share, a difference of shares, a ratio, a number
 VERDICTS = (SUPPORTED, REFUTED, INCONCLUSIVE)
 
 
@@ -28,7 +29,7 @@ class Part(NamedTuple):
     what: str
     least: float | None = None
     most: float | None = None
-    unit: str = "%"  # "%" for a share, "points" for a difference of shares, "x" for a ratio, "" for a number
+    unit: str = "%"  # one of UNITS
     premise: bool = False  # no part of the claim: where it does not hold, nothing is learnt about the claim
 
     @property

@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 
 import run_benchmarks
+from evaluate.records import Records
+from evaluate.study.claims import carry
+from evaluate.study.claims.claims import CLAIMS
+from evaluate.study.claims.evidence import evidence
+from evaluate.verdicts import SUPPORTED
 from model import MODELS, SUMMARIES, ModelConfig
 from model.injection import INJECTION
 from model.stopping import RULES
@@ -22,7 +27,7 @@ COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", TEXT, re.S) for l
 
 @pytest.fixture(autouse=True)
 def clean():
-    held = (MODELS, SUMMARIES, INJECTION, RULES, TASKS, ModelConfig.PARTS)
+    held = (MODELS, SUMMARIES, INJECTION, RULES, TASKS, ModelConfig.PARTS, CLAIMS)
     before = [dict(one) for one in held]
     yield
     for source in plugin.sources():
@@ -83,8 +88,24 @@ def test_a_stopping_rule_is_added(tmp_path, monkeypatch, capsys):
     assert re.search(r" overthinking .* settled +sure\n[- ]+\n[^\n]* \d+( for [\d.]+x)? +\d+( for [\d.]+x)?\n", shown)
 
 
+def test_a_claim_is_added():
+    exec(EXAMPLES["enough.py"], {"__name__": "enough"})
+    records = Records(ROOT / "results/reference/claims")
+    runs = {place: one.run for place, one in carry.experiments_of([15], carry.FULL).items()}
+    found = evidence(records, runs, carry.FULL, {})
+    parts, verdict, _ = carry.judged(CLAIMS[15], found)
+    right = [
+        [run.at(5, loops).correct / run.at(5, loops).questions for run in found.whole("rdt")] for loops in (16, 64)
+    ]
+    assert [part.value for part in parts] == pytest.approx([np.mean(right[0]), np.mean(right[1]) - np.mean(right[0])])
+    assert len(right[0]) == 10 and parts[0].verdict == SUPPORTED == verdict, (
+        "as the wide recipe loses nothing (claim 9)"
+    )
+    assert carry.chosen(["enough"]) == carry.chosen(["15"]) == [15]
+
+
 def test_every_example_and_every_check_is_there():
-    assert set(EXAMPLES) == {"clock.py", "convex.py", "sure.py"}
+    assert set(EXAMPLES) == {"clock.py", "convex.py", "sure.py", "enough.py"}
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
     for line in COMMANDS:
         program, verb, *_ = line.split()

@@ -27,7 +27,7 @@ from evaluate.study.claims.designs import DESIGNS
 from evaluate.study.claims.evidence import Evidence, Lacking, evidence
 from evaluate.verdicts import INCONCLUSIVE, Judged, combine, judge
 from model import build
-from tasks import unknown
+from tasks import UserError, unknown
 
 QUICK, FULL = (1, 2, 3), tuple(range(1, 11))
 """Training seeds. The full ledger goes on from the quick one's runs. Seed 0 judges nothing: it was looked at while the
@@ -143,6 +143,10 @@ def judged(claim: Claim, found: Evidence) -> tuple[list[Judged], str, str]:
         measured = claim.figures(found)
     except Lacking as lacking:
         return [], INCONCLUSIVE, str(lacking)
+    if len(measured) != len(claim.parts):
+        raise UserError(
+            f"claim {claim.name!r} has {len(claim.parts)} parts, and figures of {len(measured)}: one for each"
+        )
     parts = [judge(part, figure) for part, figure in zip(claim.parts, measured, strict=True)]
     return parts, *combine(parts)
 

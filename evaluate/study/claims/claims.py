@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from evaluate.study.claims import figures
 from evaluate.study.claims.designs import BUDGETS, DESIGNS, FAR, MOST, RATES, RECURRENCES, TOP, TWICE
 from evaluate.study.claims.evidence import Evidence
-from evaluate.verdicts import Measured, Part
+from evaluate.verdicts import UNITS, Measured, Part
 from tasks import UserError, unknown
 
 
@@ -39,6 +39,9 @@ class Claim:
                 f"claim {self.name!r} has no part with `least` or `most` that is no premise: nothing decides it"
             )
         lacking = {*self.designs, *(design for design, _ in self.measures)} - DESIGNS.keys()
+        for part in self.parts:
+            if part.unit not in UNITS:
+                raise unknown(f"unit of claim {self.name!r}", part.unit, UNITS)
         if lacking:
             raise unknown(f"design of claim {self.name!r}", sorted(lacking)[0], DESIGNS)
 

@@ -73,9 +73,7 @@ def check_model(name: str, make: Callable[..., Any]) -> None:
     if not logits.isfinite().all():
         raise UserError(f"{whose}: its logits are not all finite")
     if not torch.allclose(logits, again, atol=NEAR):
-        raise UserError(
-            f"{whose} gave other logits when it was asked again: allowed are models that draw nothing when they are asked"
-        )
+        raise UserError(f"{whose} gave other logits when it was asked again: allowed are models that draw nothing then")
     if not torch.allclose(logits[:, :, :-1], other[:, :, :-1], atol=NEAR):
         raise UserError(f"{whose} answers a position by what stands behind it: allowed are causal models")
     if not torch.allclose(logits[:, :1], alone, atol=NEAR):

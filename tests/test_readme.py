@@ -943,7 +943,8 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
         f"the RDT in {sum(most[task]['rdt'] == most[task]['deepest'] for task in held)} of these"
     )
     assert told in SAID and (min(lengths), max(lengths)) == (16, 500)
-    assert set(held) - {*as_deep} == {"n_ary_addition", "reachability", "tree_path"}
+    assert set(held) - {*as_deep} == {"khop_context", "n_ary_addition", "reachability", "tree_path"}
+    assert "**In four tasks it ends sooner, in two of them, it seems, for want of A and B.**" in SAID
     assert (
         f"in `n_ary_addition` ({most['n_ary_addition'][name]} numbers of 48) and, at twice the trained depth, in"
         in SAID
@@ -973,10 +974,19 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     share = [results.grids[task, of].runs[0]["parameters"] / results.grids[task, "rdt"].runs[0]["parameters"]
              for task, of in results.grids if of in ("looped", name)]  # fmt: skip
     assert min(share) > 0.63 and max(share) < 0.76 and SAID.count("65% to 75% of the parameters") == 2
-    assert all(row[f"{name} worst"] == row[name] for row in (most[task] for task in held)), "the same on each seed"
+    differ = {task for task in held if most[task][f"{name} worst"] != most[task][f"{name} best"]}
+    assert differ == {"khop_context"}, "the same on each seed but there"
+    grid = results.grids["khop_context", name]
+    one, other = ({d: written.points(share) for d, share in zip(grid.depths.tolist(), of, strict=True)}
+                  for of in grid.shares[:, :, grid.headline()])  # fmt: skip
+    ends = sorted(grid.depth95s(grid.headline()).tolist()), sorted(
+        (g := results.grids["khop_context", "rdt"]).depth95s(g.headline()).tolist())  # fmt: skip
+    assert ends == ([8, 24], [16, 24, 24])
+    assert f"one has {one[24]}% of 24, another {other[12]}% of 12 and {other[24]}% of 24, so that it ends at 8," in SAID
+    assert f"one seed has {one[24]}% of 24 hops, another ends at 8 ({other[24]}% of 24), and a third, by the" in SAID
     seeds = [len(results.grids[task, name].runs) for task in held]
-    told = f"on each seed (one in {WORDS[seeds.count(1)]} of the tasks, two in `khop_facts` and `mod_chain`, three in"
-    assert told in SAID and sorted(seeds) == [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3]
+    told = f"on each seed but in `khop_context` (one in {WORDS[seeds.count(1)]} of the tasks, two in `khop_facts`,"
+    assert told in SAID and sorted(seeds) == [1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert all(len(results.grids[task, name].runs) == 2 for task in HEADLINE)
     grids = {task: results.grids[task, name] for task in held}
     ends = {task: sorted(g.depth95s(g.headline("settled")).tolist()) for task, g in grids.items()}
@@ -993,7 +1003,7 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     prompt = [task for task in as_deep if recipe(task, "rdt").architecture.injection == "normed"]
     told = re.search(r"(\w+) with facts in the prompt \(([^)]*)\) among them", SAID)
     assert told[1] == WORDS[len(prompt)] and sorted(re.findall(r"`(\w+)`", told[2])) == sorted(prompt)
-    for task, depth in (("khop_context", 24), ("chain_end", 16)):
+    for task, depth in (("chain_end", 16),):
         grid = results.grids[task, name]
         share = written.points(grid.shares[0, grid.depths.tolist().index(depth), grid.headline()])
         assert f"{share}% of {depth} in `{task}`" in SAID
@@ -1122,6 +1132,7 @@ def test_what_is_said_of_the_confirmation_is_what_its_records_say():
 def test_what_is_said_of_its_other_looped_model_is_what_the_confirmation_says():
     results, name = Results(read(ROOT / "results/reference/confirmation")), "looped_normed"
     before = {row["task"]: row[name] for row in ratio_rows(Results(read(ROOT / "results/reference/all")))}
+    before["khop_context"] = 24  # of the one seed that there was when this was written down, as recipes.md tells
     grids = {task: grid for (task, model), grid in results.grids.items() if model == name}
     assert {len(grid.runs) for grid in grids.values()} == {1}
     right = {
@@ -1135,18 +1146,18 @@ def test_what_is_said_of_its_other_looped_model_is_what_the_confirmation_says():
     told = f"at {kept} of {len(within)} depths within {{}}, in the {len(grids)} tasks carried out"
     assert (
         told.format("that") in SAID
-        and f"frozen recipes, with the most loops, it has 95% at {kept} of {len(within)} depths, and" in SAID
+        and f"At {kept} of {len(within)} depths it has 95% by those recipes, with the most loops." in SAID
     )
     missed = {key: written.points(good / asked) for key, (good, asked) in within.items() if good < 0.95 * asked}
     assert missed.keys() == {("khop_context", 10), ("khop_context", 20)}
     here = f"({missed['khop_context', 10]}% and {missed['khop_context', 20]}%)"
-    assert f"not at 10 and 20 hops of `khop_context` {here}, where the seed of" in SAID
+    assert f"not at 10 and 20 hops of `khop_context` {here}, where the seed that" in SAID
     rdt = results.grids["khop_context", "rdt"]
     share = written.points(rdt.shares[0, rdt.depths.tolist().index(20), rdt.headline()])
     end = grids["khop_context"].depth95s(grids["khop_context"].headline())[0]
-    told = f"the other seed ends at {end} hops, with {missed['khop_context', 20]}% of 20, where the RDT has {share}%"
+    told = f"by the frozen recipes, at {end} ({missed['khop_context', 20]}% of 20, where the RDT has {share}%;"
     assert told in SAID and f"and the RDT has {share}% of 20 here" in SAID
-    assert f"another seed, in `confirmation`, {missed['khop_context', 20]}% of 20)" in SAID
+    assert f"and a third, in `confirmation`, {missed['khop_context', 20]}% of 20;" in SAID
     all_right = {key for key in right.keys() - within.keys() if right[key] == (128, 128)}
     assert all_right == {("khop_facts", 600), ("mod_chain", 600), ("prefix_sum", 240), ("carry_chain", 50)}
     assert right.keys() - within.keys() - all_right == {("group_word", 240)}

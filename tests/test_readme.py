@@ -361,7 +361,13 @@ def test_the_answer_so_far_is_what_the_records_say():
     assert [task for task, depth in reached.items() if depth >= 5] == ["khop_facts"]
     ends = {row["task"]: f"{row['rdt ratio']:.3g}" for row in ratio_rows(again)}
     told = f"where it then ends at {ends['tree_path']} and {ends['n_ary_addition']} times the deepest trained"
-    assert told in said and not {"relation_composition", "variable_assignment", "p_hop_induction"} & set(ends)
+    assert told in said and not {"relation_composition", "p_hop_induction"} & set(ends)
+    low = sorted((float(ratio), task) for task, ratio in ends.items() if float(ratio) < 3.5)
+    assert [task for _, task in low] == [
+        "variable_assignment",
+        "tree_path",
+    ] and "whose one seed there ends at 2.33" in said
+    assert f"another seed of two of these ends at {low[0][0]:.1f} and {low[1][0]:.1f} times" in said
     assert "`transformer` has 95% at the deepest trained depth of no task in `reference`, and of one in" in said
     stacks = {name: {len(net.blocks) for net in nets(name)} for name in ("transformer", "transformer_deep")}
     assert stacks["transformer"] == {2, 3} and (min(stacks["transformer_deep"]), max(stacks["transformer_deep"])) == (

@@ -142,7 +142,7 @@ class _Reader:
             "halting": np.array([self.rules[rule] for rule in held["halting"]], np.int16),
             "depth": _whole(held, "depth", 0),
             "loops": _whole(held, "loops", 0, none=-1),
-            "count": _whole(held, "count", 1),
+            "count": _whole(held, "count", 1, most=MOST_ASKED),
             "correct": _whole(held, "correct", 0),
             "eval_flops": _whole(held, "eval_flops", 0),
             "chance": _number(held, "chance"),
@@ -169,8 +169,10 @@ def _why(error: Exception) -> str:
     return f"has no field {error}" if isinstance(error, KeyError) else "is not whole"
 
 
-def _whole(held: Mapping[str, tuple[Any, ...]], name: str, least: int, none: int | None = None) -> np.ndarray:
-    """A field of whole numbers, of at least `least`; `none` stands for null, where it is allowed."""
+def _whole(
+    held: Mapping[str, tuple[Any, ...]], name: str, least: int, none: int | None = None, most: int | None = None
+) -> np.ndarray:
+    """A field of whole numbers, from `least` to `most`; `none` stands for null, where it is allowed."""
     values, kinds = held[name], set(map(type, held[name]))
     if none is not None and none in values:
         raise Fault(f"has {name} {none}: allowed are whole numbers of {least} or more, or null")
@@ -178,10 +180,10 @@ def _whole(held: Mapping[str, tuple[Any, ...]], name: str, least: int, none: int
         values = tuple(none if value is None else value for value in values)
         kinds -= {type(None)}
     array = np.array(values, np.int64) if kinds <= {int} else None
-    if name == "count" and array is not None and (array > MOST_ASKED).any():
-        raise Fault(f"has count {max(values)}: allowed are at most {MOST_ASKED}")
     if array is None or (array < (least if none is None else none)).any():
         raise Fault(f"has {name} {shown(held[name][0])}: allowed are whole numbers of {least} or more")
+    if most is not None and (array > most).any():
+        raise Fault(f"has {name} {array.max()}: allowed are at most {most}")
     return array
 
 

@@ -454,6 +454,9 @@ def test_the_rdt_needs_loops_as_it_has_steps():
         asked == ["chain_end", "reachability", "tree_path"]
         and "in eleven of the fourteen tasks it asks for the" in SAID
     )
+    more = [name for name, cls in TASKS.items() if cls().stages[-1] != cls()]
+    assert sorted(more) == ["p_hop_induction", "reachability", "relation_composition"]
+    assert "it asks for the answer of each, in three for what lies on the way as well" in SAID
     assert len(loops_a_step) == 14 and "24 or 40), it has at most 5 points more than a guess, seeds pooled." in SAID
     assert f"takes {min(loops_a_step):.1f} to {max(loops_a_step):.1f} loops a step, by `settled`" in SAID
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from model.moe import FEED_FORWARD
 from model.rdt import Outputs
 from model.stopping import OURS, RULES
 from tasks import UserError, plugin
+from tasks.checks import guard
 
 SHARED: tuple[Mapping[str, Any], ...] = (INJECTION, ATTENTION, FEED_FORWARD, GATE, RULES)
 """What a plugin may add to, and any model may then use."""
@@ -59,7 +59,7 @@ def check_model(name: str, make: Callable[..., Any]) -> None:
     answers a place alike each time, by nothing behind it and no other row, and that it can be trained."""
     whose, (batch, length) = f"model {name!r}", SHAPE
     tokens = torch.randint(VOCABULARY, SHAPE, generator=torch.Generator().manual_seed(0))
-    with told(whose):
+    with guard(whose):
         net = make(ModelConfig(), VOCABULARY, 12.0)
         if not isinstance(net, nn.Module):
             raise UserError(f"{whose} is a {type(net).__name__}: allowed is a torch.nn.Module")
@@ -84,10 +84,10 @@ def check_model(name: str, make: Callable[..., Any]) -> None:
 @torch.enable_grad()
 def check_training(whose: str, net: nn.Module, tokens: Tensor) -> None:
     """Has what it answers in training a gradient?"""
-    with told(whose):
+    with guard(whose):
         if hasattr(net, "training_outputs"):
             outputs = net.training_outputs(tokens, [1, 3, 2], 2)  # type: ignore[operator]
-            if [hasattr(outputs, part) for part in Outputs._fields] != [True] * len(Outputs._fields):
+            if not all(hasattr(outputs, part) for part in Outputs._fields):
                 allowed = f"model.rdt.Outputs({', '.join(Outputs._fields)})"
                 raise UserError(f"{whose}: training_outputs gave {shape_of(outputs)}: allowed is {allowed}")
             logits = outputs.answers[0]
@@ -111,7 +111,7 @@ def check_rules() -> None:
         if name in taken or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise UserError(f"{whose}: allowed are lower-case letters, digits and _, and none of {', '.join(taken)}")
         assert net is not None
-        with told(whose):
+        with guard(whose):
             rule, done = None, 0
             for done, h in enumerate(net.trajectory(tokens)):
                 if rule is None:
@@ -133,15 +133,3 @@ def check_rules() -> None:
 
 def shape_of(found: object) -> str:
     return str(tuple(found.shape)) if isinstance(found, Tensor) else type(found).__name__
-
-
-@contextmanager
-def told(whose: str) -> Iterator[None]:
-    """Whatever a user's code raises becomes one line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        message = " ".join(str(error).split())
-        raise UserError(f"{whose} raised {type(error).__name__}: {message}") from error

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,11 +91,15 @@ def test_the_same_command_gives_the_same_records_in_one_process_or_more(folder, 
     assert lines(folder, "runs.jsonl", ["train_seconds"]) == lines(tmp_path / "again", "runs.jsonl", ["train_seconds"])
 
 
-def test_a_run_is_not_done_twice_and_new_seeds_are_added(folder):
-    before = (folder / "cells.jsonl").read_text()
-    shown = command(*TINY, "--out", folder)
-    assert shown.returncode == 0 and "3 of 3 runs" in shown.stdout
-    assert (folder / "cells.jsonl").read_text() == before
+def test_a_run_is_not_done_twice_and_new_seeds_are_added(folder, tmp_path, capsys):
+    out = shutil.copytree(folder, tmp_path / "out")
+    before = (out / "cells.jsonl").read_text()
+    assert here(*TINY, "--out", out) == 0 and "3 of 3 runs" in capsys.readouterr().out
+    assert (out / "cells.jsonl").read_text() == before
+    assert here(*TINY, "--models", "transformer", "--seeds", "0,1", "--out", out) == 0
+    after = (out / "cells.jsonl").read_text()
+    assert after.startswith(before) and len(lines(out, "runs.jsonl")) == 4
+    assert {json.loads(text)["seed"] for text in after.removeprefix(before).splitlines()} == {1}
 
 
 def test_variants_of_a_model_stand_side_by_side_in_one_folder(tmp_path):
@@ -192,7 +197,7 @@ def test_another_experiment_is_refused_and_nothing_is_written(folder):
 
 
 def test_interrupted_it_leaves_whole_records_and_goes_on(tmp_path):
-    long = [*TINY, "--models", "rdt,transformer_deep"]
+    long = [*TINY, "--models", "rdt,transformer_deep", "--task.test_depths", "10", "--evaluate.loops", "1,2"]
     long += ["--seeds", "0,1,2"]  # enough after the first that a busy machine does not end before it is told to
     out = tmp_path / "cut"
     process = subprocess.Popen(

@@ -459,7 +459,7 @@ def test_nothing_is_ever_unpickled():
                 assert word not in line or own, f"{path}:{number}: {line}"
 
 
-def test_a_name_never_leads_out_of_a_runs_folder(tmp_path):
+def test_a_name_never_leads_out_of_a_runs_folder(tmp_path, drawing):
     sweep.sweep([tiny()], tmp_path / "in", HERE)
     (line,) = Records(tmp_path / "in").runs.values()
     line["experiment"]["task"]["name"] = "../../mod_chain"

@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 import run_benchmarks
 from evaluate.records import NAMES
 from evaluate.run.experiment import Experiment, dotted_fields
-from evaluate.show import plots
 from model import MODELS, ModelConfig
 from tasks import TASKS
 
@@ -148,9 +147,7 @@ def drive(examples: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """Pictures take a second each, and have tests of their own."""
-    monkeypatch.setattr(plots, "draw_all", lambda *_: [])
+def none_seen():
     seen.clear()
 
 
@@ -201,9 +198,7 @@ def test_a_thousand_generated_command_lines():
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     out = tmp_path_factory.mktemp("records") / "out"
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(plots, "draw_all", lambda *_: [])
-        assert told([*faults.TINY, "--train.steps", "2", "--workers", "1", "--out", str(out)])[0] == 0
+    assert told([*faults.TINY, "--train.steps", "2", "--workers", "1", "--out", str(out)])[0] == 0
     return {name: (out / name).read_bytes() for name in NAMES}
 
 

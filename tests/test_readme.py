@@ -97,7 +97,6 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(bench_tasks, "bench_tasks", lambda tasks: [])
     monkeypatch.setattr(claims, "reckon", lambda *_: (0, 0.0))
     monkeypatch.setattr(claims, "carry", lambda *_: [])
-    monkeypatch.setattr(plots, "draw_all", lambda *_: [])
     monkeypatch.setattr(board, "check_installed", lambda: None)
     yield swept
     for source in plugin.sources():

@@ -391,7 +391,7 @@ def test_a_report_of_several_folders_leaves_that_of_the_first(tmp_path, capsys):
 # plots
 
 
-def test_plots_are_png_and_svg_with_every_name_as_it_is(tmp_path):
+def test_plots_are_png_and_svg_with_every_name_as_it_is(tmp_path, drawing):
     path = folder(tmp_path / "a", tasks=("t$x_1$",), models=("deep", "sha/llow"))
     made = plots.draw_all(Results(read(path)), tmp_path / "plots")
     assert {file.suffix for file in made} == {".png", ".svg"} and len(made) == 10  # each model, both, by depth, reach

@@ -192,7 +192,7 @@ def counts(experiment, model, batch, groups):
 
 def test_counts_are_the_same_whatever_the_batch_the_threads_and_the_order(trained):
     experiment, model = trained
-    groups = asked_together(experiment.task)
+    groups = asked_together(experiment.task)[::3]
     held = counts(experiment, model, 12, groups)
     assert len({correct for correct, *_ in held.values()}) > 3
     before = torch.get_num_threads()

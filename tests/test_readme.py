@@ -460,6 +460,34 @@ def test_the_rdt_needs_loops_as_it_has_steps():
     assert f"takes {min(loops_a_step):.1f} to {max(loops_a_step):.1f} loops a step, by `settled`" in SAID
 
 
+def test_where_depth_ends_a_step_takes_more_loops_as_the_records_say():
+    told, soon, poor = {True: [0, 0], False: [0, 0]}, [], []
+    for name in ("all", "confirmation"):
+        for (task, model), grid in Results(read(ROOT / "results/reference" / name)).grids.items():
+            if model in ("rdt", "looped_normed") and recipe(task, "rdt").architecture.injection == "normed":
+                most, depths = grid.headline(), grid.depths
+                loops_a_step = grid.mean_loops[:, :, grid.headline("converged")] / depths
+                grown = loops_a_step[:, -1] / loops_a_step[:, depths.tolist().index(grid.train_max_depth)]
+                for growth, share, deep in zip(grown, grid.shares[:, -1, most], grid.depth95s(most), strict=True):
+                    told[bool(growth > 1)][int(deep < depths[-1])] += 1
+                    if growth <= 1 and deep < depths[-1]:
+                        soon.append((f"{written.points(share)}% of {depths[-1]} ", f"`{task}`"))
+                    if share < 0.8:
+                        poor.append((growth, f"{written.points(share)}%"))
+    runs = sum(map(sum, told.values()))
+    assert f"The {runs} runs of the RDT and of `looped_normed` there, in `all` and `confirmation`:" in SAID
+    for growth, head in ((True, "more than at the deepest trained"), (False, "as many or less")):
+        assert f"| {head} | {sum(told[growth])} | {told[growth][0]} | {told[growth][1]} |" in SAID
+    section = SAID[SAID.index("Where depth ends, a step takes more loops") :]
+    section = section[: section.index("## Recipes and rates")]
+    few, *_, many = sorted(poor)
+    growth = f"a step takes {few[0]:.1f} to {many[0]:.1f} times as many"
+    assert f"in the {WORDS[len(poor)]} runs with less than 80% right {growth}" in section
+    assert all(share in section for _, share in poor)
+    assert all(word in section for one in soon for word in one)
+    assert f"The {WORDS[len(soon)]} that end without it have" in section
+
+
 def test_what_a_row_asks_twice_changes_no_verdict():
     sides, told = set(), ""
     for name, preset in (("confirmation", "confirmation"), ("all", "reference")):

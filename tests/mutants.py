@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 118
+LEAST = 120
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -649,6 +649,16 @@ MUTANTS = (
         "stages are taken on trust", "tasks/checks.py",
         "if stage.vocabulary != task.vocabulary:", "if False:",
         "test_plugin.py::test_a_breach_of_the_contract_is_told_in_one_line[a stage has other words]",
+    ),
+    Mutant(
+        "a step waits for the device", "evaluate/run/train.py",
+        "finite &= loss.isfinite()", "finite &= bool(loss.isfinite())",
+        "test_far.py::test_no_step_waits_for_the_device",
+    ),
+    Mutant(
+        "a tensor stays here", "evaluate/run/extrapolation.py",
+        "first = torch.tensor(counts, device=right.device)", "first = torch.tensor(counts)",
+        "test_far.py::test_the_rdt_elsewhere_is_the_rdt_here",
     ),
 )  # fmt: skip
 

@@ -461,19 +461,24 @@ def test_the_rdt_needs_loops_as_it_has_steps():
 
 
 def test_where_depth_ends_a_step_takes_more_loops_as_the_records_say():
-    told, soon, poor = {True: [0, 0], False: [0, 0]}, [], []
+    told, soon, poor, by_settled = {True: [0, 0], False: [0, 0]}, [], [], 0
     for name in ("all", "confirmation"):
         for (task, model), grid in Results(read(ROOT / "results/reference" / name)).grids.items():
             if model in ("rdt", "looped_normed") and recipe(task, "rdt").architecture.injection == "normed":
                 most, depths = grid.headline(), grid.depths
-                loops_a_step = grid.mean_loops[:, :, grid.headline("converged")] / depths
-                grown = loops_a_step[:, -1] / loops_a_step[:, depths.tolist().index(grid.train_max_depth)]
+                trained = depths.tolist().index(grid.train_max_depth)
+                grown, calmer = (
+                    loops[:, -1] / loops[:, trained] / (depths[-1] / depths[trained])
+                    for loops in (grid.mean_loops[:, :, grid.headline(rule)] for rule in ("converged", "settled"))
+                )
+                by_settled += int((calmer > 1).sum())
                 for growth, share, deep in zip(grown, grid.shares[:, -1, most], grid.depth95s(most), strict=True):
                     told[bool(growth > 1)][int(deep < depths[-1])] += 1
                     if growth <= 1 and deep < depths[-1]:
                         soon.append((f"{written.points(share)}% of {depths[-1]} ", f"`{task}`"))
                     if share < 0.8:
                         poor.append((growth, f"{written.points(share)}%"))
+    assert by_settled == 1 and "By `settled`, which looks at the state, it shows in one run alone." in SAID
     runs = sum(map(sum, told.values()))
     assert f"The {runs} runs of the RDT and of `looped_normed` there, in `all` and `confirmation`:" in SAID
     for growth, head in ((True, "more than at the deepest trained"), (False, "as many or less")):

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import UserError
-from tasks.task import NOT_ASKED, SELECTION, TEST, TRAIN, Answers, Batch, Task, content_split, draw, stream
+from tasks.task import NOT_ASKED, SPLITS, TRAIN, Answers, Batch, Task, content_split, draw, stream
 
 ROWS = 24  # examples a depth that the oracle answers
 FEW = 4  # of a stage
@@ -310,30 +310,38 @@ def _check_stages(task: Task) -> None:
 def _check_splits(task: Task, depth: int) -> None:
     """No row of one split is a row of another, by the content that `canonical` makes of it."""
     seen: dict[bytes, tuple[str, np.ndarray, np.ndarray]] = {}
-    for split, number in (("train", TRAIN), ("selection", SELECTION), ("test", TEST)):
-        with guard(f"{task.name}: drawing {split} questions at depth {depth}"):
-            batch = draw(task, 0, number, depth, 0, DRAWN)
-        for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
-            row = text(task, tokens)
-            with guard(f"{task.name}: canonical of {row}"):
-                content = task.canonical(tokens[None].copy())
-            if not isinstance(content, np.ndarray) or content.ndim != 2 or len(content) != 1:
-                have = getattr(content, "shape", type(content).__name__)
-                raise UserError(
-                    f"{task.name}: canonical of 1 row {row} returned {have}: allowed is an array (1, length)"
-                )
-            other, theirs, answers = seen.setdefault(content.tobytes(), (split, tokens, targets))
-            if other != split:
-                raise UserError(f"{task.name}: {other} and {split} overlap at depth {depth}: both hold {row}")
-            if sorted(targets.tolist()) != sorted(answers.tolist()):
-                raise UserError(
-                    f"{task.name}: canonical makes {text(task, theirs)} and {row} equal, but their answers differ"
-                )
-            if content_split(content)[0] != number:
-                raise UserError(
-                    f"{task.name}: {split} overlaps other splits at depth {depth}: canonical of {row} alone is another "
-                    "than among other rows, or another each time"
-                )
+    rows = [row for split in SPLITS for row in _contents(task, depth, split)]
+    contents = [content for *_, content in rows]
+    alike = len({content.shape for content in contents}) == 1  # one by one would take four fifths of all checks' time
+    found = content_split(np.concatenate(contents)) if alike else [content_split(content)[0] for content in contents]
+    for (split, tokens, targets, content), of in zip(rows, found, strict=True):
+        row = text(task, tokens)
+        other, theirs, answers = seen.setdefault(content.tobytes(), (split, tokens, targets))
+        if other != split:
+            raise UserError(f"{task.name}: {other} and {split} overlap at depth {depth}: both hold {row}")
+        if sorted(targets.tolist()) != sorted(answers.tolist()):
+            raise UserError(
+                f"{task.name}: canonical makes {text(task, theirs)} and {row} equal, but their answers differ"
+            )
+        if of != SPLITS[split]:
+            raise UserError(
+                f"{task.name}: {split} overlaps other splits at depth {depth}: canonical of {row} alone is another "
+                "than among other rows, or another each time"
+            )
+
+
+def _contents(task: Task, depth: int, split: str) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Questions of a split: its name, tokens, targets, and what `canonical` makes of each alone, (1, length)."""
+    with guard(f"{task.name}: drawing {split} questions at depth {depth}"):
+        batch = draw(task, 0, SPLITS[split], depth, 0, DRAWN)
+    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
+        row = text(task, tokens)
+        with guard(f"{task.name}: canonical of {row}"):
+            content = task.canonical(tokens[None].copy())
+        if not isinstance(content, np.ndarray) or content.ndim != 2 or len(content) != 1:
+            have = getattr(content, "shape", type(content).__name__)
+            raise UserError(f"{task.name}: canonical of 1 row {row} returned {have}: allowed is an array (1, length)")
+        yield split, tokens, targets, content
 
 
 def text(task: Task, tokens: np.ndarray) -> str:

@@ -207,7 +207,7 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     early = [row["task"] for row in ratio_rows(results, "act") if row["rdt"] < row["trained"]]
     told = re.search(r"and in five \(([^)]*)\) `act` falls short of what it was trained on", said)
     assert sorted(re.findall(r"`(\w+)`", told[1])) == sorted(early) and len(early) == 5
-    assert "falls short of that in ten tasks, and in five of what it was trained on (suite score 2.4x;" in said
+    assert "falls short of that in ten tasks, and in five of what it was trained on (suite score 2.5x;" in said
     for rule in ("act", "converged"):
         grid = results.grids["khop_facts", "rdt"]
         assert sorted(grid.depth95s(grid.headline(rule)).tolist()) == [40, 160, 500, 500, 500]
@@ -360,7 +360,7 @@ def test_the_answer_so_far_is_what_the_records_say():
     assert [task for task, depth in reached.items() if depth >= 5] == ["khop_facts"]
     ends = {row["task"]: f"{row['rdt ratio']:.3g}" for row in ratio_rows(again)}
     told = f"where it then ends at {ends['tree_path']} and {ends['n_ary_addition']} times the deepest trained"
-    assert told in said and not {"relation_composition", "p_hop_induction"} & set(ends)
+    assert told in said and "p_hop_induction" not in ends
     low = sorted((float(ratio), task) for task, ratio in ends.items() if float(ratio) < 3.5)
     assert [task for _, task in low] == [
         "variable_assignment",
@@ -403,9 +403,9 @@ def test_the_answer_so_far_is_what_the_records_say():
     plain = recipe("khop_facts", "rdt").train
     assert (plain.shortest_horizon, plain.longest_horizon) == (6, 18) and "on 1 to 5 steps, with 6 to 18 loops" in said
     assert (
-        recipe("mod_chain", "rdt").train.longest_horizon == 18 and len({r["git_commit"] for r in runs_of_all()}) == 32
+        recipe("mod_chain", "rdt").train.longest_horizon == 18 and len({r["git_commit"] for r in runs_of_all()}) == 33
     )
-    assert "as recipes were found, from 32 commits, so" in said
+    assert "as recipes were found, from 33 commits, so" in said
     for task in prompt:
         architecture = recipe(task, "rdt").architecture
         assert (architecture.adapters, architecture.coda_blocks) == ("none", 0)

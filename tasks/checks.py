@@ -314,8 +314,7 @@ def _check_splits(task: Task, depth: int) -> None:
     contents = [content for *_, content in rows]
     alike = len({content.shape for content in contents}) == 1  # one by one would take four fifths of all checks' time
     found = content_split(np.concatenate(contents)) if alike else [content_split(content)[0] for content in contents]
-    for (split, tokens, targets, content), of in zip(rows, found, strict=True):
-        row = text(task, tokens)
+    for (split, row, tokens, targets, content), of in zip(rows, found, strict=True):
         other, theirs, answers = seen.setdefault(content.tobytes(), (split, tokens, targets))
         if other != split:
             raise UserError(f"{task.name}: {other} and {split} overlap at depth {depth}: both hold {row}")
@@ -330,8 +329,8 @@ def _check_splits(task: Task, depth: int) -> None:
             )
 
 
-def _contents(task: Task, depth: int, split: str) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """Questions of a split: its name, tokens, targets, and what `canonical` makes of each alone, (1, length)."""
+def _contents(task: Task, depth: int, split: str) -> Iterator[tuple[str, str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Questions of a split: its name, words, tokens, targets, and what `canonical` makes of each alone, (1, length)."""
     with guard(f"{task.name}: drawing {split} questions at depth {depth}"):
         batch = draw(task, 0, SPLITS[split], depth, 0, DRAWN)
     for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
@@ -341,7 +340,7 @@ def _contents(task: Task, depth: int, split: str) -> Iterator[tuple[str, np.ndar
         if not isinstance(content, np.ndarray) or content.ndim != 2 or len(content) != 1:
             have = getattr(content, "shape", type(content).__name__)
             raise UserError(f"{task.name}: canonical of 1 row {row} returned {have}: allowed is an array (1, length)")
-        yield split, tokens, targets, content
+        yield split, row, tokens, targets, content
 
 
 def text(task: Task, tokens: np.ndarray) -> str:

@@ -366,7 +366,7 @@ def test_the_answer_so_far_is_what_the_records_say():
         "variable_assignment",
         "tree_path",
     ] and "whose one seed there ends at 2.33" in said
-    assert f"another seed of two of these ends at {low[0][0]:.1f} and {low[1][0]:.1f} times" in said
+    assert f"another seed of two tasks ends at {low[0][0]:.1f} and {low[1][0]:.1f} times" in said
     assert "`transformer` has 95% at the deepest trained depth of no task in `reference`, and of one in" in said
     stacks = {name: {len(net.blocks) for net in nets(name)} for name in ("transformer", "transformer_deep")}
     assert stacks["transformer"] == {2, 3} and (min(stacks["transformer_deep"]), max(stacks["transformer_deep"])) == (
@@ -461,7 +461,8 @@ def test_the_rdt_needs_loops_as_it_has_steps():
 
 
 def test_where_depth_ends_a_step_takes_more_loops_as_the_records_say():
-    told, soon, poor, by_settled = {True: [0, 0], False: [0, 0]}, [], [], 0
+    told, soon, poor, by_settled, since = {True: [0, 0], False: [0, 0]}, [], [], 0, []
+    later = (("khop_context", "looped_normed", 2), ("relation_composition", "rdt", 5), ("tree_path", "rdt", 1))
     for name in ("all", "confirmation"):
         for (task, model), grid in Results(read(ROOT / "results/reference" / name)).grids.items():
             if model in ("rdt", "looped_normed") and recipe(task, "rdt").architecture.injection == "normed":
@@ -472,6 +473,8 @@ def test_where_depth_ends_a_step_takes_more_loops_as_the_records_say():
                     for loops in (grid.mean_loops[:, :, grid.headline(rule)] for rule in ("converged", "settled"))
                 )
                 by_settled += int((calmer > 1).sum())
+                for run, growth in zip(grid.runs, grown, strict=True):
+                    since += [f"{growth:.1f}"] * ((task, model, run["seed"]) in later)
                 for growth, share, deep in zip(grown, grid.shares[:, -1, most], grid.depth95s(most), strict=True):
                     told[bool(growth > 1)][int(deep < depths[-1])] += 1
                     if growth <= 1 and deep < depths[-1]:
@@ -491,6 +494,8 @@ def test_where_depth_ends_a_step_takes_more_loops_as_the_records_say():
     assert all(share in section for _, share in poor)
     assert all(word in section for one in soon for word in one)
     assert f"The {WORDS[len(soon)]} that end without it have" in section
+    assert sorted(since) == ["0.2", "0.8", "1.4"] and "`tree_path` take 0.8 and 0.2 times as many, and" in section
+    assert "that has 67.1% takes 1.4 times as many, and ends at 12" in section
 
 
 def test_what_a_row_asks_twice_changes_no_verdict():

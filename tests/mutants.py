@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 120
+LEAST = 121
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -644,6 +644,11 @@ MUTANTS = (
         "ranks draw horizons of their own for a user's model", "evaluate/run/ranks.py",
         'loops[mine] if hasattr(model, "training_outputs") else loops', "loops[mine]",
         "test_scale.py::test_two_ranks_train_a_users_own_looped_model_as_one_process_does",
+    ),
+    Mutant(
+        "a rank goes on before all have found each other", "evaluate/run/ranks.py",
+        "distributed.barrier()", "pass",
+        "test_scale.py::test_no_rank_goes_on_before_all_have_found_each_other",
     ),
     Mutant(
         "stages are taken on trust", "tasks/checks.py",

@@ -19,7 +19,7 @@ import faults
 import numpy as np
 import pytest
 import torch
-from together import losses, together
+from together import losses, meet, together
 
 import evaluate.run.train as training
 import run_benchmarks
@@ -160,6 +160,11 @@ def test_ranks_put_noise_of_their_own_on_their_rows_and_stay_in_step():
             drawn.append(torch.randn_like(torch.zeros(2, 4)))  # two of its three rows have begun
         after.append(torch.rand(3))
     assert drawn[0].shape == (2, 4) and not torch.isclose(drawn[0], drawn[1]).any() and torch.equal(*after)
+
+
+def test_no_rank_goes_on_before_all_have_found_each_other():
+    ((_, on), _), ((found, _), _) = together(meet, 1.0, ranks=2)
+    assert on >= found
 
 
 def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path):

@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 import evaluate.run.train as training
 from evaluate.run import curriculum
@@ -74,6 +75,22 @@ def one(there: Connection, means: dict[str, str], function: Callable[..., Any], 
             found = one
             traceback.print_exc()
     there.send((found, told.getvalue()))
+
+
+def meet(late: float) -> tuple[float, float]:
+    """When a rank has found the others, and when it goes on from there; the second finds them so many seconds late."""
+    begin, found = distributed.init_process_group, []
+
+    def begin_late(*means: Any, **more: Any) -> None:
+        begin(*means, **more)
+        time.sleep(late * int(os.environ["RANK"]))
+        found.append(time.monotonic())
+
+    distributed.init_process_group = begin_late
+    ranks = Together("cpu")
+    on = time.monotonic()
+    ranks.end()
+    return found[0], on
 
 
 class InHalves(Alone):

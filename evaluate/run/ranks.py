@@ -52,19 +52,13 @@ class Together(Alone):
     def __init__(self, device: str) -> None:
         try:
             distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
+            distributed.barrier()  # one that had nothing to do would end, and take away where the others still meet
         except (RuntimeError, ValueError) as error:
             raise UserError(f"torchrun's processes do not find each other: {str(error).splitlines()[0]}") from None
         self.rank, self.world = distributed.get_rank(), distributed.get_world_size()
         self.first = self.rank == 0
         self.device = device
         self._judged: tuple[nn.Module, nn.Module] | None = None
-
-    def check(self, experiment: Experiment) -> None:
-        """Refuse a batch in which a rank would have no row."""
-        least = min(rows_a_step(experiment, stage) for stage in experiment.task.stages)
-        if least < self.world:
-            batch = f"train.batch is {experiment.train.batch}, which makes {least} rows a step at some stage"
-            raise UserError(f"{batch}: allowed here is one row or more for each of the {self.world} processes")
 
     def gradients(
         self, loss_of: LossOf, model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train
@@ -160,6 +154,15 @@ class WholeBatch(TorchFunctionMode):
             state = args[0]
             return function(state.new_empty(self.rows, *state.shape[1:]), **kwargs)[self.mine][: len(state)]
         return function(*args, **kwargs)
+
+
+def check_rows(experiment: Experiment) -> None:
+    """Refuse a batch in which one of torchrun's processes would have no row."""
+    world = int(os.environ["WORLD_SIZE"])
+    least = min(rows_a_step(experiment, stage) for stage in experiment.task.stages)
+    if least < world:
+        batch = f"train.batch is {experiment.train.batch}, which makes {least} rows a step at some stage"
+        raise UserError(f"{batch}: allowed here is one row or more for each of the {world} processes")
 
 
 def by_torchrun() -> bool:

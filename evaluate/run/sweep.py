@@ -20,7 +20,7 @@ from evaluate.run.experiment import Experiment
 from evaluate.run.folder import claimed, refuse_mixture, refuse_versions
 from evaluate.run.limits import check_limits
 from evaluate.run.local import carry_out_here
-from evaluate.run.ranks import Together, by_torchrun
+from evaluate.run.ranks import Together, by_torchrun, check_rows
 from evaluate.run.version import commit
 from tasks import UserError
 from tasks.files import write_over
@@ -140,12 +140,12 @@ def sweep_together(
     """One rank's part of a sweep in which all ranks train each model together, and the first alone reads and writes."""
     if machine.engine != "local":
         raise UserError(f"--engine is {machine.engine!r}: allowed under torchrun is 'local'")
+    for experiment in experiments:
+        check_rows(experiment)  # before the processes meet: each finds the same by itself
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
     ranks = Together(device)
-    for experiment in experiments:
-        ranks.check(experiment)
     means = Means(
         device, machine.threads or 1, machine.batch, machine.save_every, commit(), machine.tensorboard, machine.compile
     )

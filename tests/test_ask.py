@@ -15,7 +15,7 @@ from evaluate.study.weights import trained
 from model.settling import settle
 from tasks import UserError
 
-SMALL = ["--train.batch", "32", "--train.steps", "40", "--evaluate.count", "16", "--evaluate.loops", "1,4,12"]
+SMALL = ["--train.batch", "16", "--train.steps", "12", "--evaluate.count", "16", "--evaluate.loops", "1,4,12"]
 
 
 @pytest.fixture(scope="module")

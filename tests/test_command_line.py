@@ -197,8 +197,9 @@ def test_another_experiment_is_refused_and_nothing_is_written(folder):
 
 
 def test_interrupted_it_leaves_whole_records_and_goes_on(tmp_path):
-    long = [*TINY, "--models", "rdt,transformer_deep", "--task.test_depths", "10", "--evaluate.loops", "1,2"]
-    long += ["--seeds", "0,1,2"]  # enough after the first that a busy machine does not end before it is told to
+    long = [*TINY, "--models", "rdt", "--task.test_depths", "10", "--evaluate.loops", "1,2", "--train.batch", "8"]
+    # each takes so long that a busy machine does not end before it is told to
+    long += ["--seeds", "0,1", "--train.steps", "60"]
     out = tmp_path / "cut"
     process = subprocess.Popen(
         [sys.executable, "run_benchmarks.py", *long, "--workers", "1", "--out", str(out)],

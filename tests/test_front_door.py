@@ -151,8 +151,8 @@ def none_seen():
     seen.clear()
 
 
-def test_forty_generated_command_lines():
-    drive(40)
+def test_twenty_generated_command_lines():
+    drive(20)
     assert seen["run 0"] and seen["run 2"]
 
 
@@ -265,8 +265,8 @@ def drive_readers(good: dict[str, bytes], count: int) -> None:
             shutil.rmtree(place)
 
 
-def test_sixty_mangled_record_files(good):
-    drive_readers(good, 60)
+def test_thirty_mangled_record_files(good):
+    drive_readers(good, 30)
 
 
 @pytest.mark.soak

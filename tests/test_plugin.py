@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +13,6 @@ import run_benchmarks
 from evaluate.run.experiment import Experiment, from_json
 from tasks import TASKS, UserError, checks, plugin, task_class
 from tasks.graph.khop_facts import KhopFacts
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -319,17 +315,14 @@ def test_new_task_runs_in_worker_processes_and_is_tabled(tmp_path, monkeypatch, 
     assert run_benchmarks.main(["list", "--plugin", "ring_walk.py"]) == 0
     assert "ring_walk             a walk round a ring" in capsys.readouterr().out
 
-    def command(*words: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, str(ROOT / "run_benchmarks.py"), *words]
-        return subprocess.run(line, capture_output=True, text=True)
-
-    ran = command("run", "--preset", "smoke", "--plugin", "ring_walk.py", "--tasks", "ring_walk", "--models", "rdt",
-                  "--seeds", "0,1", "--workers", "2", "--train.steps", "4", "--task.places", "8",
-                  "--task.test_depths", "10", "--out", "out")  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    told = r"1 of 2: ring_walk rdt seed \d: ok, 4 steps in \d+ s\n2 of 2: ring_walk rdt seed \d: ok, .*\n"
-    assert re.fullmatch(told, ran.stderr), ran.stderr
-    assert "ring_walk, rdt" in ran.stdout and "chance 12.5%" in ran.stdout and "seeds 0, 1" in ran.stdout
+    words = ["run", "--preset", "smoke", "--plugin", "ring_walk.py", "--tasks", "ring_walk", "--models", "rdt",
+             "--seeds", "0,1", "--workers", "2", "--train.steps", "4", "--task.places", "8",
+             "--task.test_depths", "10", "--out", "out"]  # fmt: skip
+    assert run_benchmarks.main(words) == 0
+    shown, told = capsys.readouterr()
+    two = r"1 of 2: ring_walk rdt seed \d: ok, 4 steps in \d+ s\n2 of 2: ring_walk rdt seed \d: ok, .*\n"
+    assert re.fullmatch(two, told), told
+    assert "ring_walk, rdt" in shown and "chance 12.5%" in shown and "seeds 0, 1" in shown
     runs = [json.loads(line) for line in Path("out/runs.jsonl").read_text().splitlines()]
     assert [run["status"] for run in runs] == ["ok", "ok"] and runs[0]["experiment"]["task"]["places"] == 8
     assert run_benchmarks.main(["table", "out"]) == 0, "the table needs no plugin"

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import faults
 import pytest
 
 import run_benchmarks
@@ -188,18 +189,17 @@ def test_a_confirmation_is_trained_as_the_record_and_asked_what_it_was_not():
     assert not record
 
 
-def test_another_experiment_is_refused_and_nothing_is_written(folder):
+def test_another_experiment_is_refused_and_nothing_is_written(folder, capsys):
     before = {path: path.read_bytes() for path in folder.rglob("*.jsonl")}
-    shown = command(*TINY, "--out", folder, "--train.batch", "17")
-    assert shown.returncode == 2
-    assert "train.batch is 16 there, 17 here" in shown.stderr and shown.stderr.count("\n") == 1
+    assert here(*TINY, "--out", folder, "--train.batch", "17") == 2
+    told = capsys.readouterr().err
+    assert "train.batch is 16 there, 17 here" in told and told.count("\n") == 1
     assert {path: path.read_bytes() for path in folder.rglob("*.jsonl")} == before
 
 
 def test_interrupted_it_leaves_whole_records_and_goes_on(tmp_path):
-    long = [*TINY, "--models", "rdt", "--task.test_depths", "10", "--evaluate.loops", "1,2", "--train.batch", "8"]
-    # each takes so long that a busy machine does not end before it is told to
-    long += ["--seeds", "0,1", "--train.steps", "60"]
+    # the second run takes so long that a busy machine does not end it before it is told to
+    long = [*faults.TINY, "--models", "rdt", "--seeds", "0,1", "--train.steps", "50"]
     out = tmp_path / "cut"
     process = subprocess.Popen(
         [sys.executable, "run_benchmarks.py", *long, "--workers", "1", "--out", str(out)],
@@ -316,8 +316,7 @@ def test_tensorboard_is_an_extra_that_is_asked_for_in_one_line(capsys, monkeypat
 
 def test_tensorboard_is_told_every_step_that_the_bar_is(tmp_path):
     loading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    shown = command(*TINY, "--models", "transformer", "--tensorboard", "--out", tmp_path / "a")
-    assert shown.returncode == 0, shown.stderr
+    assert here(*TINY, "--models", "transformer", "--tensorboard", "--out", tmp_path / "a") == 0
     (run,) = (tmp_path / "a" / "tensorboard").iterdir()
     held = loading.EventAccumulator(str(run)).Reload()
     assert [event.step for event in held.Scalars("loss")] == [6] and held.Scalars("accuracy")[0].value >= 0

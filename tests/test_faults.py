@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -167,7 +168,7 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path):
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    for _ in range(100):
+    for _ in range(600):
         if not alive(group):
             return
         time.sleep(0.1)
@@ -176,11 +177,14 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path):
 
 
 def alive(group):
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """The processes of a group that have not ended, and their commands."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # others come and go
+            state, _, its = path.read_text().rpartition(")")[2].split()[:3]
+            if int(its) == group and state not in "ZX":
+                found[int(path.parent.name)] = (path.parent / "cmdline").read_bytes()
+    return found
 
 
 def test_a_worker_that_is_killed_ends_the_sweep_in_a_line_and_it_goes_on(tmp_path):
@@ -189,8 +193,7 @@ def test_a_worker_that_is_killed_ends_the_sweep_in_a_line_and_it_goes_on(tmp_pat
     while len(list((tmp_path / "out").glob("checkpoints/*.safetensors"))) < 2:
         assert process.poll() is None
         time.sleep(0.1)
-    commands = {path.parent.name: path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")}
-    worker = next(int(n) for n, words in commands.items() if b"spawn_main" in words and os.getpgid(int(n)) == group)
+    worker = next(number for number, words in alive(group).items() if b"spawn_main" in words)
     os.kill(worker, signal.SIGKILL)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 2 and told.count("run_benchmarks.py: ") == 1
@@ -356,6 +359,22 @@ def test_of_two_processes_on_one_folder_one_works_and_the_other_says_so(tmp_path
     assert not list(tmp_path.iterdir())
     with folder.claimed(tmp_path):
         pass
+
+
+def test_who_is_refused_a_claim_leaves_the_folder_that_its_owner_has_just_made(tmp_path, monkeypatch):
+    made, owner, out = Path.mkdir, contextlib.ExitStack(), tmp_path / "out"
+
+    def later(*words, **more):
+        monkeypatch.undo()
+        owner.enter_context(folder.claimed(out))  # between the other's look and its own making of the folder
+        made(*words, **more)
+
+    monkeypatch.setattr(Path, "mkdir", later)
+    with owner:
+        with pytest.raises(UserError, match="another process is at work"), folder.claimed(out):
+            pass
+        assert out.exists()
+    assert not out.exists()
 
 
 def test_a_claim_ends_with_its_process(tmp_path):

@@ -19,11 +19,14 @@ import faults
 import numpy as np
 import pytest
 import torch
-from together import losses, meet, together
+from safetensors.torch import load_file
+from together import late, losses, meet, together
 
 import evaluate.run.train as training
 import run_benchmarks
+from evaluate.run import carry
 from evaluate.run.extrapolation import asked_together, evaluate, undecided
+from evaluate.run.folder import claimed
 from evaluate.run.presets import smoke
 from evaluate.run.ranks import WholeBatch
 from evaluate.run.sweep import Machine
@@ -158,6 +161,33 @@ def test_ranks_put_noise_of_their_own_on_their_rows_and_stay_in_step():
             drawn.append(torch.randn_like(torch.zeros(2, 4)))  # two of its three rows have begun
         after.append(torch.rand(3))
     assert drawn[0].shape == (2, 4) and not torch.isclose(drawn[0], drawn[1]).any() and torch.equal(*after)
+
+
+@pytest.mark.soak
+def test_ranks_go_on_from_one_checkpoint_however_late_one_of_them_is(tmp_path, monkeypatch):
+    words = [*faults.TINY, "--models", "rdt", "--seeds", "0,1", "--train.steps", "10"]
+
+    def stops(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:  # the first run is trained, and its last checkpoint is there
+        patched.setattr(carry, "evaluate", stops)
+        assert run_benchmarks.main([*words, "--workers", "1", "--out", str(tmp_path / "late")]) == 2
+    assert len(list((tmp_path / "late").glob("checkpoints/*.safetensors"))) == 1
+    for out, seconds in (("late", 8.0), ("whole", 0.0)):
+        ended = together(late, [*words, "--out", str(tmp_path / out)], seconds, ranks=2)
+        assert [status for status, _ in ended] == [0, 0]
+    runs = map(json.loads, (tmp_path / "late/runs.jsonl").read_text().splitlines())
+    (second,) = (run["run"] for run in runs if run["seed"] == 1)
+    (one, other) = (load_file(tmp_path / out / f"weights/{second}.safetensors") for out in ("late", "whole"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_ranks_are_told_that_the_folder_is_anothers(tmp_path):
+    words = [*faults.TINY, "--train.steps", "10", "--out", str(tmp_path / "out")]
+    with claimed(tmp_path / "out"):
+        (status, told), second = together(run_benchmarks.main, words, ranks=2)
+    assert status == 2 and "another process is at work" in told and second == (0, "")
 
 
 def test_no_rank_goes_on_before_all_have_found_each_other():

@@ -15,13 +15,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from random import SystemRandom
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 
 import evaluate.run.train as training
-from evaluate.run import curriculum
+import run_benchmarks
+from evaluate.run import checkpoint, curriculum
 from evaluate.run.experiment import Train
 from evaluate.run.presets import smoke
 from evaluate.run.ranks import ALONE, Alone, LossOf, Together, WholeBatch, by_torchrun
@@ -38,13 +40,11 @@ def together(function: Callable[..., Any], *words: Any, ranks: int = 1) -> list[
     """What `function(*words)` returns in each of so many processes, and what was said there."""
     context = get_context("forkserver")
     context.set_forkserver_preload(LIBRARIES)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(ranks)}
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(ranks)}
     begun = []
     for rank in range(ranks):
         here, there = context.Pipe(duplex=False)
-        means = {**meet, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        means = {**where, "RANK": str(rank), "LOCAL_RANK": str(rank)}
         process = context.Process(target=one, args=(there, means, function, words))
         process.start()
         there.close()
@@ -61,6 +61,15 @@ def together(function: Callable[..., Any], *words: Any, ranks: int = 1) -> list[
     finally:
         for process, _ in begun:
             process.kill()
+
+
+def free_port() -> int:
+    """One that the system gives to nobody by itself before the first rank takes it."""
+    while True:
+        port = SystemRandom().randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as tried:
+            tried.bind(("127.0.0.1", port))
+            return port
 
 
 def one(there: Connection, means: dict[str, str], function: Callable[..., Any], words: tuple[Any, ...]) -> None:
@@ -91,6 +100,19 @@ def meet(late: float) -> tuple[float, float]:
     on = time.monotonic()
     ranks.end()
     return found[0], on
+
+
+def late(words: list[str], seconds: float) -> int:
+    """A sweep whose second rank takes up its first checkpoint so many seconds late."""
+    load = checkpoint.load
+
+    def later(*means: Any) -> Any:
+        checkpoint.load = load
+        time.sleep(seconds * int(os.environ["RANK"]))
+        return load(*means)
+
+    checkpoint.load = later
+    return run_benchmarks.main(words)
 
 
 class InHalves(Alone):

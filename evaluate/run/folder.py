@@ -39,6 +39,7 @@ def claimed(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                new = False  # it is the other's, who has put nothing there yet
                 raise UserError(
                     f"another process is at work in {str(folder)!r}: wait for it, or choose another --out"
                 ) from None

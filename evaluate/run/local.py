@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import connection, get_context
 from pathlib import Path
@@ -35,7 +36,8 @@ def carry_out_here(
     given = (slots(context, workers), context.RLock(), plugin.sources())
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=given)
     try:
-        futures: dict[Future[Outcome], Experiment] = {pool.submit(in_worker, e, folder, means): e for e in todo}
+        with uninterrupted():
+            futures: dict[Future[Outcome], Experiment] = {pool.submit(in_worker, e, folder, means): e for e in todo}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool:
@@ -47,6 +49,19 @@ def carry_out_here(
         for process in list((pool._processes or {}).values()):
             process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A Ctrl-C waits, and who is begun meanwhile never hears one: not before it can tell itself not to."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def slots(context: Any, workers: int) -> Any:
@@ -62,7 +77,7 @@ _slot = 0
 def start_worker(numbers: Any, lock: Any, plugins: list[plugin.Source]) -> None:
     """In each new process: load the plugins, before any task of theirs arrives; take a line for the progress bar."""
     global _slot
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends its workers
     threading.Thread(target=end_with_parent, daemon=True).start()
     plugin.restore(plugins)
     list_own_models(check=False)

@@ -103,6 +103,11 @@ class Together(Alone):
             distributed.broadcast(told, 0)
         return [int(n) for n in told.tolist()]
 
+    def wait(self) -> None:
+        """Until every rank has come here."""
+        with heard():
+            distributed.barrier()
+
     def end(self) -> None:
         distributed.destroy_process_group()
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,22 +149,29 @@ def sweep_together(
     means = Means(
         device, machine.threads or 1, machine.batch, machine.save_every, commit(), machine.tensorboard, machine.compile
     )
+
+    def carried_out(experiment: Experiment) -> Outcome:
+        outcome = carry_out(experiment, folder, means, ranks)
+        ranks.wait()  # its checkpoint goes once every rank has taken from it what it began with
+        return outcome
+
     try:
         if not ranks.first:
             go, *wanted = ranks.agreed([0] * (1 + len(experiments)))
             for experiment, mine in zip(experiments, wanted, strict=True):
                 if go and mine:
-                    carry_out(experiment, folder, means, ranks)
+                    carried_out(experiment)
             return False
         told = [0] * (1 + len(experiments))
-        with claimed(folder):
+        with ExitStack() as held:
             try:
+                held.enter_context(claimed(folder))
                 todo = {e.run for e in to_do(experiments, folder)}
                 told = [1, *(int(e.run in todo) for e in experiments)]
             finally:
                 ranks.agreed(told)  # a refusal too: the others then end
             work = [e for e in experiments if e.run in todo]
-            write_down(((e, carry_out(e, folder, means, ranks)) for e in work), len(work), folder, heed)
+            write_down(((e, carried_out(e)) for e in work), len(work), folder, heed)
         return True
     finally:
         ranks.end()

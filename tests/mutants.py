@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 121
+LEAST = 122
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -647,8 +647,13 @@ MUTANTS = (
     ),
     Mutant(
         "a rank goes on before all have found each other", "evaluate/run/ranks.py",
-        "distributed.barrier()", "pass",
+        "distributed.barrier()  # one that", "pass  # one that",
         "test_scale.py::test_no_rank_goes_on_before_all_have_found_each_other",
+    ),
+    Mutant(
+        "a refused claim takes its owner's new folder away", "evaluate/run/folder.py",
+        "                new = False", "                pass",
+        "test_faults.py::test_who_is_refused_a_claim_leaves_the_folder_that_its_owner_has_just_made",
     ),
     Mutant(
         "stages are taken on trust", "tasks/checks.py",

@@ -45,7 +45,7 @@ def score(
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from None
-    found, again, strange = rows(task, path, content)
+    found, again, otherwise, strange = rows(task, path, content)
     if not found:
         raise UserError(f"{str(path)!r} is empty: give a file of answered questions, a line each")
     by_depth: dict[int, list[bool]] = defaultdict(list)
@@ -72,10 +72,10 @@ def score(
         train_max_depth=task.train_depths[-1], parameters=parameters, train_flops=0, train_seconds=0.0, steps=0,
         status="ok", versions=made_with, device="elsewhere", threads=1, git_commit=git_commit, git_dirty=git_dirty,
     )  # fmt: skip
-    return ran, audited(cells, task.version, task.sizes), notes(task, cells, again, strange)
+    return ran, audited(cells, task.version, task.sizes), notes(task, cells, again, otherwise, strange)
 
 
-def notes(task: Task, cells: list[Cell], again: int, strange: int) -> list[str]:
+def notes(task: Task, cells: list[Cell], again: int, otherwise: int, strange: int) -> list[str]:
     """What a reader of these cells should know beside their counts."""
     told, asked = [], [cell.depth for cell in cells]
     if strange:
@@ -84,7 +84,10 @@ def notes(task: Task, cells: list[Cell], again: int, strange: int) -> list[str]:
         )
     known = (*task.train_depths, *task.selection_depths, *task.test_depths)
     if again:
-        told.append(f"{again} lines ask what another has asked, and count no second time")
+        told.append(
+            f"{again} lines ask what another has asked, and count no second time"
+            + (f" ({otherwise} answer otherwise)" if otherwise else "")
+        )
     if few := [str(cell.depth) for cell in cells if cell.count < FEW]:
         told.append(f"fewer than {FEW} questions at depth {', '.join(few)}: 95% of so few says little")
     if lacking := [str(depth) for depth in known if depth < max(asked) and depth not in asked]:
@@ -92,11 +95,12 @@ def notes(task: Task, cells: list[Cell], again: int, strange: int) -> list[str]:
     return told
 
 
-def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], int, int]:
-    """What the lines say, by their tokens; how many say no more than another, and how many give what is no word."""
+def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], int, int, int]:
+    """What the lines say, by their tokens, the first of each; how many ask what another has asked, how many of these
+    answer otherwise, and how many give what is no word."""
     words = {word: index for index, word in enumerate(task.vocabulary)}
     found: dict[bytes, Scored] = {}
-    again = strange = 0
+    again = otherwise = strange = 0
     for number, text in enumerate(content.splitlines(), 1):
         if not text.strip():
             continue
@@ -104,14 +108,14 @@ def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], i
             line = read(task, words, text)
             tokens = np.array([words[word] for word in line["tokens"].split()])
             row = scored(task, tokens, line)
-            if found.setdefault(tokens.tobytes(), row) != row:
-                raise UserError("it is answered otherwise in another line")
+            first = found.setdefault(tokens.tobytes(), row)
         except UserError as error:
             raise UserError(f"{path}: line {number}: {error}") from None
-        again += found[tokens.tobytes()] is not row
+        again += first is not row
+        otherwise += first != row
         given = line["given"].values() if isinstance(line["given"], dict) else [line["given"]]
         strange += any(answer.strip() not in words for answer in given)
-    return found, again, strange
+    return found, again, otherwise, strange
 
 
 def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:

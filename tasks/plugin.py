@@ -137,8 +137,11 @@ def write_skeleton(name: str, path: Path) -> None:
     if name in TASKS:
         raise UserError(f"the name {name!r} is already taken: choose another")
     written = Path(__file__).with_name("template.py").read_text(encoding="utf-8")
+    called = "".join(part.capitalize() for part in name.split("_"))
+    if re.search(rf"\b{called}\b", written):  # it would hide what the template imports
+        called += "Task"
     written = written.replace("--plugin new_task.py", f"--plugin {path}").replace("new_task", name)
-    write_new(path, written.replace("NewTask", "".join(part.capitalize() for part in name.split("_"))))
+    write_new(path, written.replace("NewTask", called))
 
 
 def _read(path: Path) -> Source:

@@ -201,6 +201,11 @@ def stages(task: Task, **smaller: tuple[int | str, ...]) -> tuple[Task, ...]:
     return (*made, task)
 
 
+def up_to(curriculum: tuple[int, ...], size: int) -> tuple[int, ...]:
+    """What of a curriculum is no larger than the task itself, which may have been made smaller."""
+    return tuple(n for n in curriculum if n <= size)
+
+
 def shallower(task: Task, deepest: tuple[int, ...]) -> tuple[Task, ...]:
     """The stages of a curriculum over depth: training depths up to each of `deepest` in turn, then the task itself."""
     up_to = [tuple(d for d in task.train_depths if d <= most) for most in deepest]

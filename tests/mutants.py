@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 122
+LEAST = 125
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
 """Loaded once for all: two thirds of a short test's time."""
@@ -654,6 +654,21 @@ MUTANTS = (
         "a refused claim takes its owner's new folder away", "evaluate/run/folder.py",
         "                new = False", "                pass",
         "test_faults.py::test_who_is_refused_a_claim_leaves_the_folder_that_its_owner_has_just_made",
+    ),
+    Mutant(
+        "a task made smaller is trained on larger rows", "tasks/task.py",
+        "for n in curriculum if n <= size", "for n in curriculum if size",
+        "test_curriculum.py::test_a_task_made_smaller_trains_on_nothing_larger_or_deeper",
+    ),
+    Mutant(
+        "a folder takes a task at two sizes", "evaluate/run/folder.py",
+        'there != mine and not line["experiment"]', 'there == mine and not line["experiment"]',
+        "test_command_line.py::test_another_experiment_is_refused_and_nothing_is_written",
+    ),
+    Mutant(
+        "a ratio to what another model was trained on", "evaluate/show/measures.py",
+        "row[model] / grid.train_max_depth", "row[model] / tops[0]",
+        "test_show.py::test_a_ratio_is_to_what_a_model_itself_was_trained_on",
     ),
     Mutant(
         "stages are taken on trust", "tasks/checks.py",

@@ -194,6 +194,9 @@ def test_another_experiment_is_refused_and_nothing_is_written(folder, capsys):
     assert here(*TINY, "--out", folder, "--train.batch", "17") == 2
     told = capsys.readouterr().err
     assert "train.batch is 16 there, 17 here" in told and told.count("\n") == 1
+    assert here(*TINY, "--out", folder, "--models", "gru", "--task.modulus", "5") == 2
+    told = capsys.readouterr().err
+    assert "holds mod_chain of other sizes or depths" in told and "(task.modulus is 11 there, 5 here)" in told
     assert {path: path.read_bytes() for path in folder.rglob("*.jsonl")} == before
 
 

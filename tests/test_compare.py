@@ -251,6 +251,18 @@ def test_tasks_that_one_side_lacks_are_told(tmp_path, capsys):
     assert "b has no u, deep" in told(capsys, "compare", a, b)[1]
 
 
+def test_what_failed_in_every_run_of_a_side_is_told(tmp_path, capsys):
+    a, b = folder(tmp_path / "a", tasks=("t", "u"), models=("deep",)), folder(tmp_path / "b", models=("deep",), salt=1)
+    failed = folder(tmp_path / "c", tasks=("u",), models=("deep",), salt=1, status="diverged")
+    dump(b / "runs.jsonl", lines(b / "runs.jsonl") + lines(failed / "runs.jsonl"))
+    note = (
+        "u, deep: no depth and loops in common; depth95 20 (4x) in a (0 of 2 runs failed) and "
+        "0 (0x) in b (2 of 2 runs failed)"
+    )
+    assert note in told(capsys, "compare", a, b)[1].splitlines()
+    assert note in json.loads(told(capsys, "compare", a, b, "--format", "json")[1])["notes"]
+
+
 def test_folders_are_named_as_shortly_as_tells_them_apart():
     assert compare.distinct(["x/a", "y/b/"]) == ["a", "b"]
     assert compare.distinct(["x/a", "y/a"]) == ["x/a", "y/a"]

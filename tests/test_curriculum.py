@@ -66,6 +66,36 @@ def test_stages_that_allow_none_of_the_training_depths_are_left_out(name):
     assert all(stage.train_depths for stage in deepest.stages)
 
 
+@pytest.mark.parametrize(
+    "name,size,changes",
+    [
+        ("carry_chain", "columns", {"columns": 16, "test_depths": (10, 12)}),
+        ("khop_context", "nodes", {"nodes": 20, "test_depths": (6, 8)}),
+        ("variable_assignment", "levels", {"levels": 8, "test_depths": (6, 8)}),
+        ("p_hop_induction", "length", {"length": 20, "hops": 6, "test_depths": (6,)}),
+        ("relation_composition", "nodes", {"nodes": 20, "test_depths": (6, 8)}),
+        ("nested_expression", "leaves", {"leaves": 16, "test_depths": (7, 9)}),
+    ],
+)
+def test_a_task_made_smaller_trains_on_nothing_larger_or_deeper(name, size, changes):
+    task = TASKS[name]()
+    small = replace(task, **changes)
+    top, stages = getattr(small, size), small.stages
+    assert all(getattr(stage, size) <= top and max(stage.train_depths) <= small.train_depths[-1] for stage in stages)
+    assert any(getattr(stage, size) > top for stage in task.stages[:-1]), "or nothing had to be left out"
+    assert len(stages) > 1
+
+
+def test_a_stage_deeper_than_the_task_is_refused():
+    class Deeper(TASKS["mod_chain"]):
+        @property
+        def stages(self):
+            return replace(self, train_depths=(1, 7)), self
+
+    with pytest.raises(UserError, match=r"a stage of task.curriculum trains to depth 7: allowed is 5"):
+        Experiment(Deeper(), "rdt").check()
+
+
 def test_a_curriculum_over_depth_has_the_same_rows_and_fewer_hops():
     task = TASKS["khop_facts"](curriculum=(2, 4))
     assert [stage.train_depths for stage in task.stages] == [(1, 2), (1, 2, 3, 4), (1, 2, 3, 4, 5)]

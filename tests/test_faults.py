@@ -40,9 +40,8 @@ RUN = Run("a", {"x": 1}, "t", 1, "m", 0, 5, 100, 10**9, 1.0, 10, "ok", {}, "cpu"
 def tiny(steps: int = 50, seed: int = 0) -> Experiment:
     experiment = next(e for e in smoke() if e.task.name == "mod_chain" and e.model == "rdt")
     words = iter(faults.TINY[7:-2])
-    for name, value in zip(words, words, strict=True):
-        experiment = override(experiment, name.removeprefix("--"), value)
-    return replace(override(experiment, "train.steps", str(steps)), seed=seed)
+    changes = [(name.removeprefix("--"), value) for name, value in zip(words, words, strict=True)]
+    return replace(override(experiment, [*changes, ("train.steps", str(steps))]), seed=seed)
 
 
 def cut(experiment: Experiment, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

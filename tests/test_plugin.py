@@ -37,6 +37,12 @@ def skeleton(folder: Path, *changes: tuple[str, str]) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["batch", "answers", "class_var", "walk"])
+def test_a_new_task_may_have_any_name_that_is_free(tmp_path, name):
+    plugin.write_skeleton(name, tmp_path / "own.py")
+    assert list(plugin.load([str(tmp_path / "own.py")])) == [name]
+
+
 def told(path: Path) -> str:
     with pytest.raises(UserError) as error:
         plugin.load([path])

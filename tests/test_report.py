@@ -64,6 +64,17 @@ def test_the_claim_names_the_model_how_far_and_how_sure(tmp_path):
     )
 
 
+def test_the_claim_says_on_which_of_the_tasks_it_stands(tmp_path):
+    path = folder(tmp_path / "two", tasks=("t", "u"))
+    more = folder(tmp_path / "more", tasks=("v",), models=("deep",))
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, lines(path / name) + lines(more / name))
+    assert "on 2 of 2 tasks, of the 3 here, which all models have; the next, shallow" in said(path)[0]
+    results = Results(read(path))
+    del results.grids["u", "shallow"]
+    assert "down to depth 20, trained on depths up to 5 of t; the next" in claim(results)[0]
+
+
 def test_the_claim_of_a_model_that_answered_elsewhere_tells_what_the_suite_trains_on(tmp_path):
     path = folder(tmp_path, tasks=("t", "u"), models=("deep",))
     assert "at 4x its training depth, and deeper than trained on 2 of 2 tasks" in said(path)[0]
@@ -350,13 +361,8 @@ def test_the_command_of_a_record_repeats_its_run(model, monkeypatch):
     from evaluate.run.experiment import Experiment, override
 
     experiment = Experiment(TASKS["mod_chain"](), model, seed=3)
-    for name, value in (
-        ("train.steps", "7"),
-        ("task.modulus", "13"),
-        ("evaluate.loops", "1,9"),
-        ("train.blank", "0.25"),
-    ):
-        experiment = override(experiment, name, value)
+    changes = [("train.steps", "7"), ("task.modulus", "13"), ("evaluate.loops", "1,9"), ("train.blank", "0.25")]
+    experiment = override(experiment, changes)
     seeds = [experiment, replace(experiment, seed=5)]
     runs = [{"experiment": e.to_json(), "task": "mod_chain", "model": model, "seed": e.seed} for e in seeds]
     words = command(runs).split()

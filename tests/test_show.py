@@ -72,6 +72,29 @@ def test_what_was_never_audited_is_not_said_to_be(tmp_path):
     assert not grid.audited and "no audit of these questions is on record" in tables.corrected_line(grid)
     audited = results(ROOT / "results/reference/all").grids["khop_facts", "rdt"]
     assert audited.audited and "with guessing and the best audited shortcut (at most" in tables.corrected_line(audited)
+    assert "no audit there" not in tables.corrected_line(audited)
+    audited.shortcut[-1] = np.nan  # as of a depth that a user has asked beside those of the audit
+    assert tables.corrected_line(audited).endswith(" (guessing alone: no audit there)")
+
+
+def test_a_ratio_is_to_what_a_model_itself_was_trained_on(tmp_path):
+    path = folder(tmp_path)
+    runs = [{**run, "train_max_depth": 5 if run["model"] == "deep" else 2} for run in lines(path / "runs.jsonl")]
+    dump(path / "runs.jsonl", runs)
+    (row,) = measures.ratio_rows(results(path))
+    assert row["trained"] == "2 or 5" and (row["deep ratio"], row["shallow ratio"]) == (4, 2.5)
+    assert "2 or 5" in tables.show(results(path), "simple", ["ratios"], None)
+
+
+def test_large_ratios_are_whole_numbers():
+    assert [written.times(value) for value in (None, 4, 16, 123.4, 960.4, 1240)] == [
+        "-",
+        "4x",
+        "16x",
+        "123x",
+        "960x",
+        "1,240x",
+    ]
 
 
 def test_bands_keep_questions_and_seeds_apart(tmp_path):

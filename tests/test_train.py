@@ -357,23 +357,32 @@ def test_experiments_survive_their_record(preset):
     for experiment in experiments:
         experiment.check()
         assert from_json(experiment.to_json()) == experiment
-        assert override(experiment, "train.steps", "77").run != experiment.run
+        assert override(experiment, [("train.steps", "77")]).run != experiment.run
 
 
 def test_a_younger_field_leaves_runs_their_ids():
     """At its default it is not told, so that runs recorded before there was one are still the same runs."""
-    plain, other = tiny(), override(tiny(), "architecture.memory", "0.25")
+    plain, other = tiny(), override(tiny(), [("architecture.memory", "0.25")])
     assert "memory" not in plain.to_json()["architecture"] and other.to_json()["architecture"]["memory"] == 0.25
     assert from_json(other.to_json()) == other and other.run != plain.run
     assert "noise" not in plain.to_json()["architecture"]
-    assert override(tiny(), "architecture.noise", "0.1").to_json()["architecture"]["noise"] == 0.1
+    assert override(tiny(), [("architecture.noise", "0.1")]).to_json()["architecture"]["noise"] == 0.1
 
 
 def test_a_tuple_field_is_read_from_text():
     experiment = smoke()[0]
-    assert override(experiment, "evaluate.loops", "1,5,9").evaluate.loops == (1, 5, 9)
+    assert override(experiment, [("evaluate.loops", "1,5,9")]).evaluate.loops == (1, 5, 9)
     with pytest.raises(UserError, match=r"evaluate\.loops is '1,x'"):
-        override(experiment, "evaluate.loops", "1,x")
+        override(experiment, [("evaluate.loops", "1,x")])
+
+
+def test_sizes_that_allow_one_another_are_set_together_in_any_order():
+    start = Experiment(TASKS["khop_context"](), "rdt")
+    changes = [("task.nodes", "60"), ("task.names", "60")]  # no more nodes take part than there are names
+    assert override(start, changes) == override(start, changes[::-1]) != start
+    with pytest.raises(UserError, match="nodes is 60: allowed is 3 to 48"):
+        override(start, changes[:1])
+    assert override(start, [("task.curriculum", "")]).task.stages == (replace(start.task, curriculum=()),)
 
 
 def test_a_variant_is_what_its_name_says_and_nothing_else():
@@ -404,7 +413,7 @@ def test_compiled_blocks_train_as_plain_ones(tmp_path, monkeypatch):
     monkeypatch.setattr(carry, "diagnostics", lambda *of: None)
     loops = {"shortest_horizon": 2, "longest_horizon": 2, "gradient_loops": 2}  # few kinds of loops: few to compile
     experiment = tiny(optimizer="adamw", steps=1, average=0.0, warmup=0, **loops)
-    experiment = override(experiment, "architecture.adapters", "none")
+    experiment = override(experiment, [("architecture.adapters", "none")])
     weights, ran = [], []
     for compiled in (False, True):
         with profile() as told:

@@ -132,9 +132,7 @@ def show_model(arguments: Sequence[str]) -> None:
     task = known.task or next(iter(own), "khop_facts")
     experiment = Experiment(task_class(task)(), known.model)  # type: ignore[call-arg]
     changes = overrides(rest, parser)
-    for name, value in changes:
-        experiment = override(experiment, name, value)
-    e = as_named(experiment)
+    e = as_named(override(experiment, changes))
     e.check()
     tell_unread(changes, [e.base])
     rows = show_model(e.base, e.architecture, e.vocabulary, e.train.mean_loops)

@@ -93,11 +93,10 @@ def sized(experiment: Experiment, changes: Sequence[tuple[str, str]]) -> Experim
     """The experiment with sizes of its task changed, by --task.NAME, and nothing else."""
     from evaluate.run.experiment import override
 
-    for name, value in changes:
+    for name, _ in changes:
         if not name.startswith("task."):
             raise UserError(f"unknown option --{name}: only the sizes of the task, --task.NAME, can be set here")
-        experiment = override(experiment, name, value)
-    return experiment
+    return override(experiment, changes)
 
 
 def tell_unread(changes: Sequence[tuple[str, str]], bases: Sequence[str]) -> None:

@@ -53,6 +53,7 @@ def table(arguments: Sequence[str]) -> None:
     sections = names(known.section or "")
     if known.seeds:
         sections = [*(sections or tables.SHOWN[:-1]), "seeds", *(() if sections else tables.SHOWN[-1:])]
+    sections = list(dict.fromkeys(sections))
     results = results_of(known.folder, known)
     tell(tables.show(results, known.format, sections, known.rule), style=known.format)
     if known.format == "csv":  # which has no place for them

@@ -128,8 +128,7 @@ def asked_for(known: argparse.Namespace, rest: list[str], parser: Parser) -> lis
     if known.precision:
         rest = ["--train.precision", known.precision, *rest]
     changes = overrides(rest, parser)
-    for name, value in changes:
-        experiments = [override(e, name, value) for e in experiments]
+    experiments = [override(e, changes) for e in experiments]
     tell_unread(changes, [e.base for e in experiments])
     if known.seeds is not None:
         seeds = whole_numbers("seeds", known.seeds)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -85,8 +86,7 @@ class Experiment:
         if not 0 <= self.seed < 2**31:
             raise UserError(f"seed is {self.seed}: allowed is 0 to {2**31 - 1}")
         self.task.check_bands()
-        for stage in self.task.stages:
-            stage.check_depth(stage.train_depths[-1])
+        self.check_stages()
         try:
             check_loops(self.evaluate.loops)
         except ConfigError as error:
@@ -121,6 +121,21 @@ class Experiment:
             raise UserError(f"evaluate.count is {evaluate.count}: allowed is 1 or more")
         if not 0 <= evaluate.seed < 2**31:
             raise UserError(f"evaluate.seed is {evaluate.seed}: allowed is 0 to {2**31 - 1}")
+
+    def check_stages(self) -> None:
+        """Refuse a curriculum that a task made smaller cannot have, or that trains deeper than the task does."""
+        task = self.task
+        try:
+            stages = task.stages
+        except UserError as error:
+            raise UserError(f"{task.name}, at a stage of task.curriculum: {error}") from None
+        for stage in stages:
+            stage.check_depth(stage.train_depths[-1])
+            if stage.train_depths[-1] > task.train_depths[-1]:
+                raise UserError(
+                    f"{task.name}: a stage of task.curriculum trains to depth {stage.train_depths[-1]}: allowed is "
+                    f"{task.train_depths[-1]}, the deepest of train_depths"
+                )
 
     def to_json(self) -> dict[str, Any]:
         """The whole experiment as plain JSON data, the task by its name, version and sizes, and a plugin's code."""
@@ -191,19 +206,19 @@ def dotted_fields(experiment: Experiment) -> dict[str, type]:
     return names
 
 
-def override(experiment: Experiment, name: str, text: str) -> Experiment:
-    """The experiment with one field, by its dotted name, set to what a user wrote."""
+def override(experiment: Experiment, changes: Iterable[tuple[str, str]]) -> Experiment:
+    """The experiment with fields, by their dotted names, set to what a user wrote: those of one part all at once, as a
+    size may be allowed by another one alone."""
     known = dotted_fields(experiment)
-    if name not in known:
-        part = name.partition(".")[0]
-        of_part = [field for field in known if field.startswith(f"{part}.")]
-        raise unknown(f"field of {experiment.task.name}" if part == "task" else "field", name, of_part or known)
-    part, leaf = name.split(".", 1)
-    value = _parse(name, known[name], text)
-    part_value = getattr(experiment, part)
-    assert is_dataclass(part_value) and not isinstance(part_value, type)
+    parts: dict[str, dict[str, Any]] = {}
+    for name, text in changes:
+        part, _, leaf = name.partition(".")
+        if name not in known:
+            of_part = [field for field in known if field.startswith(f"{part}.")]
+            raise unknown(f"field of {experiment.task.name}" if part == "task" else "field", name, of_part or known)
+        parts.setdefault(part, {})[leaf] = _parse(name, known[name], text)
     try:
-        changed: dict[str, Any] = {part: replace(part_value, **{leaf: value})}
+        changed: dict[str, Any] = {part: replace(getattr(experiment, part), **values) for part, values in parts.items()}
         return replace(experiment, **changed)
     except ConfigError as error:
         raise UserError(str(error)) from None
@@ -218,6 +233,7 @@ def as_named(experiment: Experiment) -> Experiment:
     """The experiment with what its model's name says: `@` and a field of `architecture`, or `train.` and one of its
     fields, as often as you like. A variant has a name of its own, and stands beside others in one folder and table.
     """
+    changes = []
     for change in experiment.model.split("@")[1:]:
         name, equals, value = change.partition("=")
         part, dot, _ = name.partition(".")
@@ -225,14 +241,14 @@ def as_named(experiment: Experiment) -> Experiment:
             raise UserError(f"model {experiment.model!r} says {change!r}: allowed are halting=none, train.blank=0, ...")
         if unread(experiment.base, name):
             raise UserError(f"model {experiment.model!r} says {change!r}: {experiment.base} has no use for it")
-        experiment = override(experiment, name if dot else f"architecture.{name}", value)
-    return experiment
+        changes.append((name if dot else f"architecture.{name}", value))
+    return override(experiment, changes)
 
 
 def _parse(name: str, wanted: Any, text: str) -> Any:
     try:
         if typing.get_origin(wanted) is tuple:
-            return tuple(int(part) for part in text.split(","))
+            return tuple(int(part) for part in text.split(",")) if text else ()
         if wanted is bool:
             return {"true": True, "false": False}[text.lower()]
         return wanted(text)

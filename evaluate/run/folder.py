@@ -69,12 +69,15 @@ def settings(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
-    """Refuse a folder that holds a run of the same task and model under other settings: a table of both would lie."""
+    """Refuse a folder that holds a run of the same task and model under other settings, or of the same task otherwise
+    made for another model: a table of both would lie."""
     if not folder.is_dir():
         return
     wanted: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    tasks: dict[Task, dict[str, Any]] = {}
     for experiment in experiments:
         mine = settings(experiment.to_json())
+        tasks[experiment.task] = mine["task"]
         alike = wanted.setdefault((experiment.task.name, experiment.model), [])
         if mine not in alike:
             alike.append(mine)
@@ -86,6 +89,15 @@ def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
                     f"{str(folder)!r} holds another experiment of {line['task']} with {line['model']} "
                     f"({difference(mine, held)}): choose another --out"
                 )
+        for task, mine in tasks.items():
+            there = line["experiment"]["task"]
+            if line["task"] == task.name and there != mine and not line["experiment"].get("elsewhere"):
+                raise UserError(
+                    f"{str(folder)!r} holds {task.name} of other sizes or depths, of {line['model']} "
+                    f"({difference(mine, there, 'task.')}): choose another --out"
+                )
+    for task, mine in tasks.items():
+        refuse_sizes(task, mine, folder)  # of what answered elsewhere too, which has depths of its own
 
 
 def refuse_sizes(task: Task, plain: dict[str, Any], folder: Path) -> None:

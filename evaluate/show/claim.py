@@ -42,9 +42,12 @@ def claim(results: Results) -> Claim:
     second = rows[1] if len(rows) > 1 else None
     alike = [row["model"] for row in rows if row["score"] == best["score"]]
     sure, why = _sure(best, second)
+    among = ""  # the tasks on which this stands, where it is not all
+    if len(shared) < len(results.tasks):
+        among = f", of the {len(results.tasks)} here, which all models have" if len(shared) > 1 else f" of {shared[0]}"
     which = best["model"] if len(alike) == 1 else f"{len(alike)} alike"
     return Claim(
-        f"{_which(best, second, alike)} {_far(best, grids, alike)}{_than(best, second)}{why}",
+        f"{_which(best, second, alike)} {_far(best, grids, alike)}{among}{_than(best, second)}{why}",
         [
             ("which model", which if best["score"] > 1 else "none", _others(rows)),
             ("how far", _big(best, grids), _rests(best, grids)),

@@ -10,9 +10,10 @@ import numpy as np
 
 from evaluate.show.differences import LEVEL, Difference, Side, adjusted, difference, mismatches, rows
 from evaluate.show.grid import Column, Results, check_rule, flat, short
+from evaluate.show.measures import measures
 from evaluate.show.rows import as_csv, check_format
 from evaluate.show.tables import MARKS, lined
-from evaluate.show.written import MISSING, how_deep, points
+from evaluate.show.written import MISSING, how_deep, points, reached
 from tasks.errors import UserError, unknown
 
 LEGEND = f"""difference: second minus first, in points. over questions: 95% interval for
@@ -77,14 +78,25 @@ def differences(compared: Sequence[Side], force: bool, rule: str | None = None) 
     return found
 
 
-def left_out(compared: Sequence[Side]) -> list[str]:
-    """Tasks and models that only some sides have, a line a side."""
+def left_out(compared: Sequence[Side], found: Sequence[Difference], rule: str | None = None) -> list[str]:
+    """Tasks and models that only some sides have, a line a side; and those of which nothing that two sides have
+    compares, as where every run of one has failed."""
     notes = []
     everything = list(dict.fromkeys(key for side in compared for key in side.grids))
     for side in compared:
         lacks = [", ".join(part for part in key if part) for key in everything if key not in side.grids]
         if lacks:
             notes.append(f"{side.name} has no {'; '.join(lacks)}")
+    met = {(id(one.first), id(one.second)) for one in found}
+    base, *others = compared
+    for other, key in ((other, key) for other in others for key in base.grids if key in other.grids):
+        first, second = base.grids[key], other.grids[key]
+        if (id(first), id(second)) not in met:
+            deep = " and ".join(
+                f"{reached(row)} in {side.name} ({row['failed']} of {row['seeds']} runs failed)"
+                for side, row in ((base, measures(first, rule)), (other, measures(second, rule)))
+            )
+            notes.append(f"{', '.join(filter(None, key))}: no depth and loops in common; depth95 {deep}")
     return notes
 
 
@@ -98,13 +110,15 @@ def show(compared: Sequence[Side], style: str = "simple", force: bool = False, r
         return as_csv(list(rows(found, rates)))
     if style == "json":
         said = [sentence(one, rate) for one, rate in zip(found, rates, strict=True)]
-        return json.dumps({"notes": left_out(compared), "summary": said, "cells": list(rows(found, rates))}, indent=1)
+        return json.dumps(
+            {"notes": left_out(compared, found, rule), "summary": said, "cells": list(rows(found, rates))}, indent=1
+        )
     tables, summaries = [], []
     for one, rate in zip(found, rates, strict=True):
         tables += [_heading(one), headline_table(one, rate, style), "", cell_table(one, rate, style), ""]
         summaries.append(textwrap.fill(sentence(one, rate), 80, subsequent_indent="  "))
     star = "\\*" if style == "github" else "*"
-    parts = [*left_out(compared), *tables, LEGEND.replace("{star}", star), "", *summaries]
+    parts = [*left_out(compared, found, rule), *tables, LEGEND.replace("{star}", star), "", *summaries]
     if style == "latex":
         return "\n".join(part if part.startswith("\\begin") else f"% {part}".replace("\n", "\n% ") for part in parts)
     return "\n".join(parts)

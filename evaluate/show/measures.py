@@ -118,12 +118,14 @@ def ratio_rows(results: Results, rule: str | None = None) -> list[Row]:
     for task in results.tasks:
         grids = [results.grids[task, model] for model in results.models if (task, model) in results.grids]
         deepest = max((int(grid.depths[-1]) for grid in grids if len(grid.depths)), default=None)
-        row: Row = {"task": task, "trained": grids[0].train_max_depth, "deepest": deepest}
+        tops = sorted({grid.train_max_depth for grid in grids})  # what answered elsewhere may have one of its own
+        row: Row = {"task": task, "trained": tops[0] if len(tops) == 1 else " or ".join(map(str, tops))}
+        row["deepest"] = deepest
         for model in results.models:
             grid = results.grids.get((task, model))
             reached = grid.depth95s(grid.headline(rule)).tolist() if grid else []
             row[model] = median_low(reached) if reached else None
-            row[f"{model} ratio"] = rounded(row[model] / row["trained"]) if reached else None
+            row[f"{model} ratio"] = rounded(row[model] / grid.train_max_depth) if grid and reached else None
             row[f"{model} deepest"] = int(grid.depths.max(initial=0)) if grid else None
             row[f"{model} worst"], row[f"{model} best"] = (min(reached), max(reached)) if reached else (None, None)
         rows.append(row)

@@ -27,7 +27,9 @@ def compared_page(compared: Sequence[Side], folders: Sequence[Results], force: b
     head = f"{others} against {compared[0].name}: {marked} of {cells} cells differ by more than chance."
     body = [tag("h1", "loopbench: a comparison"), tag("p", escape(head), class_="claim")]
     wrong = [f"{subject(one)}: not comparable, shown by force: {reason}" for one in found for reason in one.mismatch]
-    body.append(page.notes([*wrong, *left_out(compared), *(note for results in folders for note in results.notes)]))
+    body.append(
+        page.notes([*wrong, *left_out(compared, found), *(note for results in folders for note in results.notes)])
+    )
     body.append(tag("ul", "".join(tag("li", escape(line)) for line in told)))
     named = {side.name: side for side in compared}
     looks = {name: place for place, name in enumerate(_sided_models(compared))}

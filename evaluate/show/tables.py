@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import tabulate as tabulate_module
 from tabulate import tabulate
 
@@ -114,8 +115,8 @@ def headline(grid: Grid, rule: str | None = None) -> str:
 
 def _folded(between: str, parts: Sequence[str], first: str = "") -> str:
     """Parts as lines of eighty columns; no line ends inside a part."""
-    text = first + between.join(part.replace(" ", "\u00a0") for part in parts)
-    return textwrap.fill(text, 80).replace("\u00a0", " ")
+    text = first + between.join(part.replace(" ", "\u00a0") if len(part) < 79 else part for part in parts)
+    return textwrap.fill(text, 80, break_long_words=False).replace("\u00a0", " ")
 
 
 def corrected_line(grid: Grid, rule: str | None = None) -> str:
@@ -125,6 +126,7 @@ def corrected_line(grid: Grid, rule: str | None = None) -> str:
         return ""
     parts = [
         f"depth {depth} {points(corrected(correct[d, column] / count[d, column], grid.floor[d]))}"
+        + (" (guessing alone: no audit there)" if grid.audited and np.isnan(grid.shortcut[d]) else "")
         for d, depth in enumerate(grid.depths)
         if count[d, column] and grid.bands[d] == "test"
     ]

@@ -32,7 +32,9 @@ def span(low: float | None, high: float | None) -> str:
 
 
 def times(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.{3 if value >= 10 else 2}g}x"
+    if value is None:
+        return MISSING
+    return f"{value:,.0f}x" if value >= 1000 else f"{value:.{3 if value >= 10 else 2}g}x"
 
 
 def size(parameters: int) -> str:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages, up_to
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class CarryChain(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        return stages(self, columns=self.curriculum)
+        return stages(self, columns=up_to(self.curriculum, self.columns))
 
     @property
     def max_depth(self) -> int:

@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tasks.errors import check_prime, check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.task import NOT_ASKED, Answers, Batch, Task, up_to
 
 Word = tuple[int, int, int]  # a token, its target and its depth
 
@@ -88,7 +88,7 @@ class NestedExpression(Task):
     def stages(self) -> tuple[Task, ...]:
         """Few leaves first, each as many as these from its own shallowest depth on as the task itself trains on."""
         made = []
-        for leaves in self.curriculum:
+        for leaves in up_to(self.curriculum, self.leaves):
             stage = replace(self, leaves=leaves, curriculum=())
             depths = tuple(stage.min_depth + d - self.min_depth for d in self.train_depths)
             depths = tuple(d for d in depths if d <= stage.max_depth)

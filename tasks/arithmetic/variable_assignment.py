@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.errors import check_prime, check_sizes
 from tasks.graph.prompt import cut, draw_names
-from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages, up_to
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,9 @@ class VariableAssignment(Task):
     def stages(self) -> tuple[Task, ...]:
         """Few levels first. Reading is learnt among eight variables: of fewer, most stand so near that no name has to
         be found, and that is then all that is learnt."""
-        variables = tuple(min(8 * max(1, levels - 1), self.variables) for levels in self.curriculum)
-        return stages(self, variables=variables, levels=self.curriculum)
+        levels = up_to(self.curriculum, self.levels)
+        variables = tuple(min(8 * max(1, n - 1), self.variables) for n in levels)
+        return stages(self, variables=variables, levels=levels)
 
     @property
     def max_depth(self) -> int:

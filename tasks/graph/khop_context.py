@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.errors import check_sizes
 from tasks.graph.prompt import draw_names, drawn, edges_of, link, shuffle_facts, sort_facts
-from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages, up_to
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class KhopContext(Task):
 
     @property
     def stages(self) -> tuple[Task, ...]:
-        return stages(self, nodes=self.curriculum)
+        return stages(self, nodes=up_to(self.curriculum, self.nodes))
 
     @property
     def max_depth(self) -> int:

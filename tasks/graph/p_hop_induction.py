@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.errors import check_sizes
 from tasks.graph.prompt import draw_names
-from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages, up_to
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,9 @@ class PHopInduction(Task):
     @property
     def stages(self) -> tuple[Task, ...]:
         """Short texts first, which hold few moves; the way is asked for to the last, on the rows of the task."""
-        hops = tuple(max(1, min(self.hops, length // (2 * self.alphabet - 2))) for length in self.curriculum)
-        *early, _ = stages(self, length=self.curriculum, hops=hops, way=(True,) * len(hops))
+        lengths = up_to(self.curriculum, self.length)
+        hops = tuple(max(1, min(self.hops, length // (2 * self.alphabet - 2))) for length in lengths)
+        *early, _ = stages(self, length=lengths, hops=hops, way=(True,) * len(hops))
         return (*early, replace(self, way=True))
 
     @property

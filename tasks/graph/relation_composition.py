@@ -12,7 +12,7 @@ import numpy as np
 from tasks.errors import check_sizes, unknown
 from tasks.graph.prompt import cut, draw_names, drawn, shuffle_facts, sort_facts
 from tasks.groups import elements, product_table, then
-from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
+from tasks.task import NOT_ASKED, Answers, Batch, Task, stages, up_to
 
 WANTED = ("steps", "all", "product")
 
@@ -74,7 +74,8 @@ class RelationComposition(Task):
     @property
     def stages(self) -> tuple[Task, ...]:
         """Steps first, then all, on the rows of the task: a walk that nothing asks for is lost again."""
-        *early, _ = stages(self, nodes=self.curriculum, wanted=("steps",) * len(self.curriculum))
+        nodes = up_to(self.curriculum, self.nodes)
+        *early, _ = stages(self, nodes=nodes, wanted=("steps",) * len(nodes))
         return (*early, replace(self, wanted="all"))
 
     @property

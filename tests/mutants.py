@@ -318,7 +318,7 @@ MUTANTS = (
     ),
     Mutant(
         "no early stage asks who walks where it stands", "tasks/graph/relation_composition.py",
-        '("steps",) * len(self.curriculum)', '("product",) * len(self.curriculum)',
+        '("steps",) * len(nodes)', '("product",) * len(nodes)',
         "test_tasks.py::test_training_of_relation_composition_asks_for_each_step_and_the_task_does_not",
     ),
     Mutant(

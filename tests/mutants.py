@@ -427,7 +427,7 @@ MUTANTS = (
     ),
     Mutant(
         "a depth as a ratio to the deepest that was asked", "evaluate/show/measures.py",
-        'rounded(row[model] / row["trained"])', 'rounded(row[model] / row["deepest"])',
+        'rounded(row[model] / grid.train_max_depth)', 'rounded(row[model] / row["deepest"])',
         "test_show.py::test_ratios_put_every_model_beside_every_task",
     ),
     Mutant(

@@ -54,7 +54,8 @@ def commit() -> tuple[str | None, bool | None]:
     """The commit of the code that runs, and whether it was changed since; None where git cannot tell."""
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        line = ["git", "--no-optional-locks", *words]  # so as not to be in the way of a commit that a user makes
+        return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))

@@ -403,9 +403,9 @@ def test_the_answer_so_far_is_what_the_records_say():
     plain = recipe("khop_facts", "rdt").train
     assert (plain.shortest_horizon, plain.longest_horizon) == (6, 18) and "on 1 to 5 steps, with 6 to 18 loops" in said
     assert (
-        recipe("mod_chain", "rdt").train.longest_horizon == 18 and len({r["git_commit"] for r in runs_of_all()}) == 33
+        recipe("mod_chain", "rdt").train.longest_horizon == 18 and len({r["git_commit"] for r in runs_of_all()}) == 34
     )
-    assert "as recipes were found, from 33 commits, so" in said
+    assert "as recipes were found, from 34 commits, so" in said
     for task in prompt:
         architecture = recipe(task, "rdt").architecture
         assert (architecture.adapters, architecture.coda_blocks) == ("none", 0)
@@ -1035,9 +1035,9 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     told = f"of three seeds one has {one[24]}% of 24 hops, one ends at 12 ({other[24]}% of 24) and one at 8 "
     assert f"{told}({least[24]}%), and another, by the frozen recipes," in SAID
     seeds = [len(results.grids[task, name].runs) for task in held]
-    told = f"on each seed but in `khop_context` (one in {WORDS[seeds.count(1)]} of the tasks, two in `khop_facts` and"
-    assert told in SAID and sorted(seeds) == [1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3, 3]
-    assert all(len(results.grids[task, name].runs) == 2 for task in HEADLINE)
+    told = f"on each seed but in `khop_context` (one in {WORDS[seeds.count(1)]} of the tasks, two in `khop_facts`,"
+    assert told in SAID and sorted(seeds) == [1, 1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 3]
+    assert [len(results.grids[task, name].runs) for task in ("khop_facts", "mod_chain")] == [2, 3]
     grids = {task: results.grids[task, name] for task in held}
     ends = {task: sorted(g.depth95s(g.headline("settled")).tolist()) for task, g in grids.items()}
     soon = {task: depths for task, depths in ends.items() if depths[0] < most[task][f"{name} worst"]}

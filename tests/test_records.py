@@ -164,7 +164,8 @@ def test_the_best_audited_shortcut_is_found_by_task_sizes_and_depth(tmp_path):
 def test_accuracy_is_corrected_for_the_better_of_chance_and_shortcut(tmp_path):
     cells = [replace(CELL, shortcut=0.5, correct=40), replace(CELL, depth=20, correct=5)]
     assert " ".join(tables.corrected_line(grid(tmp_path, cells)).split()) == (
-        "with guessing and the best audited shortcut (at most 50.0%) taken out: depth 10 60.0, depth 20 0.0"
+        "with guessing and the best audited shortcut (at most 50.0%) taken out: depth 10 60.0, depth 20 0.0 "
+        "(guessing alone: no audit there)"
     )
 
 

@@ -1016,7 +1016,10 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     grids = [results.grids[task, name] for task in HEADLINE]
     right = sum(grid.correct[:, -1, grid.headline()].sum() for grid in grids)
     assert right == sum(grid.count[:, -1, grid.headline()].sum() for grid in grids) and grids[0].depths[-1] == 500
-    assert f"it has all {right} questions of 500 steps right in `khop_facts` and `mod_chain`" in SAID
+    told = (
+        f"it has all {right} questions of 500 steps right in `khop_facts` and `mod_chain` (where one of the RDT's five"
+    )
+    assert f"{told} seeds ends at 80)" in SAID
     share = [results.grids[task, of].runs[0]["parameters"] / results.grids[task, "rdt"].runs[0]["parameters"]
              for task, of in results.grids if of in ("looped", name)]  # fmt: skip
     assert min(share) > 0.63 and max(share) < 0.76 and SAID.count("65% to 75% of the parameters") == 2
@@ -1036,8 +1039,10 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     assert f"{told}({least[24]}%), and another, by the frozen recipes," in SAID
     seeds = [len(results.grids[task, name].runs) for task in held]
     told = f"on each seed but in `khop_context` (one in {WORDS[seeds.count(1)]} of the tasks, two in `khop_facts`,"
-    assert told in SAID and sorted(seeds) == [1, 1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 3]
-    assert [len(results.grids[task, name].runs) for task in ("khop_facts", "mod_chain")] == [2, 3]
+    assert told in SAID and sorted(seeds) == [1, 1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 4]
+    assert [len(results.grids[task, name].runs) for task in ("khop_facts", "mod_chain")] == [2, 4]
+    rest = results.grids["mod_chain", "rdt"]
+    assert sorted(rest.depth95s(rest.headline()).tolist()) == [80, 500, 500, 500, 500]
     grids = {task: results.grids[task, name] for task in held}
     ends = {task: sorted(g.depth95s(g.headline("settled")).tolist()) for task, g in grids.items()}
     soon = {task: depths for task, depths in ends.items() if depths[0] < most[task][f"{name} worst"]}

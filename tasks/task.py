@@ -208,8 +208,8 @@ def up_to(curriculum: tuple[int, ...], size: int) -> tuple[int, ...]:
 
 def shallower(task: Task, deepest: tuple[int, ...]) -> tuple[Task, ...]:
     """The stages of a curriculum over depth: training depths up to each of `deepest` in turn, then the task itself."""
-    up_to = [tuple(d for d in task.train_depths if d <= most) for most in deepest]
-    return (*(replace(task, curriculum=(), train_depths=depths) for depths in up_to if depths), task)  # type: ignore[call-arg]
+    bands = [tuple(d for d in task.train_depths if d <= most) for most in deepest]
+    return (*(replace(task, curriculum=(), train_depths=depths) for depths in bands if depths), task)  # type: ignore[call-arg]
 
 
 def stream(seed: int, split: int, depth: int, block: int) -> np.random.Generator:

@@ -86,6 +86,12 @@ def test_a_task_made_smaller_trains_on_nothing_larger_or_deeper(name, size, chan
     assert len(stages) > 1
 
 
+def test_a_stage_that_the_task_has_not_the_names_for_is_told():
+    small = TASKS["chain_end"](names=49)  # enough for its own chains, not for 25 pairs
+    with pytest.raises(UserError, match=r"^at a stage of task.curriculum, chain_end: names is 49: allowed is 50 to"):
+        Experiment(small, "rdt").check()
+
+
 def test_a_stage_deeper_than_the_task_is_refused():
     class Deeper(TASKS["mod_chain"]):
         @property

@@ -86,6 +86,17 @@ def test_a_ratio_is_to_what_a_model_itself_was_trained_on(tmp_path):
     assert "2 or 5" in tables.show(results(path), "simple", ["ratios"], None)
 
 
+def test_a_legend_breaks_between_words_where_a_part_is_wider_than_a_line():
+    wide = " ".join(["khop_facts", *(f"test_depths={d},{d + 1},{d + 2}" for d in range(10, 40, 5)), "asked to 40"])
+    told = tables._folded("; ", [wide, "short and whole"])
+    assert told.split() == f"{wide}; short and whole".split() and max(map(len, told.splitlines())) <= 80
+
+
+def test_one_section_named_twice_is_one(tmp_path, capsys):
+    words = ["table", str(folder(tmp_path)), "--section", "seeds", "--seeds", "--format", "csv"]
+    assert run_benchmarks.main(words) == 0 and capsys.readouterr().out.startswith("task,model,seed,")
+
+
 def test_large_ratios_are_whole_numbers():
     assert [written.times(value) for value in (None, 4, 16, 123.4, 960.4, 1240)] == [
         "-",

@@ -87,6 +87,12 @@ def test_export_writes_a_whole_new_file_of_the_split_asked_for(tmp_path, capsys)
     assert out.read_bytes() == before and list(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.soak
+def test_questions_are_drawn_at_the_speed_that_is_asked():
+    rows = bench_tasks([TASKS["mod_chain"](), TASKS["khop_facts"]()])
+    assert all(row["sampled"] > row["drawn"] > 200_000 for row in rows)
+
+
 def test_bench_measures_every_task_at_both_ends(monkeypatch, capsys):
     rows = bench_tasks([TASKS["mod_chain"](), TASKS["khop_facts"]()], seconds=0.05)
     assert [(row["task"], row["band"], row["depth"]) for row in rows] == [

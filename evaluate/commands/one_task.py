@@ -127,12 +127,13 @@ def score(arguments: Sequence[str]) -> None:
     plain = Experiment(task, "rdt").to_json()["task"]
     run, cells, notes = scored.score(task, plain, known.answered, known.model, known.seed, known.parameters, commit())
     with claimed(known.out):
-        if run.run in Records(known.out).runs:
+        held = Records(known.out).runs
+        if run.run in held:
             raise UserError(
                 f"{str(known.out)!r} holds {known.model} on {task.name}, seed {known.seed}: all of its depths belong "
                 "into one FILE; give another --out"
             )
-        refuse_sizes(task, plain, known.out)
+        refuse_sizes(task, plain, held.values(), known.out)
         Writer(known.out).add(run, cells)
     told = ", ".join(f"{cell.correct} of {cell.count} at {cell.depth}" for cell in cells)
     tell(f"{task.name}, {known.model}: {told}", *notes, f"what comes of it: python run_benchmarks.py table {known.out}")

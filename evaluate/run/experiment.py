@@ -128,7 +128,7 @@ class Experiment:
         try:
             stages = task.stages
         except UserError as error:
-            raise UserError(f"{task.name}, at a stage of task.curriculum: {error}") from None
+            raise UserError(f"at a stage of task.curriculum, {error}") from None
         for stage in stages:
             stage.check_depth(stage.train_depths[-1])
             if stage.train_depths[-1] > task.train_depths[-1]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,8 @@ def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
         alike = wanted.setdefault((experiment.task.name, experiment.model), [])
         if mine not in alike:
             alike.append(mine)
-    for line in Records(folder).runs.values():
+    lines = Records(folder).runs.values()
+    for line in lines:
         held = settings(line["experiment"])
         for mine in wanted.get((line["task"], line["model"]), []):
             if mine != held:
@@ -97,13 +98,13 @@ def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
                     f"({difference(mine, there, 'task.')}): choose another --out"
                 )
     for task, mine in tasks.items():
-        refuse_sizes(task, mine, folder)  # of what answered elsewhere too, which has depths of its own
+        refuse_sizes(task, mine, lines, folder)  # of what answered elsewhere too, which has depths of its own
 
 
-def refuse_sizes(task: Task, plain: dict[str, Any], folder: Path) -> None:
-    """Refuse a folder that holds this task at other sizes. plain: the task as an experiment's record names it."""
+def refuse_sizes(task: Task, plain: dict[str, Any], lines: Iterable[dict[str, Any]], folder: Path) -> None:
+    """Refuse a folder whose runs (`lines`) hold this task at other sizes. plain: the task as a record names it."""
     here = {name: plain[name] for name in task.sizes if name in plain}
-    for line in Records(folder).runs.values():
+    for line in lines:
         there = {name: line["experiment"]["task"].get(name) for name in here}
         if line["task"] == task.name and there != here:
             raise UserError(

@@ -21,7 +21,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 LEAST = 125
 SECONDS = 300  # a fault after which the tests do not end is caught
-LIBRARIES = ["torch", "torch.optim", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas"]
+LIBRARIES = [
+    "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
+]  # fmt: skip
 """Loaded once for all: two thirds of a short test's time."""
 
 

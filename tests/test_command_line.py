@@ -23,7 +23,10 @@ from model import MODELS
 from tasks import TASKS, UserError
 
 ROOT = Path(__file__).parent.parent
-TINY = ["run", "--preset", "smoke", "--tasks", "mod_chain", "--train.steps", "6", "--evaluate.count", "8"]
+TINY = [
+    "run", "--preset", "smoke", "--tasks", "mod_chain", "--train.steps", "6", "--evaluate.count", "8",
+    "--task.train_depths", "1,5", "--task.selection_depths", "6", "--task.test_depths", "10",
+]  # fmt: skip
 
 
 def command(*arguments, **options):
@@ -217,8 +220,10 @@ def test_interrupted_it_leaves_whole_records_and_goes_on(tmp_path):
     assert process.returncode == 2
     assert "the same command goes on from there" in told and "Traceback" not in told
     assert all(json.loads(text) for text in (out / "cells.jsonl").read_text().splitlines())
-    assert here(*long, "--out", out) == here(*long, "--out", tmp_path / "whole") == 0
-    assert lines(out, "cells.jsonl") == lines(tmp_path / "whole", "cells.jsonl")
+    cut_off = [*long, "--seeds", "1"]
+    assert here(*long, "--out", out) == here(*cut_off, "--out", tmp_path / "whole") == 0
+    after = [cell for cell in lines(out, "cells.jsonl") if json.loads(cell)["seed"] == 1]
+    assert after == lines(tmp_path / "whole", "cells.jsonl") and len(lines(out, "runs.jsonl")) == 2
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

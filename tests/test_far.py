@@ -88,12 +88,11 @@ def looked_at(folder: Path) -> dict[str, Any]:
         found["seen"] = [float(there.sum()), there[there > 2].numel(), there.cpu().tolist()], far.WAITS.copy()
         found["waits"] = waited("rdt")
         found["muon"] = [trained(experiment("rdt", optimizer="muon", steps=2), device)[1] for device in ("cpu", "far")]
-        model = trained(experiment("rdt"), "far")[0]
+        training.CHECK_EVERY = 1
+        model, through, _ = trained(experiment("rdt"), "far")
         tokens = torch.randint(4, (2, 5))
         rests = [settle(model.to(device), tokens.to(device), 6) for device in ("far", "cpu")]
         found["settled"] = [float((rests[0].h.cpu() - rests[1].h).abs().max()), float(rests[1].h.abs().max())]
-        training.CHECK_EVERY = 1
-        through = trained(experiment("rdt"), "far")[1]
         found["resumed"] = [through, stopped(experiment("rdt"), folder / "c.safetensors")]
     return found
 

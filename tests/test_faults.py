@@ -32,12 +32,13 @@ from tasks import TASKS, UserError
 from tasks.files import file_name, write_over
 
 HERE = Machine("cpu", workers=1, save_every=0.0)
+STEPS = 30  # a checkpoint after 25, and some to go on with
 CELL = Cell("a", "t", "m", 0, "test", 10, 4, "fixed", 50, 40, 0.1, None, 4.0, 1000)
 INSIDE = Diagnostics("a", 5, [[0.5, 0.5]], [1.0], None)
 RUN = Run("a", {"x": 1}, "t", 1, "m", 0, 5, 100, 10**9, 1.0, 10, "ok", {}, "cpu", 1, None, None)
 
 
-def tiny(steps: int = 50, seed: int = 0) -> Experiment:
+def tiny(steps: int = STEPS, seed: int = 0) -> Experiment:
     experiment = next(e for e in smoke() if e.task.name == "mod_chain" and e.model == "rdt")
     words = iter(faults.TINY[7:-2])
     changes = [(name.removeprefix("--"), value) for name, value in zip(words, words, strict=True)]
@@ -77,7 +78,7 @@ def undisturbed(tmp_path_factory):
 
 def test_a_kill_loses_nothing(tmp_path, undisturbed):
     out = tmp_path / "out"
-    process = faults.start([*faults.TINY, "--models", "rdt", "--train.steps", "50", "--workers", "1"], out)
+    process = faults.start([*faults.TINY, "--models", "rdt", "--train.steps", str(STEPS), "--workers", "1"], out)
     while not list(out.glob("checkpoints/*.safetensors")):
         assert process.poll() is None
         time.sleep(0.01)
@@ -257,12 +258,12 @@ def test_a_damaged_checkpoint_is_told_and_the_run_starts_over(tmp_path, monkeypa
 
 
 def test_damage_in_the_middle_of_records_is_refused_and_not_made_worse(tmp_path):
-    sweep.sweep([tiny()], tmp_path, HERE)
+    sweep.sweep([tiny(2)], tmp_path, HERE)
     lines = (tmp_path / "cells.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "cells.jsonl").write_bytes(lines[0] + b'{"run": \n' + b"".join(lines[2:]))
     before = (tmp_path / "cells.jsonl").read_bytes()
     with pytest.raises(UserError, match=r"cells\.jsonl: line 2 is no record \(it is not whole\): mend it or remove it"):
-        sweep.sweep([tiny(seed=1)], tmp_path, HERE)
+        sweep.sweep([tiny(2, seed=1)], tmp_path, HERE)
     assert (tmp_path / "cells.jsonl").read_bytes() == before
 
 
@@ -406,12 +407,12 @@ def test_a_run_that_another_version_began_is_refused_by_name(tmp_path, monkeypat
 
 
 def test_runs_of_another_version_are_shown_but_not_added_to(tmp_path, monkeypatch):
-    sweep.sweep([tiny()], tmp_path, HERE)
+    sweep.sweep([tiny(2)], tmp_path, HERE)
     before = (tmp_path / "runs.jsonl").read_bytes()
     monkeypatch.setattr(folder, "code_version", lambda task: "feedbeeffeed")
-    sweep.sweep([tiny()], tmp_path, HERE)  # nothing to add
-    with pytest.raises(UserError, match=rf"holds run {tiny().run} \(mod_chain rdt\) of code .*, this is code feedbee"):
-        sweep.sweep([tiny(seed=1)], tmp_path, HERE)
+    sweep.sweep([tiny(2)], tmp_path, HERE)  # nothing to add
+    with pytest.raises(UserError, match=rf"holds run {tiny(2).run} \(mod_chain rdt\) of code .*, this is code feedb"):
+        sweep.sweep([tiny(2, seed=1)], tmp_path, HERE)
     assert (tmp_path / "runs.jsonl").read_bytes() == before
 
 
@@ -478,14 +479,14 @@ def test_nothing_is_ever_unpickled():
 
 
 def test_a_name_never_leads_out_of_a_runs_folder(tmp_path, drawing):
-    sweep.sweep([tiny()], tmp_path / "in", HERE)
+    sweep.sweep([tiny(2)], tmp_path / "in", HERE)
     (line,) = Records(tmp_path / "in").runs.values()
     line["experiment"]["task"]["name"] = "../../mod_chain"
     for file in NAMES:
-        text = (tmp_path / "in" / file).read_text().replace(tiny().run, run_id(line["experiment"]))
+        text = (tmp_path / "in" / file).read_text().replace(tiny(2).run, run_id(line["experiment"]))
         text = text.replace(version.code_version("mod_chain"), version.code_version("../../mod_chain"))
         (tmp_path / "in" / file).write_text(text.replace('"mod_chain"', '"../../mod_chain"'))
-    words = [*faults.TINY, "--models", "rdt", "--train.steps", "50", "--out", str(tmp_path / "in")]
+    words = [*faults.TINY, "--models", "rdt", "--train.steps", "2", "--out", str(tmp_path / "in")]
     assert run_benchmarks.main(words) == 0
     assert list(tmp_path.iterdir()) == [tmp_path / "in"] and list((tmp_path / "in" / "plots").iterdir())
     assert [file_name(n) for n in ("../a", "/etc/x", "a b", "mod_chain-rdt", "é")] == [

@@ -142,10 +142,10 @@ def test_two_workers_keep_two_cores_busy_on_reference(tmp_path):
 
 
 def test_ranks_together_write_the_records_of_one_and_only_the_first_speaks(tmp_path):
-    words = [*faults.TINY, "--train.steps", "10", "--out", str(tmp_path / "together")]
+    words = [*faults.TINY, "--train.steps", "4", "--out", str(tmp_path / "together")]
     (first, shown), second = together(run_benchmarks.main, words, ranks=2)
     assert first == 0 and shown.count("plots: ") == 1 and second == (0, "")
-    alone = [*faults.TINY, "--train.steps", "10", "--workers", "1", "--out", str(tmp_path / "alone")]
+    alone = [*faults.TINY, "--train.steps", "4", "--workers", "1", "--out", str(tmp_path / "alone")]
     assert run_benchmarks.main(alone) == 0
     assert records(tmp_path / "together", ROUNDED) == records(tmp_path / "alone", ROUNDED)
     assert len(records(tmp_path / "alone", ROUNDED)[1]) == 35

@@ -761,5 +761,9 @@ def test_a_terminal_is_asked_for_its_width_and_a_file_is_not():
 def test_what_is_not_for_people_is_the_same_in_a_terminal(style):
     words = ["table", "results/reference/quick", "--section", "bands", "--format", style]
     assert in_a_terminal(40, *words) == piped(*words)
+
+
+@pytest.mark.parametrize("style", ["github", "json"])
+def test_so_is_a_ledger(style):
     words = ["claims", "--show", "results/reference/claims", "--format", style]
     assert in_a_terminal(40, *words) == piped(*words)

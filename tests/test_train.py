@@ -236,8 +236,9 @@ def test_another_runs_checkpoint_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["rdt", "transformer", "transformer_deep"])
-def test_training_learns_and_moves_router_biases(name):
-    experiment = replace(tiny(steps=60, batch=32, warmup=10), model=name)
+def test_training_learns_and_moves_router_biases(name, monkeypatch):
+    monkeypatch.setattr("evaluate.run.train.CHECK_EVERY", 5)
+    experiment = replace(tiny(steps=25, batch=32, warmup=10), model=name)
     model, seen = built(experiment), []
     train(model, experiment, CPU, progress=lambda step, loss, accuracy: seen.append(loss))
     assert seen[-1] < seen[0]

@@ -296,10 +296,12 @@ CHANGED_BASELINES = {
     "khop_context": "looped@noise=0.3",
     "reachability": "rdt@feed_forward=dense@halting=none",  # `looped_normed`, with A and B
     "tree_path": "rdt@feed_forward=dense@halting=none",
+    "variable_assignment": "rdt@injection=normed_additive",  # the RDT, with the injection of `looped_normed`
 }
 """Baselines without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long
 row's beginning; and, in `looped_normed`, RMSNorm(h) + e in the place of A RMSNorm(h) + B e, which forgets more of where
-a walk has been. And with it: noise, which grows with a state that grows from loop to loop."""
+a walk has been; and the RDT without these A and B, where values fade that are handed on. And with it: noise, which
+grows with a state that grows from loop to loop."""
 
 
 def ablation() -> list[Experiment]:

@@ -24,8 +24,8 @@ from tasks import TASKS, UserError
 
 ROOT = Path(__file__).parent.parent
 TINY = [
-    "run", "--preset", "smoke", "--tasks", "mod_chain", "--train.steps", "6", "--evaluate.count", "8",
-    "--task.train_depths", "1,5", "--task.selection_depths", "6", "--task.test_depths", "10",
+    "run", "--preset", "smoke", "--tasks", "mod_chain", "--models", "rdt,transformer", "--train.steps", "6",
+    "--evaluate.count", "8", "--task.train_depths", "1,5", "--task.selection_depths", "6", "--task.test_depths", "10",
 ]  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
     shown = command(*TINY, "--out", out)
     assert shown.returncode == 0, shown.stderr
     told = shown.stderr.splitlines()  # where the output is no terminal: no bar, a line for each run that is written
-    assert [line.partition(":")[0] for line in told] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert [line.partition(":")[0] for line in told] == ["1 of 2", "2 of 2"]
     assert all(re.fullmatch(r".*: mod_chain \w+ seed 0: ok, 6 steps in \d+ s", line) for line in told)
     (out / "shown.txt").write_text(shown.stdout)
     return out
@@ -59,9 +59,9 @@ def folder(tmp_path_factory):
 
 def test_run_trains_records_and_shows(folder):
     shown = (folder / "shown.txt").read_text()
-    assert "mod_chain, rdt" in shown and "mod_chain, transformer_deep" in shown and "chance 9.1%" in shown
+    assert "mod_chain, rdt" in shown and "mod_chain, transformer" in shown and "chance 9.1%" in shown
     assert max(map(len, shown.splitlines()[:40])) <= 110
-    assert len(lines(folder, "runs.jsonl")) == 3
+    assert len(lines(folder, "runs.jsonl")) == 2
     runs = [json.loads(text) for text in lines(folder, "runs.jsonl")]
     assert {run["status"] for run in runs} == {"ok"} and all(run["train_flops"] > 1e6 for run in runs)
     assert all(path.stat().st_size > 10_000 for path in (folder / "plots").glob("*.png"))
@@ -98,11 +98,11 @@ def test_the_same_command_gives_the_same_records_in_one_process_or_more(folder, 
 def test_a_run_is_not_done_twice_and_new_seeds_are_added(folder, tmp_path, capsys):
     out = shutil.copytree(folder, tmp_path / "out")
     before = (out / "cells.jsonl").read_text()
-    assert here(*TINY, "--out", out) == 0 and "3 of 3 runs" in capsys.readouterr().out
+    assert here(*TINY, "--out", out) == 0 and "2 of 2 runs" in capsys.readouterr().out
     assert (out / "cells.jsonl").read_text() == before
     assert here(*TINY, "--models", "transformer", "--seeds", "0,1", "--out", out) == 0
     after = (out / "cells.jsonl").read_text()
-    assert after.startswith(before) and len(lines(out, "runs.jsonl")) == 4
+    assert after.startswith(before) and len(lines(out, "runs.jsonl")) == 3
     assert {json.loads(text)["seed"] for text in after.removeprefix(before).splitlines()} == {1}
 
 

@@ -33,6 +33,7 @@ from tasks.files import file_name, write_over
 
 HERE = Machine("cpu", workers=1, save_every=0.0)
 STEPS = 30  # a checkpoint after 25, and some to go on with
+TWO = [*faults.TINY, "--models", "transformer", "--seeds", "0,1"]
 CELL = Cell("a", "t", "m", 0, "test", 10, 4, "fixed", 50, 40, 0.1, None, 4.0, 1000)
 INSIDE = Diagnostics("a", 5, [[0.5, 0.5]], [1.0], None)
 RUN = Run("a", {"x": 1}, "t", 1, "m", 0, 5, 100, 10**9, 1.0, 10, "ok", {}, "cpu", 1, None, None)
@@ -161,7 +162,7 @@ def test_a_file_is_the_old_one_or_the_new_one(tmp_path):
 
 
 def test_workers_end_with_a_parent_that_was_killed(tmp_path):
-    process = faults.start([*faults.TINY, "--train.steps", "5000", "--workers", "2"], tmp_path / "out")
+    process = faults.start([*TWO, "--train.steps", "5000", "--workers", "2"], tmp_path / "out")
     group = process.pid
     while len(list((tmp_path / "out").glob("checkpoints/*.safetensors"))) < 2:
         assert process.poll() is None
@@ -188,7 +189,7 @@ def alive(group):
 
 
 def test_a_worker_that_is_killed_ends_the_sweep_in_a_line_and_it_goes_on(tmp_path):
-    process = faults.start([*faults.TINY, "--train.steps", "3000", "--workers", "2"], tmp_path / "out")
+    process = faults.start([*TWO, "--train.steps", "3000", "--workers", "2"], tmp_path / "out")
     group = process.pid
     while len(list((tmp_path / "out").glob("checkpoints/*.safetensors"))) < 2:
         assert process.poll() is None
@@ -348,14 +349,11 @@ def test_a_clock_set_back_changes_nothing(tmp_path, monkeypatch, undisturbed):
 # two at once, two versions
 
 
-def test_of_two_processes_on_one_folder_one_works_and_the_other_says_so(tmp_path, capsys):
+def test_who_works_in_a_folder_that_is_anothers_is_told_so(tmp_path, capsys):
     with folder.claimed(tmp_path):
-        told = subprocess.run(
-            [sys.executable, "run_benchmarks.py", *faults.TINY, "--out", str(tmp_path)],
-            cwd=faults.ROOT, capture_output=True, text=True,
-        )  # fmt: skip
-    assert told.returncode == 2 and told.stderr.count("run_benchmarks.py: ") == 1
-    assert "another process is at work in" in told.stderr
+        assert run_benchmarks.main([*faults.TINY, "--out", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("run_benchmarks.py: ") == told.count("\n") == 1 and "another process is at work in" in told
     assert not list(tmp_path.iterdir())
     with folder.claimed(tmp_path):
         pass

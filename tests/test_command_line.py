@@ -65,7 +65,7 @@ def test_run_trains_records_and_shows(folder):
     runs = [json.loads(text) for text in lines(folder, "runs.jsonl")]
     assert {run["status"] for run in runs} == {"ok"} and all(run["train_flops"] > 1e6 for run in runs)
     assert all(path.stat().st_size > 10_000 for path in (folder / "plots").glob("*.png"))
-    assert len(list((folder / "plots").glob("*.png"))) == len(list((folder / "plots").glob("*.svg"))) == 6
+    assert len(list((folder / "plots").glob("*.png"))) == len(list((folder / "plots").glob("*.svg"))) == 5
     assert not list(folder.glob("checkpoints/*"))
 
 

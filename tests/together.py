@@ -32,7 +32,7 @@ from tasks import NOT_ASKED
 from tasks.arithmetic.carry_chain import CarryChain
 
 LIBRARIES = ["torch", "torch._dynamo", "torch.nn.parallel", "torch.utils.flop_counter", "numpy", "scipy.stats"]
-"""Loaded once for all processes: most of such a test's time. The second by the first optimiser, if not here."""
+"""Loaded once for all processes: most of such a test's time. (An optimiser loads the second, where nobody has.)"""
 SECONDS = 400
 
 

@@ -11,21 +11,25 @@ from evaluate.show import plots
 
 DRAW_ALL = plots.draw_all
 
-TOGETHER = {"test_far.py": "test_scale.py", **{f"test_{name}.py": f"test_{name}.py" for name in (
-    "ask", "command_line", "faults", "scale",
-)}}  # fmt: skip
-"""Files whose tests share something that takes long to make, each by the file beside which it is done."""
+SHARED = {
+    "test_ask.py": "trained weights",
+    "test_command_line.py": "a first run",
+    "test_far.py": "what together.py has loaded",
+    "test_faults.py": "an undisturbed run",
+    "test_scale.py": "what together.py has loaded",
+}
+"""Files whose tests share something that takes long to make: what it is."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One process does what belongs together, so that it is made once; all else goes to whichever is free."""
+    """One process does all that shares something, so that it is made once; the rest goes to whichever is free."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0].rpartition("/")[2]
-            return TOGETHER.get(file, nodeid)
+            return SHARED.get(file, nodeid)
 
     return ByFile(config, log)
 

@@ -305,9 +305,9 @@ def test_the_answer_so_far_is_what_the_records_say():
     for of in (best, most):
         assert [task for task, row in of.items() if row["rdt"] < 4 * row["trained"]] == ["variable_assignment"]
     assert sum(row["rdt"] == row["deepest"] for row in most.values()) == 12 and len(most) == 14
-    ends = results.grids["variable_assignment", "rdt"]
-    far, soon = ends.depth95s(ends.headline()).tolist()
-    assert f"one seed goes to {far} definitions, one ends at {soon}, where {ends.train_max_depth} were trained" in said
+    split = results.grids["variable_assignment", "rdt"]
+    far, soon = split.depth95s(split.headline()).tolist()
+    assert f"one seed goes to {far} definitions, one ends at {soon}, where {split.train_max_depth} were trained" in said
     for model, told in (("gru", "8 and 8"), ("transformer_deep", "5 and 5")):
         reached = [max(of[task][model] for of in (best, most)) for task in HEADLINE]
         assert told == f"{reached[0]} and {reached[1]}"
@@ -372,7 +372,8 @@ def test_the_answer_so_far_is_what_the_records_say():
         "tree_path",
     ] and "whose one seed there ends at 2.33" in said
     assert f"by frozen recipes another seed of one ends at {low[1][0]:.1f} times" in said
-    told = f"one seed goes {far / 3:.0f} times as deep and two end at {soon / 3:.1f} and {low[0][0]:.1f} times"
+    one, other = (depth / split.train_max_depth for depth in (far, soon))
+    told = f"one seed goes {one:.0f} times as deep and two end at {other:.1f} and {low[0][0]:.1f} times"
     assert told in said and "(in two of them one seed;" in said
     assert "`transformer` has 95% at the deepest trained depth of no task in `reference`, and of one in" in said
     stacks = {name: {len(net.blocks) for net in nets(name)} for name in ("transformer", "transformer_deep")}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 125
+LEAST = 126
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -651,6 +651,11 @@ MUTANTS = (
         "a rank goes on before all have found each other", "evaluate/run/ranks.py",
         "distributed.barrier()  # one that", "pass  # one that",
         "test_scale.py::test_no_rank_goes_on_before_all_have_found_each_other",
+    ),
+    Mutant(
+        "the group of processes goes before what uses it", "evaluate/run/ranks.py",
+        "self._judged = None  # it would", "pass  # it would",
+        "test_scale.py::test_what_averages_gradients_is_gone_before_the_group_of_processes_is",
     ),
     Mutant(
         "a refused claim takes its owner's new folder away", "evaluate/run/folder.py",

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from together import late, losses, meet, together
+from together import lasts, late, losses, meet, together
 
 import evaluate.run.train as training
 import run_benchmarks
@@ -193,6 +193,11 @@ def test_ranks_are_told_that_the_folder_is_anothers(tmp_path):
 def test_no_rank_goes_on_before_all_have_found_each_other():
     ((_, on), _), ((found, _), _) = together(meet, 1.0, ranks=2)
     assert on >= found
+
+
+def test_what_averages_gradients_is_gone_before_the_group_of_processes_is():
+    """Else it is the one to free the group, under a lock that the group's own threads may wait for: a rank hangs."""
+    assert together(lasts) == [(False, "")]
 
 
 def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path):

@@ -109,6 +109,7 @@ class Together(Alone):
             distributed.barrier()
 
     def end(self) -> None:
+        self._judged = None  # it would free the group under Python's lock, for which the group's threads wait
         distributed.destroy_process_group()
 
 

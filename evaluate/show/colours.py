@@ -8,7 +8,7 @@ CIVIDIS = (
 )  # fmt: skip
 """Cividis (Nunez, Anderton and Renslow 2018) in nine steps: its lightness rises evenly."""
 
-LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#8C8C8C", "#56B4E9")
 """Okabe and Ito's palette (2008), without black, which a dark page hides, and yellow, which a light one does."""
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X")  # of matplotlib, in the order of LINES

@@ -87,6 +87,11 @@ def span(low: float, high: float, unit: str) -> str:
     return f"{low:.3g} to {high:.3g}"
 
 
+ALIKE = 6
+"""So many seeds with one and the same figure settle something: that all of them lie on one side of where half of all
+seeds would has a chance of 2 / 2^6 = 3% (the sign test). Of fewer nothing tells what others would give."""
+
+
 def over_seeds(values: Sequence[float], unit: str = "") -> tuple[float, float]:
     """Student's t interval (95%) of the mean over seeds; of ratios in logarithms. Without an end for a single seed."""
     from scipy.special import stdtrit
@@ -103,6 +108,11 @@ def over_seeds(values: Sequence[float], unit: str = "") -> tuple[float, float]:
     return max(low, ends[0]), min(high, ends[1])
 
 
+def rounded(value: float) -> float:
+    """Without the last bits, which the logarithms of ratios change: three times 8x is no less than 8x."""
+    return float(f"{value:.12g}")
+
+
 def judge(part: Part, measured: Measured) -> Judged:
     """What a figure says of a part. Of the interval over seeds and that over questions, the outer ends count."""
     values = measured.values
@@ -117,6 +127,9 @@ def judge(part: Part, measured: Measured) -> Judged:
         if measured.questions:
             low, high = min(low, measured.questions[0]), max(high, measured.questions[1])
             over += " and questions"
+        elif len(set(values)) == 1 and len(values) < ALIKE:
+            low, high = -math.inf, math.inf
+    value, low, high = map(rounded, (value, low, high))
     least = -math.inf if part.least is None else part.least
     most = math.inf if part.most is None else part.most
     inside, outside = least <= low and high <= most, high < least or low > most

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from model.block import Block, Blocks
 from model.config import ConfigError, ModelConfig
+from model.draws import uniform
 from model.moe import Router
 from model.norm import RMSNorm
 from model.rdt import Outputs, check_tokens, head_for
@@ -47,7 +47,7 @@ class Transformer(nn.Module):
     def training_outputs(self, tokens: Tensor, horizons: list[int], gradient_loops: int) -> Outputs:
         """As the RDT's, for the same training loop; the horizons mean nothing here."""
         global_heads = self.config.heads - self.config.local_heads
-        keep = (torch.rand(len(tokens), global_heads, device=tokens.device) >= self.config.global_drop).float()
+        keep = (uniform(len(tokens), global_heads, device=tokens.device) >= self.config.global_drop).float()
         logits = self.read(tokens, keep)
         return Outputs([logits], [], logits.new_zeros(()))
 

@@ -24,6 +24,7 @@ from model.adapters import own_adapters, shared_loop
 from model.attention import Places
 from model.block import Block, Blocks
 from model.config import ConfigError, ModelConfig
+from model.draws import normal_like, uniform
 from model.halting import GATE, Halting
 from model.injection import INJECTION
 from model.moe import Router
@@ -136,7 +137,7 @@ class RDT(nn.Module):
         """
         batch, last, device = len(tokens), horizons[0], tokens.device
         global_heads = self.config.heads - self.config.local_heads
-        keep = (torch.rand(batch, global_heads, device=device) >= self.config.global_drop).float()
+        keep = (uniform(batch, global_heads, device=device) >= self.config.global_drop).float()
         at = sent(torch.tensor(horizons), device)
         e = self.encode(tokens, keep)
         cut = max(0, last - gradient_loops)
@@ -209,7 +210,7 @@ def late_starters(h: Tensor, share: float) -> Tensor:
     has summed up stays: a position that had halted keeps its halted answer, and does not learn to halt once more.
     """
     batch, length = h.shape[:2]
-    place = (torch.rand(batch, 1, 1, device=h.device) * length / share).floor()  # past the end in the other rows
+    place = (uniform(batch, 1, 1, device=h.device) * length / share).floor()  # past the end in the other rows
     return torch.arange(length, device=h.device)[:, None] >= place
 
 
@@ -217,7 +218,7 @@ def noisy(h: Tensor, share: float) -> Tensor:
     """h (batch, length, width) and noise of this share of its size, so that in training a loop has to answer right from
     what is only near the state that it was left (after 2102.04877)."""
     size = h.detach().square().mean(-1, keepdim=True).sqrt()
-    return h + share * size * torch.randn_like(h)
+    return h + share * size * normal_like(h)
 
 
 def undisturbed(h: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 126
+LEAST = 131
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -138,7 +138,7 @@ MUTANTS = (
     ),
     Mutant(
         "noise of one size for all states", "model/rdt.py",
-        "share * size * torch.randn_like(h)", "share * torch.randn_like(h)",
+        "share * size * normal_like(h)", "share * normal_like(h)",
         "test_model.py::test_noise_is_a_share_of_each_state_in_training_alone",
     ),
     Mutant(
@@ -654,8 +654,33 @@ MUTANTS = (
     ),
     Mutant(
         "the group of processes goes before what uses it", "evaluate/run/ranks.py",
-        "self._judged = None  # it would", "pass  # it would",
-        "test_scale.py::test_what_averages_gradients_is_gone_before_the_group_of_processes_is",
+        "self._judged = None  # first", "pass  # first",
+        "test_scale.py::test_what_averages_gradients_never_lasts_longer_than_the_group_of_processes[False-freed0]",
+    ),
+    Mutant(
+        "a rank that fails frees the group of processes", "evaluate/run/ranks.py",
+        "if kind is None or self._judged is None:", "if True:",
+        "test_scale.py::test_what_averages_gradients_never_lasts_longer_than_the_group_of_processes[True-freed1]",
+    ),
+    Mutant(
+        "three seeds that are alike settle a claim", "evaluate/verdicts.py",
+        "len(values) < ALIKE", "False",
+        "test_claims.py::test_seeds_that_are_all_alike_settle_something_from_six_on",
+    ),
+    Mutant(
+        "a ratio on its bound is rounded out of its range", "evaluate/verdicts.py",
+        "value, low, high = map(rounded, (value, low, high))", "pass",
+        "test_claims.py::test_a_figure_on_its_bound_lies_in_the_range",
+    ),
+    Mutant(
+        "a failed run is left out of the spread over seeds", "evaluate/show/measures.py",
+        " + [0.0] * int(grid.failed.sum())", "",
+        "test_show.py::test_a_failed_run_counts_as_nothing_right_in_the_spread_over_seeds",
+    ),
+    Mutant(
+        "a claim of a folder that is gone holds", "evaluate/run/folder.py",
+        "if not (folder.is_dir() and", "if False and not (folder.is_dir() and",
+        "test_faults.py::test_who_waited_at_a_folder_that_was_then_removed_holds_nothing",
     ),
     Mutant(
         "a refused claim takes its owner's new folder away", "evaluate/run/folder.py",

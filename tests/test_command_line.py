@@ -13,12 +13,13 @@ from pathlib import Path
 
 import faults
 import pytest
+import torch
 
 import run_benchmarks
 from evaluate.commands import running
 from evaluate.commands.options import tell_unread
 from evaluate.run.presets import PRESETS
-from evaluate.run.sweep import stoppable
+from evaluate.run.sweep import Machine, stoppable
 from model import MODELS
 from tasks import TASKS, UserError
 
@@ -135,6 +136,21 @@ def test_claims_are_not_shared_out_by_torchrun(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("RANK", "0")
     assert run_benchmarks.main(["claims", "1", "--quick", "--out", str(tmp_path / "out")]) == 2
     assert "begin it without torchrun" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_what_torchrun_decides_by_itself_is_refused(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    for option, value in (("workers", "2"), ("engine", "ray")):
+        assert run_benchmarks.main([*faults.TINY, f"--{option}", value, "--out", str(tmp_path / "out")]) == 2
+        assert f"--{option} is " in (told := capsys.readouterr().err) and "allowed under torchrun is" in told
+    monkeypatch.setattr(Machine, "resolve", lambda machine: "cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert run_benchmarks.main([*faults.TINY, "--out", str(tmp_path / "out")]) == 2
+    assert "process 2 of 2 here has no GPU: this machine has 1" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_of_a_preset_of_variants_keeps_its_own_settings():

@@ -375,6 +375,25 @@ def test_who_is_refused_a_claim_leaves_the_folder_that_its_owner_has_just_made(t
     assert not out.exists()
 
 
+def test_who_waited_at_a_folder_that_was_then_removed_holds_nothing(tmp_path, monkeypatch):
+    """A claim of what is gone would keep nobody out: whoever comes next makes the folder anew."""
+    owner, out, real = contextlib.ExitStack(), tmp_path / "out", os.open
+    owner.enter_context(folder.claimed(out))
+
+    def then_removed(*words, **more):
+        handle = real(*words, **more)
+        monkeypatch.undo()
+        owner.close()  # its owner has put nothing there
+        owner.enter_context(folder.claimed(out))
+        return handle
+
+    monkeypatch.setattr(os, "open", then_removed)
+    with owner:
+        with pytest.raises(UserError, match="has just removed"), folder.claimed(out):
+            pass
+        assert out.exists()
+
+
 def test_a_claim_ends_with_its_process(tmp_path):
     code = f"from evaluate.run.folder import *\nwith claimed(Path({str(tmp_path)!r})):\n print(1, flush=True); input()"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=faults.ROOT, stdout=-1, stdin=-1, text=True)

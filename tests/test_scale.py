@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from together import lasts, late, losses, meet, together
+from together import frees, late, losses, meet, together
 
 import evaluate.run.train as training
 import run_benchmarks
@@ -28,9 +28,9 @@ from evaluate.run import carry
 from evaluate.run.extrapolation import asked_together, evaluate, undecided
 from evaluate.run.folder import claimed
 from evaluate.run.presets import smoke
-from evaluate.run.ranks import WholeBatch
 from evaluate.run.sweep import Machine
 from model import build
+from model.draws import normal_like, rows_of
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -157,8 +157,8 @@ def test_ranks_put_noise_of_their_own_on_their_rows_and_stay_in_step():
     drawn, after = [], []
     for rank in (0, 1):
         torch.manual_seed(0)
-        with WholeBatch(6, slice(rank, None, 2)):
-            drawn.append(torch.randn_like(torch.zeros(2, 4)))  # two of its three rows have begun
+        with rows_of(6, slice(rank, None, 2)):
+            drawn.append(normal_like(torch.zeros(2, 4)))  # two of its three rows have begun
         after.append(torch.rand(3))
     assert drawn[0].shape == (2, 4) and not torch.isclose(drawn[0], drawn[1]).any() and torch.equal(*after)
 
@@ -195,9 +195,11 @@ def test_no_rank_goes_on_before_all_have_found_each_other():
     assert on >= found
 
 
-def test_what_averages_gradients_is_gone_before_the_group_of_processes_is():
-    """Else it is the one to free the group, under a lock that the group's own threads may wait for: a rank hangs."""
-    assert together(lasts) == [(False, "")]
+@pytest.mark.parametrize(("fails", "freed"), [(False, [False]), (True, [])])
+def test_what_averages_gradients_never_lasts_longer_than_the_group_of_processes(fails, freed):
+    """Else it is the one to free the group, under a lock that the group's own threads may wait for: a rank hangs. Where
+    training fails the traceback holds it, and the group ends with the process."""
+    assert together(frees, fails) == [(freed, "")]
 
 
 def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path):

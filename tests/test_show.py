@@ -230,6 +230,18 @@ def test_a_run_that_ran_out_of_time_keeps_its_cells_and_counts_as_nothing(tmp_pa
     assert len(list(measures.grid_rows(results(tmp_path)))) == 35
 
 
+def test_a_failed_run_counts_as_nothing_right_in_the_spread_over_seeds(tmp_path):
+    """Over questions stand the runs that came to an end."""
+    folder(tmp_path, models=("deep",), seeds=(0, 1), depths={1: "train"}, truth=lambda *_: 1.0)
+    more = folder(tmp_path / "bad", models=("deep",), seeds=(2,), status="diverged")
+    for name in ("runs.jsonl", "cells.jsonl"):
+        with open(tmp_path / name, "a") as file:
+            file.write((more / name).read_text())
+    (row,) = measures.band_rows(results(tmp_path))
+    assert (row["accuracy"], row["seeds"], row["failed"]) == (1.0, 3, 1)
+    assert (row["worst"], row["median"], row["best"]) == (0.0, 1.0, 1.0) and 0 < row["iqm"] < 1
+
+
 @pytest.mark.parametrize("status", ["diverged", "timeout"])
 def test_a_folder_of_failures_has_a_table_too(tmp_path, status, capsys):
     path = folder(tmp_path, status=status)

@@ -428,3 +428,16 @@ def test_compiled_blocks_train_as_plain_ones(tmp_path, monkeypatch):
     assert ours["CompiledFunctionBackward"] == 4  # the Prelude's Block, two loops of the recurrent one, the Coda's
     for name, weight in weights[0].items():
         assert (weight - weights[1][name]).abs().mean() < 1e-5, name
+
+
+def test_ranks_that_find_different_checkpoints_are_refused():
+    """Else they would train on rows of different steps: each finds its own where they see different folders."""
+
+    class Second(Alone):
+        def agreed(self, numbers):
+            return [number + 25 for number in numbers]
+
+    experiment = smoke()[0]
+    model = build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    with pytest.raises(UserError, match="finds a checkpoint of step 0, and the first another"):
+        train(model, experiment, torch.device("cpu"), ranks=Second())

@@ -13,6 +13,7 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -27,8 +28,9 @@ import run_benchmarks
 from evaluate.run import checkpoint, curriculum
 from evaluate.run.experiment import Train
 from evaluate.run.presets import smoke
-from evaluate.run.ranks import ALONE, Alone, LossOf, Together, WholeBatch, by_torchrun
+from evaluate.run.ranks import ALONE, Alone, LossOf, Together, by_torchrun
 from model import build
+from model.draws import rows_of
 from tasks import NOT_ASKED
 from tasks.arithmetic.carry_chain import CarryChain
 
@@ -97,25 +99,26 @@ def meet(late: float) -> tuple[float, float]:
         found.append(time.monotonic())
 
     distributed.init_process_group = begin_late
-    ranks = Together("cpu")
-    on = time.monotonic()
-    ranks.end()
+    with Together("cpu"):
+        on = time.monotonic()
     return found[0], on
 
 
-def lasts() -> bool:
-    """Does what averages the gradients last longer than the group that it uses?"""
-    destroy, held = distributed.destroy_process_group, []
+def frees(fails: bool) -> list[bool]:
+    """When the group of processes is freed at the end of training, or of a failure there: is what averages the
+    gradients still there then?"""
+    destroy, held, model = distributed.destroy_process_group, [], nn.Linear(1, 1)
 
     def look() -> None:
         held.append(averages() is not None)
         destroy()
 
     distributed.destroy_process_group = look
-    ranks, model = Together("cpu"), nn.Linear(1, 1)
-    averages = weakref.ref(ranks.judged(lambda *_: (model.weight.sum(), model.bias), model))
-    ranks.end()
-    return held[0]
+    with contextlib.suppress(ZeroDivisionError), Together("cpu") as ranks:
+        averages = weakref.ref(ranks.judged(lambda *_: (model.weight.sum(), model.bias), model))
+        if fails:
+            raise ZeroDivisionError
+    return held
 
 
 def late(words: list[str], seconds: float) -> int:
@@ -139,7 +142,7 @@ class InHalves(Alone):
         for half in (slice(0, None, 2), slice(1, None, 2)):
             torch.set_rng_state(begun)
             weight = (targets[half] != NOT_ASKED).sum() / (targets != NOT_ASKED).sum() * 2
-            with WholeBatch(len(tokens), half):
+            with rows_of(len(tokens), half):
                 share = len(tokens[half]) / len(tokens) * 2
                 loss, answers[half] = loss_of(model, tokens[half], targets[half], loops[half], train, weight, share)
             (loss / 2).backward()  # adds to the first half's gradients; halving is exact
@@ -184,7 +187,7 @@ def losses(task: str, name: str, optimizer: str, halves: bool = False) -> dict[s
         model = build(name, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
     else:
         training.step_flops = lambda *_: 0  # of models that have a name
-    ranks = Together("cpu") if by_torchrun() else InHalves() if halves else ALONE
+    ranks: Any = Together("cpu") if by_torchrun() else nullcontext(InHalves() if halves else ALONE)
     by_step: list[float] = []
     accuracies: list[float] = []
 
@@ -192,9 +195,8 @@ def losses(task: str, name: str, optimizer: str, halves: bool = False) -> dict[s
         by_step.append(loss)
         accuracies.append(accuracy)
 
-    training.train(model, experiment, torch.device("cpu"), progress=progress, ranks=ranks)
-    if isinstance(ranks, Together):
-        ranks.end()
+    with ranks as means:
+        training.train(model, experiment, torch.device("cpu"), progress=progress, ranks=means)
     return {
         "rows": [curriculum.rows_a_step(experiment, stage) for stage in experiment.task.stages],
         "losses": by_step,

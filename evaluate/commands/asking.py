@@ -79,6 +79,7 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
     import torch
     from tqdm import tqdm
 
+    from evaluate.run.limits import is_of_memory
     from evaluate.run.own_models import list_own_models
     from evaluate.study import ask as study
     from evaluate.study.weights import trained
@@ -105,9 +106,9 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
         try:
             answers = study.ask(model, task, depth, loops, count=known.count, seed=experiment.evaluate.seed, **how)
         except (MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
-                raise
-            raise UserError(f"depth {depth} does not fit into memory: a smaller --batch or --count might") from None
+            if is_of_memory(error):
+                raise UserError(f"depth {depth} does not fit into memory: smaller --batch or --count might") from None
+            raise
         rows += [{**about, "sizes": task.sizes, **answer} for answer in answers]
     return rows
 

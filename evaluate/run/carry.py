@@ -18,12 +18,14 @@ from evaluate.run import board, checkpoint
 from evaluate.run.diagnostics import diagnostics
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import asked_together, evaluate
+from evaluate.run.limits import is_of_memory
 from evaluate.run.ranks import ALONE, Alone
 from evaluate.run.train import Trained, train
 from evaluate.run.version import code_version
 from model.block import Block
 from tasks import UserError
 
+GRAPHS = 32  # of a Block: rows and places may each be one or many, with gradient and without, in single steps or not
 LOOK = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"  # fits a terminal of eighty columns
 
 
@@ -66,7 +68,7 @@ def carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone =
     try:
         return _carry_out(experiment, folder, means, ranks)
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error):
+        if is_of_memory(error):
             raise UserError(
                 f"{label(experiment)} does not fit into memory: smaller --batch, train.batch or architecture might"
             ) from None
@@ -82,6 +84,7 @@ def _carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone)
     torch.backends.cudnn.allow_tf32 = False  # the GRU's products too are what train.precision says
     if means.compile:
         torch._dynamo.reset()  # its limit of graphs is a process's, not a model's
+        torch._dynamo.config.cache_size_limit = GRAPHS
     for block in [m for m in net.modules() if isinstance(m, Block)] if means.compile else []:
         block.compile(dynamic=True)
     saved = checkpoint_of(experiment, folder)

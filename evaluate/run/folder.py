@@ -45,6 +45,9 @@ def claimed(folder: Path) -> Iterator[None]:
                 ) from None
             except OSError:  # a file system without locks
                 pass
+        if not (folder.is_dir() and os.path.samestat(os.fstat(handle), os.stat(folder))):
+            new = False  # who had made it has removed it, and its lock keeps nobody out
+            raise UserError(f"another process has just removed {str(folder)!r}, empty: the same command makes it again")
         if not os.access(folder, os.W_OK):
             raise UserError(f"cannot write to {str(folder)!r}: it is read-only here")
         sweep_scratch(folder)

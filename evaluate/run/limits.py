@@ -43,6 +43,11 @@ def check_limits(experiment: Experiment) -> None:
     check_model(experiment)
 
 
+def is_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Is this what is raised where memory does not do, a machine's or a GPU's?"""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+
+
 def check_model(experiment: Experiment) -> None:
     try:
         with torch.device("meta"):

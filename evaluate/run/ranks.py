@@ -11,16 +11,15 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
-from torch.overrides import TorchFunctionMode
 
 from evaluate.run.curriculum import rows_a_step
 from evaluate.run.experiment import Experiment, Train
+from model.draws import rows_of
 from tasks import NOT_ASKED, UserError
 
 LossOf = Callable[..., tuple[Tensor, Tensor]]
@@ -33,6 +32,10 @@ class Alone:
     """Training by one process."""
 
     first = True
+
+    def agreed(self, numbers: list[int]) -> list[int]:
+        """What the first rank says, on every rank."""
+        return numbers
 
     def gradients(
         self, loss_of: LossOf, model: nn.Module, tokens: Tensor, targets: Tensor, loops: list[int], train: Train
@@ -47,7 +50,12 @@ ALONE = Alone()
 
 
 class Together(Alone):
-    """One rank of several, begun by torchrun."""
+    """One rank of several, begun by torchrun; a context in which they stand together.
+
+    A rank that fails in training leaves the group as it is, and it ends with the process: to free it would wait, for
+    the group's own threads (gloo's, while what averages the gradients holds it, and Python's lock with it) or for what
+    the others have not answered (nccl).
+    """
 
     def __init__(self, device: str) -> None:
         try:
@@ -72,7 +80,7 @@ class Together(Alone):
         own_loops = loops[mine] if hasattr(model, "training_outputs") else loops
         with heard():
             judged = self.judged(loss_of, model)
-            with WholeBatch(len(tokens), mine):
+            with rows_of(len(tokens), mine):
                 loss, own = judged(tokens[mine], targets[mine], own_loops, train, weight, share)
             loss.backward()
             total = loss.detach() / self.world
@@ -97,7 +105,6 @@ class Together(Alone):
         return self._judged[1]
 
     def agreed(self, numbers: list[int]) -> list[int]:
-        """What the first rank says, on every rank."""
         told = torch.tensor(numbers, device=self.device)
         with heard():
             distributed.broadcast(told, 0)
@@ -108,9 +115,13 @@ class Together(Alone):
         with heard():
             distributed.barrier()
 
-    def end(self) -> None:
-        self._judged = None  # it would free the group under Python's lock, for which the group's threads wait
-        distributed.destroy_process_group()
+    def __enter__(self) -> Together:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or self._judged is None:
+            self._judged = None  # first: it would free the group under Python's lock, which the group's threads want
+            distributed.destroy_process_group()
 
 
 class Judged(nn.Module):
@@ -139,27 +150,6 @@ def heard() -> Iterator[None]:
                 "the same command goes on from there"
             ) from None
         raise
-
-
-class WholeBatch(TorchFunctionMode):
-    """Random numbers for a rank's rows are drawn for the whole batch, and its own rows taken: one stream for all.
-
-    Noise on the state is put on the rows that have begun, which a process alone draws no more for: by it, and by it
-    alone, several processes train otherwise than one.
-    """
-
-    def __init__(self, rows: int, mine: slice) -> None:
-        super().__init__()
-        self.rows, self.mine = rows, mine
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if function is torch.rand:
-            return function(self.rows, *args[1:], **kwargs)[self.mine]
-        if function is torch.randn_like:
-            state = args[0]
-            return function(state.new_empty(self.rows, *state.shape[1:]), **kwargs)[self.mine][: len(state)]
-        return function(*args, **kwargs)
 
 
 def check_rows(experiment: Experiment) -> None:

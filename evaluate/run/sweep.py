@@ -55,6 +55,10 @@ class Machine:
             raise UserError(f"device {self.device!r} is not on this machine: it has {has}")
         return self.device
 
+    def means(self, device: str, threads: int) -> Means:
+        """What each experiment is carried out by."""
+        return Means(device, threads, self.batch, self.save_every, commit(), self.tensorboard, self.compile)
+
     def shared_out(self, runs: int, device: str) -> tuple[int, int]:
         """Processes, and threads of each, for so many runs."""
         cores = os.cpu_count() or 1
@@ -84,9 +88,7 @@ def sweep(experiments: list[Experiment], folder: Path, machine: Machine, mixed: 
             todo = to_do(experiments, folder, mixed)
             if todo:
                 workers, threads = machine.shared_out(len(todo), device)
-                means = Means(
-                    device, threads, machine.batch, machine.save_every, commit(), machine.tensorboard, machine.compile
-                )
+                means = machine.means(device, threads)
                 if machine.engine == "ray":
                     from evaluate.run.cluster import carry_out_on_ray
 
@@ -140,22 +142,28 @@ def sweep_together(
     """One rank's part of a sweep in which all ranks train each model together, and the first alone reads and writes."""
     if machine.engine != "local":
         raise UserError(f"--engine is {machine.engine!r}: allowed under torchrun is 'local'")
+    if machine.workers:
+        raise UserError(
+            f"--workers is {machine.workers}: allowed under torchrun is 0, as its own processes are the workers"
+        )
     for experiment in experiments:
         check_rows(experiment)  # before the processes meet: each finds the same by itself
+    place, beside = (int(os.environ.get(name, here)) for name, here in (("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1)))
     if device == "cuda":
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        if place >= torch.cuda.device_count():
+            raise UserError(
+                f"process {place + 1} of {beside} here has no GPU: this machine has {torch.cuda.device_count()}"
+            )
+        device = f"cuda:{place}"
         torch.cuda.set_device(device)
-    ranks = Together(device)
-    means = Means(
-        device, machine.threads or 1, machine.batch, machine.save_every, commit(), machine.tensorboard, machine.compile
-    )
+    means = machine.means(device, machine.threads or max(1, (os.cpu_count() or 1) // beside))
+    with Together(device) as ranks:
 
-    def carried_out(experiment: Experiment) -> Outcome:
-        outcome = carry_out(experiment, folder, means, ranks)
-        ranks.wait()  # its checkpoint goes once every rank has taken from it what it began with
-        return outcome
+        def carried_out(experiment: Experiment) -> Outcome:
+            outcome = carry_out(experiment, folder, means, ranks)
+            ranks.wait()  # its checkpoint goes once every rank has taken from it what it began with
+            return outcome
 
-    try:
         if not ranks.first:
             go, *wanted = ranks.agreed([0] * (1 + len(experiments)))
             for experiment, mine in zip(experiments, wanted, strict=True):
@@ -173,8 +181,6 @@ def sweep_together(
             work = [e for e in experiments if e.run in todo]
             write_down(((e, carried_out(e)) for e in work), len(work), folder, heed)
         return True
-    finally:
-        ranks.end()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from evaluate.run.curriculum import Curriculum, rows_a_step
 from evaluate.run.experiment import Experiment, Train, on_cpu
 from evaluate.run.ranks import ALONE, Alone
 from model.rdt import Outputs, sent
-from tasks import NOT_ASKED, TRAIN, Batch, Task, draw, stream
+from tasks import NOT_ASKED, TRAIN, Batch, Task, UserError, draw, stream
 
 HORIZONS, BLANKS, SHALLOWS = 3, 4, 5  # the second integers of streams of their own; 0 to 2 are the splits
 SHALLOW = 1 / 8  # the share of rows that are shallower than the deepest, where a row asks its shallower depths anyhow
@@ -232,13 +232,18 @@ def train(
     parts = {"model": model, "average": average, "curriculum": curriculum}
     begun = experiment.run, experiment.task.name
     done, before = checkpoint.load(saved, *begun, parts, made) if saved else (0, 0.0)
+    if ranks.agreed([done]) != [done]:
+        raise UserError(
+            f"a process of torchrun finds a checkpoint of step {done}, and the first another: all must see one --out"
+        )
     began = written = time.monotonic()
     blank = len(experiment.task.vocabulary)
     finite = torch.ones((), dtype=torch.bool, device=device)
 
     def trained(status: str, steps: int) -> Trained:
+        seconds = before + time.monotonic() - began
         cost = curriculum.cost(lambda stage: step_flops(model, experiment, stage))
-        return Trained(status, steps, before + time.monotonic() - began, cost, curriculum.spent.tolist())
+        return Trained(status, steps, seconds, cost, curriculum.spent.tolist())
 
     for step in range(done, settings.steps):
         rows = training_rows(experiment, step, curriculum.task)

@@ -78,7 +78,7 @@ class Grid:
 
     @property
     def failed(self) -> np.ndarray:
-        """Which runs came to no end: they count as depth95 0, and are never left out."""
+        """Which runs came to no end. They have no cells, and count as depth95 0, and as nothing right over seeds."""
         return np.array([run["status"] != "ok" for run in self.runs])
 
     @property

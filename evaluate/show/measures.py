@@ -26,8 +26,8 @@ def interval(share: float, worth: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def rounded(value: float | None, digits: int = 6) -> float | None:
-    return None if value is None or value != value else round(float(value), digits)
+def rounded(value: float | None) -> float | None:
+    return None if value is None or value != value else round(float(value), 6)
 
 
 def grid_rows(results: Results) -> Iterator[Row]:
@@ -78,9 +78,10 @@ def band_rows(results: Results, rule: str | None = None) -> list[Row]:
 
 
 def _band_row(grid: Grid, column: int, band: str, inside: np.ndarray) -> Row:
+    """Over questions of the runs that came to an end; over seeds of all: one that failed has nothing right."""
     correct, count = grid.correct[:, inside, column], grid.count[:, inside, column]
     asked = np.flatnonzero(count.sum(1))
-    seeds = (correct.sum(1)[asked] / count.sum(1)[asked]).tolist()
+    seeds = (correct.sum(1)[asked] / count.sum(1)[asked]).tolist() + [0.0] * int(grid.failed.sum())
     share = float(correct.sum() / count.sum())
     low, high = interval(share, grid.worth(inside, column))
     floor = float((grid.floor[inside] * count.sum(0)).sum() / count.sum())

@@ -19,7 +19,7 @@ from evaluate.study.claims import carry, measures
 from evaluate.study.claims.claims import CLAIMS
 from evaluate.study.claims.designs import BUDGETS, DESIGNS, LOOPS, MOST, RECURRENCES
 from evaluate.study.claims.evidence import Asked, Evidence, Found
-from evaluate.study.claims.figures import ranked, wave
+from evaluate.study.claims.figures import of_sizes, ranked, wave
 from evaluate.study.claims.written import KhopWritten
 from evaluate.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Measured, Part, combine, judge, share
 from model import build
@@ -296,6 +296,8 @@ def test_seeds_that_are_all_alike_settle_something_from_six_on():
     for seeds, verdict in ((1, INCONCLUSIVE), (3, INCONCLUSIVE), (5, INCONCLUSIVE), (6, SUPPORTED), (10, SUPPORTED)):
         assert judge(part, Measured((4.0,) * seeds)).verdict == verdict
     assert judge(part, Measured((1.0,) * 6)).verdict == REFUTED
+    for same, verdict in ((of_sizes([4.0] * 3), SUPPORTED), (of_sizes([1.0, 4.0, 1.0]), INCONCLUSIVE)):
+        assert judge(part, same).verdict == verdict, "a ratio of sizes is the same by no chance"
     assert "no interval" in judge(part, Measured((4.0,) * 5)).told
 
 

@@ -28,6 +28,13 @@ def ratio(values: list[float]) -> Measured:
     return Measured(tuple(values))
 
 
+def of_sizes(values: list[float]) -> Measured:
+    """A figure that follows from sizes, and not from what was learnt: where it is the same for all, it is certain."""
+    if len(set(values)) > 1:
+        return Measured(tuple(values))
+    return Measured(tuple(values), interval=(values[0], values[0]), over=f"{len(values)} seeds")
+
+
 # 1
 
 
@@ -116,10 +123,11 @@ def ranked(x: np.ndarray, y: np.ndarray) -> float:
 
 def experts(found: Evidence) -> list[Measured]:
     use = found.measure("rdt", "routing")
+    pairs = zip(found.whole("dense"), found.whole("rdt"), strict=True)
     return [
         ratio([one["observed"] - one["shuffled"] for one in use]),
         found.difference(("rdt", FAR, MOST), ("dense", FAR, MOST)),
-        ratio([b.train_flops / a.train_flops for a, b in zip(found.whole("dense"), found.whole("rdt"), strict=True)]),
+        of_sizes([mixed.train_flops / dense.train_flops for dense, mixed in pairs]),
     ]
 
 
@@ -130,7 +138,7 @@ def latent_cache(found: Evidence) -> list[Measured]:
     pairs = zip(found.measure("full attention", "cache"), found.measure("small cache", "cache"), strict=True)
     return [
         found.share("full attention", TOP, MOST),
-        ratio([full / small for full, small in pairs]),
+        of_sizes([full / small for full, small in pairs]),
         found.difference(("small cache", FAR, MOST), ("full attention", FAR, MOST)),
     ]
 
@@ -201,8 +209,10 @@ def overthinking(found: Evidence) -> list[Measured]:
             later.append(run.at(TOP, most).right)
         return paired(np.stack(best), np.stack(later))
 
-    peak = [max(run.by_loops(TOP).values()) for run in found.whole("few loops")]
-    return [ratio(peak), lost("few loops"), lost("rdt")]
+    narrow = found.whole("few loops")
+    peak, (_, count) = [max(run.by_loops(TOP).values()) for run in narrow], found.counts("few loops", TOP, MOST)
+    learnt = share([round(right * count) for right in peak], count) if len(set(peak)) == 1 else ratio(peak)
+    return [learnt, lost("few loops"), lost("rdt")]
 
 
 # 10
@@ -213,10 +223,10 @@ def adapters(found: Evidence) -> list[Measured]:
     more = [a.parameters / b.parameters - 1 for a, b in pairs]
     untied = zip(found.whole("stack of 10"), found.whole("rdt"), strict=True)
     return [
-        ratio(more),
+        of_sizes(more),
         found.difference(("rdt", FAR, MOST), ("no adapters", FAR, MOST)),
         found.difference(("rdt", TOP, MOST), ("stack of 10", TOP, MOST)),
-        ratio([a.parameters / b.parameters for a, b in untied]),
+        of_sizes([a.parameters / b.parameters for a, b in untied]),
     ]
 
 

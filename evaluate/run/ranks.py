@@ -52,9 +52,9 @@ ALONE = Alone()
 class Together(Alone):
     """One rank of several, begun by torchrun; a context in which they stand together.
 
-    A rank that fails in training leaves the group as it is, and it ends with the process: to free it would wait, for
-    the group's own threads (gloo's, while what averages the gradients holds it, and Python's lock with it) or for what
-    the others have not answered (nccl).
+    A rank that fails leaves the group as it is, and it ends with the process: to free it might wait for ever, for the
+    group's own threads (gloo's, where what averages the gradients frees it, under Python's lock) or for what the others
+    have not answered (nccl).
     """
 
     def __init__(self, device: str) -> None:
@@ -119,7 +119,7 @@ class Together(Alone):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None or self._judged is None:
+        if kind is None:
             self._judged = None  # first: it would free the group under Python's lock, which the group's threads want
             distributed.destroy_process_group()
 

@@ -39,7 +39,7 @@ class Trained:
     status: str  # "ok", or "diverged" where the loss or a weight stopped being finite
     steps: int
     seconds: float
-    flops: int
+    flops: int  # on the first rank; nobody asks the others
     stage_steps: list[int]  # at each stage of the curriculum, the task itself last
 
 
@@ -242,8 +242,8 @@ def train(
 
     def trained(status: str, steps: int) -> Trained:
         seconds = before + time.monotonic() - began
-        cost = curriculum.cost(lambda stage: step_flops(model, experiment, stage))
-        return Trained(status, steps, seconds, cost, curriculum.spent.tolist())
+        flops = curriculum.cost(lambda stage: step_flops(model, experiment, stage)) if ranks.first else 0
+        return Trained(status, steps, seconds, flops, curriculum.spent.tolist())
 
     for step in range(done, settings.steps):
         rows = training_rows(experiment, step, curriculum.task)

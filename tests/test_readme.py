@@ -1084,8 +1084,8 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     assert "where its three seeds end at 8, 12 and 24 hops and the RDT's at 16, 24 and 24 (" in SAID
     seeds = [len(results.grids[task, name].runs) for task in held]
     told = f"on each seed but in `khop_context` (one in {WORDS[seeds.count(1)]} of the tasks, two in `khop_facts`,"
-    assert told in SAID and sorted(seeds) == [1, 1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 4]
-    assert [len(results.grids[task, name].runs) for task in ("khop_facts", "mod_chain")] == [2, 4]
+    assert told in SAID and sorted(seeds) == [1, 1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 5]
+    assert [len(results.grids[task, name].runs) for task in ("khop_facts", "mod_chain")] == [2, 5]
     rest = results.grids["mod_chain", "rdt"]
     assert sorted(rest.depth95s(rest.headline()).tolist()) == [80, 500, 500, 500, 500]
     grids = {task: results.grids[task, name] for task in held}

@@ -388,7 +388,7 @@ def test_the_answer_so_far_is_what_the_records_say():
     assert [task for _, task in low] == ["variable_assignment", "tree_path"]
     assert f"by frozen recipes another seed of a third, `tree_path`, ends at {low[1][0]:.1f} times)" in said
     third = again.grids["variable_assignment", "rdt"]
-    assert f"and a third, of the frozen recipes below, at {int(third.depth95s(third.headline())[0])} (" in said
+    assert f"and a third, of the frozen recipes below, at {int(third.depth95s(third.headline())[0])}; the one" in said
     one, other = (depth / split.train_max_depth for depth in (far, soon))
     told = f"one seed goes {one:.0f} times as deep and two end at {other:.1f} and {low[0][0]:.1f} times"
     assert told in said and "(in two of these on the one seed carried out;" in said
@@ -1137,6 +1137,15 @@ def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():
     assert with_a.depth95s(with_a.headline()).tolist() == [16] == [with_a.depths[-1]]
     share = written.points(with_a.shares[0, -1, with_a.headline()])
     assert f"goes as deep as was asked, with {share}% of 16." in SAID and f"has {share}% of 16 (`ablation`, one" in SAID
+    kept = results.grids["variable_assignment", "rdt@memory=0.9"]
+    end = kept.depth95s(kept.headline()).tolist()
+    shares = dict(zip(kept.depths.tolist(), kept.shares[0, :, kept.headline()].tolist(), strict=True))
+    (seed,) = (run["seed"] for run in kept.runs)
+    before = rdt.grids["variable_assignment", "rdt"]
+    assert before.depth95s(before.headline())[[run["seed"] for run in before.runs].index(seed)] == 5 and end == [24]
+    told = f"goes to 24, with {written.points(shares[24])}% of 24 right and {written.points(shares[6])}% of 6"
+    assert told in SAID and "the one that ends at 5 goes to 24 as well with an A that begins at 0.9 in place" in SAID
+    assert recipe("variable_assignment", "rdt").architecture.memory == 0.4
     spent = results.grids["khop_context", "looped@noise=0.3"].runs[0]["stage_steps"]
     came = f"it stays at stage {sum(steps > 0 for steps in spent)} of {len(spent)}."
     assert f"With the noise of the recipe (`looped@noise=0.3`, one seed) {came}" in SAID

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 131
+LEAST = 132
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -656,6 +656,11 @@ MUTANTS = (
         "the group of processes goes before what uses it", "evaluate/run/ranks.py",
         "self._judged = None  # first", "pass  # first",
         "test_scale.py::test_what_averages_gradients_never_lasts_longer_than_the_group_of_processes[False-freed0]",
+    ),
+    Mutant(
+        "a rank draws for its own rows alone", "model/draws.py",
+        "torch.rand(batch, *shape, device=device)[mine]", "torch.rand(rows, *shape, device=device)",
+        "test_scale.py::test_two_ranks_train_as_one_process_does[rdt]",
     ),
     Mutant(
         "a rank that fails frees the group of processes", "evaluate/run/ranks.py",

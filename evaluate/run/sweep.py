@@ -59,12 +59,16 @@ class Machine:
         """What each experiment is carried out by."""
         return Means(device, threads, self.batch, self.save_every, commit(), self.tensorboard, self.compile)
 
+    def threads_each(self, processes: int) -> int:
+        """Threads of each of so many processes here."""
+        return self.threads or max(1, (os.cpu_count() or 1) // processes)
+
     def shared_out(self, runs: int, device: str) -> tuple[int, int]:
         """Processes, and threads of each, for so many runs."""
         cores = os.cpu_count() or 1
         at_once = {"cpu": cores, "cuda": torch.cuda.device_count()}.get(device, 1)
         workers = max(1, min(runs, self.workers or at_once))
-        return workers, self.threads or max(1, cores // workers)
+        return workers, self.threads_each(workers)
 
 
 def sweep(experiments: list[Experiment], folder: Path, machine: Machine, mixed: bool = False) -> bool:
@@ -156,7 +160,7 @@ def sweep_together(
             )
         device = f"cuda:{place}"
         torch.cuda.set_device(device)
-    means = machine.means(device, machine.threads or max(1, (os.cpu_count() or 1) // beside))
+    means = machine.means(device, machine.threads_each(beside))
     with Together(device) as ranks:
 
         def carried_out(experiment: Experiment) -> Outcome:

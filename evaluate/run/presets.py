@@ -143,9 +143,9 @@ RECIPES: dict[str, Recipe] = {
     "relation_composition": Recipe(replace(AT_ONE_PLACE, batch=256, steps=2000), replace(SEES_ONE, window=4), TO_160),
     "variable_assignment": Recipe(
         replace(AT_ONE_PLACE, batch=256, steps=3600, shortest_horizon=5, longest_horizon=20),
-        replace(FORGETFUL, window=4, noise=0.3),
+        replace(FORGETFUL, memory=0.9, window=4, noise=0.3),
         TO_160,
-    ),  # a definition's end sees all of it
+    ),  # a definition's end sees all of it, and keeps what it took until it is read
     "p_hop_induction": Recipe(
         replace(AT_ONE_PLACE, batch=320, steps=3600, decay=0.5),
         replace(SEES_ONE, window=3, prelude_blocks=2, prelude_window=32),

@@ -288,6 +288,9 @@ ABLATED = (
     "rdt@feed_forward=dense@adapters=none@halting=none",  # `looped`, with A and B
 )
 
+ORDINARY = "@attention=full@local_heads=4@window=500"
+"""Heads of the usual kind: all see the whole row, and where its tokens stand, with keys and values of their own."""
+
 RELIEVED = (
     ("prefix_sum", "transformer_deep@local_heads=2"),
     ("group_word", "transformer_deep@local_heads=2"),
@@ -298,11 +301,13 @@ RELIEVED = (
     ("tree_path", "rdt@feed_forward=dense@halting=none"),
     ("variable_assignment", "rdt@injection=normed_additive"),  # the RDT, with the injection of `looped_normed`
     ("variable_assignment", "rdt@memory=0.9"),  # and with A and B again, A near to what that is
-)
+    *((task, stack + ORDINARY) for stack in ("transformer", "transformer_deep") for task in RECIPES
+      if not RECIPES[task].architecture.prelude_window),
+)  # fmt: skip
 """Models without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long
-row's beginning; and, in `looped_normed`, RMSNorm(h) + e in the place of A RMSNorm(h) + B e, which forgets more of where
-a walk has been; and the RDT without these A and B, or with a larger A, where values fade that are handed on. And with
-it: noise, which grows with a state that grows from loop to loop."""
+row's beginning, or that do not know where those tokens stand; and, in `looped_normed`, RMSNorm(h) + e in the place of
+A RMSNorm(h) + B e, which forgets more of where a walk has been; and the RDT without these A and B, or with a larger A,
+where values fade that are handed on. And with it: noise, which grows with a state that grows from loop to loop."""
 
 
 def ablation() -> list[Experiment]:

@@ -54,6 +54,25 @@ def _transformer_deep(config: ModelConfig, vocabulary: int, mean_loops: float) -
     return Transformer(config, vocabulary, blocks)
 
 
+ORDINARY: dict[str, Any] = {"attention": "full", "feed_forward": "dense", "window": 2**20, "prelude_window": 0}
+"""Blocks of the usual kind: each head has keys and values of its own, and sees the whole row (none is longer)."""
+
+
+def _transformer_rope(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
+    """As many ordinary Blocks as come nearest to the RDT's parameters, each then as wide inside as matches them."""
+    ordinary = replace(config, local_heads=config.heads, **ORDINARY)
+
+    def size(blocks: int, width: int = config.expert_width) -> int:
+        return parameters(Transformer(replace(ordinary, expert_width=width), vocabulary, blocks))
+
+    with torch.device("meta"):
+        target, none = parameters(RDT(config, vocabulary)), size(0)
+        blocks = max(1, round((target - none) / (size(1) - none)))
+        narrow = size(blocks, 1)  # parameters are linear in the width
+        width = max(1, round(1 + (target - narrow) / (size(blocks, 2) - narrow)))
+    return Transformer(replace(ordinary, expert_width=width), vocabulary, blocks)
+
+
 def _gru(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
     """As many units as give it the RDT's parameters, or nearest to them."""
 
@@ -73,6 +92,7 @@ MODELS: dict[str, Callable[[ModelConfig, int, float], nn.Module]] = {
     "looped_normed": _looped_normed,
     "transformer": _transformer,
     "transformer_deep": _transformer_deep,
+    "transformer_rope": _transformer_rope,
     "gru": _gru,
 }
 
@@ -82,6 +102,7 @@ SUMMARIES = {
     "looped_normed": "`looped`, with a norm on its state before each loop",
     "transformer": "no loop, as many parameters as the RDT",
     "transformer_deep": "no loop, as many FLOPs a token as the RDT at its mean training loops",
+    "transformer_rope": "no loop, ordinary heads that see the whole row and all places, as many parameters as the RDT",
     "gru": "a recurrence over tokens in place of depth, as many parameters as the RDT",
 }
 
@@ -94,6 +115,7 @@ UNREAD: dict[str, tuple[str, ...]] = {
     "looped_normed": OF_THE_RDT,
     "transformer": OF_LOOPS,
     "transformer_deep": ("injection", "halting", *OF_LOOPS, *ADAPTERS),
+    "transformer_rope": (*OF_LOOPS, "window", "prelude_window", "global_drop", "balance_rate"),
     "gru": (*OF_LOOPS, *OF_BLOCKS),
 }
 """Fields of a ModelConfig without which a model is the same, as it is what it is by another choice of them or has no

@@ -63,7 +63,7 @@ def see_window(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     """
     length = q.shape[2]
     if window > NARROW:
-        return see_band(q, k, v, window)
+        return see_band(q, k, v, window) if window < length else see_all(q, k, v)
     window = min(window, length)
     k = F.pad(k, (0, 0, window - 1, 0))
     v = F.pad(v, (0, 0, window - 1, 0))

@@ -137,7 +137,7 @@ def slow_window(q, k, v, window):
     return scores.masked_fill((ago < 0) | (ago >= window), float("-inf")).softmax(-1) @ v
 
 
-@pytest.mark.parametrize("length,window", [(1, 3), (2, 3), (9, 3), (9, 1), (5, 9), (30, 9), (40, 32)])
+@pytest.mark.parametrize("length,window", [(1, 3), (2, 3), (9, 3), (9, 1), (5, 9), (30, 9), (40, 32), (40, 2**20)])
 def test_local_heads_see_exactly_their_window(length, window):
     q, k, v = (torch.randn(2, 2, length, width, dtype=torch.double) for width in (6, 6, 5))
     assert torch.allclose(see_window(q, k, v, window), slow_window(q, k, v, window), atol=1e-12)
@@ -392,7 +392,7 @@ def test_every_part_can_be_replaced_and_every_parameter_learns(change):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_tied_head_answers_by_the_embedding(name):
     own, tied = (build(name, replace(SMALL, head=head), VOCABULARY, 3) for head in ("own", "tied"))
-    if name not in ("transformer", "gru"):  # whose experts or units make up for what is missing
+    if name not in ("transformer", "transformer_rope", "gru"):  # whose experts or units make up for what is missing
         assert parameters(own) - parameters(tied) == VOCABULARY * SMALL.width
     seen = []
     tied.output_norm.register_forward_hook(lambda module, given, made: seen.append(made))
@@ -458,7 +458,7 @@ def test_baselines_match_their_targets():
     for config in (SMALL, ModelConfig(), ModelConfig(width=128, head_width=32, experts=8)):
         for vocabulary in (20, 100):
             full = RDT(config, vocabulary)
-            for name in ("transformer", "gru"):
+            for name in ("transformer", "transformer_rope", "gru"):
                 same_size = build(name, config, vocabulary, 10)
                 assert abs(parameters(same_size) / parameters(full) - 1) < 0.02
         deep = build("transformer_deep", config, 20, 10)
@@ -479,6 +479,24 @@ def test_looped_is_the_plain_looped_transformer_and_may_have_a_norm_on_its_state
     torch.testing.assert_close(model.step(h, e, 3), model.recurrent[0](kept + e))
     assert model.gate is None and not model.routers
     assert parameters(model) == parameters(build("looped", SMALL, VOCABULARY, 10))
+
+
+def test_ordinary_heads_see_the_whole_row_and_where_it_stands():
+    """One Block, whose last place tells which tokens stand before it, and in which order; with the RDT's global heads
+    it does not tell their order, and with its local ones not the tokens."""
+    row, other, turned = torch.tensor([[1, 2, 3, 4, 5, 6], [7, 2, 3, 4, 5, 6], [2, 1, 3, 4, 5, 6]])
+
+    def tells(model):
+        last = shaken(model).eval()(torch.stack([row, other, turned]))[0, :, -1]
+        return [not torch.allclose(last[0], last[i], atol=1e-6) for i in (1, 2)]
+
+    one = replace(SMALL, recurrent_blocks=1, prelude_blocks=0, coda_blocks=0, window=3)
+    rope = build("transformer_rope", one, VOCABULARY, 1)
+    assert len(rope.blocks) == 2 and not rope.routers
+    rope.blocks = rope.blocks[:1]
+    assert tells(rope) == [True, True]
+    assert tells(build("transformer", replace(one, local_heads=0), VOCABULARY, 1)) == [True, False]
+    assert tells(build("transformer", replace(one, local_heads=4), VOCABULARY, 1)) == [False, False]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("transformer", Transformer), ("gru", GRU)])
@@ -524,7 +542,16 @@ def test_the_gru_has_the_size_of_an_rdt_with_its_local_heads():
 @pytest.mark.parametrize("name", UNREAD)
 def test_a_model_reads_all_but_what_is_said(name):
     config = replace(SMALL, prelude_window=2, adapter_loops=2)
-    values = {"width": 64, "rope_width": 2, "heads": 2, "memory": 0.9, "noise": 0.5, "late": 0.5, "global_drop": 0.25}
+    values = {
+        "width": 64,
+        "rope_width": 2,
+        "head_width": 10,
+        "heads": 2,
+        "memory": 0.9,
+        "noise": 0.5,
+        "late": 0.5,
+        "global_drop": 0.25,
+    }
     unread, matched, before = set(), set(), trace(name, config)
     for field in fields(ModelConfig):
         value = values.get(field.name) or ModelConfig.PARTS.get(field.name, (None,))[-1]
@@ -536,7 +563,9 @@ def test_a_model_reads_all_but_what_is_said(name):
         if parameters(RDT(config, VOCABULARY)) != parameters(RDT(changed, VOCABULARY)):
             matched.add(field.name)  # which may, by a hair, leave as many of its own
     rest = unread - set(UNREAD[name])
-    assert set(UNREAD[name]) <= unread and rest <= (matched if name in ("transformer", "gru") else set())
+    assert set(UNREAD[name]) <= unread and rest <= (
+        matched if name in ("transformer", "transformer_rope", "gru") else set()
+    )
 
 
 @pytest.mark.parametrize(

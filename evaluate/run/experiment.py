@@ -25,7 +25,12 @@ LATER = {"architecture": ("memory", "noise", "late", "prelude_window", "head"), 
 run keeps its id."""
 
 WITHOUT_LOOPS = ("train.gradient_loops", "train.shortest_horizon", "train.longest_horizon")
-UNREAD_IN_TRAINING = {"transformer": WITHOUT_LOOPS, "gru": WITHOUT_LOOPS, "transformer_deep": WITHOUT_LOOPS[:1]}
+UNREAD_IN_TRAINING = {
+    "transformer": WITHOUT_LOOPS,
+    "transformer_deep": WITHOUT_LOOPS[:1],
+    "transformer_rope": WITHOUT_LOOPS,
+    "gru": WITHOUT_LOOPS,
+}
 """Fields that training a model has no use for. Of a horizon's mean `transformer_deep` has its depth."""
 
 

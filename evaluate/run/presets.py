@@ -28,9 +28,10 @@ def smoke() -> list[Experiment]:
 
 def quick() -> list[Experiment]:
     """two tasks, six models, asked to depth 80: ten minutes"""
+    longest_first = ("rdt", "transformer_deep", "looped", "looped_normed", "gru", "transformer_rope")
     return [
         Experiment(TASKS[task](), model, train=at_own_rates(Train(), task, model))  # type: ignore[call-arg]
-        for model in ("rdt", "transformer_deep", "looped", "looped_normed", "gru", "transformer")  # the longest first
+        for model in longest_first
         for task in HEADLINE
     ]
 
@@ -156,7 +157,7 @@ RECIPES: dict[str, Recipe] = {
 what was chosen after a look at test depths is told in results/reference/recipes.md."""
 
 
-MODELS_COMPARED = ("rdt", "looped", "looped_normed", "transformer", "transformer_deep", "gru")
+MODELS_COMPARED = ("rdt", "looped", "looped_normed", "transformer", "transformer_deep", "transformer_rope", "gru")
 
 RATES = A_TENTH, A_THIRD, DEFAULT, TRIPLE = ("0.003", "6e-4"), ("0.01", "2e-3"), ("0.03", "6e-3"), ("0.09", "18e-3")
 """Muon's and AdamW's learning rates that `rates` tries, as they stand in names of variants."""
@@ -209,7 +210,7 @@ more."""
 
 
 def reference() -> list[Experiment]:
-    """every task by its own recipe, six models: days"""
+    """every task by its own recipe, seven models: days"""
     return [
         asked_further(recipe(task, model, seed))
         for seed in range(5)
@@ -288,6 +289,9 @@ ABLATED = (
     "rdt@feed_forward=dense@adapters=none@halting=none",  # `looped`, with A and B
 )
 
+ORDINARY = "@attention=full@local_heads=4@window=500"
+"""Heads of the usual kind: all see the whole row, and where its tokens stand, with keys and values of their own."""
+
 RELIEVED = (
     ("prefix_sum", "transformer_deep@local_heads=2"),
     ("group_word", "transformer_deep@local_heads=2"),
@@ -298,11 +302,12 @@ RELIEVED = (
     ("tree_path", "rdt@feed_forward=dense@halting=none"),
     ("variable_assignment", "rdt@injection=normed_additive"),  # the RDT, with the injection of `looped_normed`
     ("variable_assignment", "rdt@memory=0.9"),  # and with A and B again, A near to what that is
+    *((task, f"transformer_deep{ORDINARY}") for task in RECIPES if not RECIPES[task].architecture.prelude_window),
 )
 """Models without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long
-row's beginning; and, in `looped_normed`, RMSNorm(h) + e in the place of A RMSNorm(h) + B e, which forgets more of where
-a walk has been; and the RDT without these A and B, or with a larger A, where values fade that are handed on. And with
-it: noise, which grows with a state that grows from loop to loop."""
+row's beginning, or that do not know where those tokens stand; and, in `looped_normed`, RMSNorm(h) + e in the place of
+A RMSNorm(h) + B e, which forgets more of where a walk has been; and the RDT without these A and B, or with a larger A,
+where values fade that are handed on. And with it: noise, which grows with a state that grows from loop to loop."""
 
 
 def ablation() -> list[Experiment]:

@@ -163,14 +163,19 @@ RATES = A_TENTH, A_THIRD, DEFAULT, TRIPLE = ("0.003", "6e-4"), ("0.01", "2e-3"),
 """Muon's and AdamW's learning rates that `rates` tries, as they stand in names of variants."""
 
 OWN_RATES: dict[str, dict[str, tuple[str, str]]] = {
-    "khop_facts": {"looped": A_THIRD, "transformer_deep": A_THIRD, "gru": A_THIRD},
-    "mod_chain": {"looped": A_THIRD, "transformer_deep": A_TENTH, "gru": A_THIRD, "transformer": A_THIRD},
-    "prefix_sum": {"looped": DEFAULT, "transformer": A_TENTH},
+    "khop_facts": {"looped": A_THIRD, "transformer_deep": A_THIRD, "transformer_rope": A_THIRD, "gru": A_THIRD},
+    "mod_chain": {
+        "looped": A_THIRD, "transformer": A_THIRD, "transformer_deep": A_TENTH, "transformer_rope": A_TENTH,
+        "gru": A_THIRD,
+    },
+    "prefix_sum": {"looped": DEFAULT, "transformer": A_TENTH, "transformer_rope": A_TENTH},
     "group_word": {"gru": DEFAULT, "transformer": TRIPLE},
-    "n_ary_addition": {"transformer": DEFAULT, "looped_normed": DEFAULT},
-}
-"""Those of RATES, best on the selection band, that a model has in place of its task's recipe's. Of the other models the
-recipe's were the best, or no others were tried: results/reference tells which."""
+    "carry_chain": {"transformer_rope": DEFAULT},
+    "n_ary_addition": {"transformer": DEFAULT, "transformer_rope": TRIPLE, "looped_normed": DEFAULT},
+}  # fmt: skip
+"""Those of RATES, best on the selection band, that a model has in place of its task's recipe's; where it has 95% of the
+trained band by some of them, the best of these. Of the other models the recipe's were the best, or no others were
+tried: results/reference tells which."""
 
 
 WITHOUT_NOISE = ("looped",)

@@ -179,9 +179,9 @@ def test_a_task_that_a_preset_lacks_does_not_take_the_rates_of_another():
     gentler = {(e.train.matrix_learning_rate, e.train.learning_rate) for e in quick if e.model == "gru"}
     assert usual == {(0.03, 0.006)} and gentler == {(0.01, 0.002)}
     moved = {(e.task.name, e.model): (e.train.matrix_learning_rate, e.train.learning_rate)
-             for e in running.chosen(quick, ["tree_path", "group_word", "mod_chain"], [])}  # fmt: skip
+             for e in running.chosen(quick, ["tree_path", "n_ary_addition", "mod_chain"], [])}  # fmt: skip
     assert {moved["tree_path", model] for model in ("rdt", "gru", "looped", "transformer_deep")} == usual
-    assert moved["group_word", "transformer"] == (0.09, 0.018), "a rate of its own"
+    assert moved["n_ary_addition", "transformer_rope"] == (0.09, 0.018), "a rate of its own"
     assert {moved["mod_chain", "gru"]} == gentler
 
 

@@ -315,9 +315,9 @@ def test_ratios_put_every_model_beside_every_task(tmp_path):
 
 
 def test_of_many_models_each_has_a_line_and_each_task_a_column(tmp_path):
-    def text(count):
+    def text(count, tasks=("t", "u")):
         names = tuple(f"model_{i}" for i in range(count))
-        path = folder(tmp_path / str(count), tasks=("t", "u"), models=names)
+        path = folder(tmp_path / f"{count} of {len(tasks)}", tasks=tasks, models=names)
         return tables.show(results(path), sections=["ratios"]).splitlines()
 
     few, many = text(tables.SIDE_BY_SIDE), text(tables.SIDE_BY_SIDE + 1)
@@ -329,6 +329,8 @@ def test_of_many_models_each_has_a_line_and_each_task_a_column(tmp_path):
     for i in range(tables.SIDE_BY_SIDE):
         assert shown[f"model_{i}"] == of_t[2 * i : 2 * i + 2] + of_u[2 * i : 2 * i + 2]
     assert many[-1] == "t is trained to 5 and asked to 40; u is trained to 5 and asked to 40."
+    as_many = text(tables.SIDE_BY_SIDE + 1, tuple("tuvwxyz"))
+    assert as_many[3].split()[0] == "task", "no more models than tasks"
 
 
 def test_suite_scores_say_what_they_lack(tmp_path):

@@ -213,7 +213,8 @@ def ratio_of(row: Row, model: str) -> str:
 
 
 SIDE_BY_SIDE = 6
-"""Models, at most, that have a column each; of more, as in a folder of variants, each has a line, a task a column."""
+"""Models, at most, that have a column each, or as many as tasks; of more, as in a folder of variants, each has a line,
+and a task a column."""
 
 RATIOS = Section(
     "how deep each model goes (depth95), and how many times the deepest trained depth that is",
@@ -369,7 +370,7 @@ def _section(results: Results, name: str, style: str, rule: str | None) -> list[
     section, found = known[name], _rows(results, name, rule)
     if name == "measures":
         section = with_rules(found)
-    if name == "ratios" and len(results.models) > SIDE_BY_SIDE:
+    if name == "ratios" and len(results.models) > max(SIDE_BY_SIDE, len(results.tasks)):
         section, found = ratio_lines(results, rule)
     rows = [[cell(row) for cell in section.columns.values()] for row in found]
     title = f"{section.title}: {_asked(results, rule)}" if name != "seeds" else section.title

@@ -1,4 +1,4 @@
-"""What answers: the list of models, by name. Every one but the GRU is built of the same Block."""
+"""What answers: the list of models, by name. Every one but the GRU is built of one kind of Block."""
 
 from __future__ import annotations
 

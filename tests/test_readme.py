@@ -411,7 +411,7 @@ def test_the_answer_so_far_is_what_the_records_say():
     assert [task for _, task in low] == ["variable_assignment", "tree_path"]
     assert f"by frozen recipes another seed of a third, `tree_path`, ends at {low[1][0]:.1f} times)" in said
     third = again.grids["variable_assignment", "rdt"]
-    assert f"and a third, of the frozen recipes below, at {int(third.depth95s(third.headline())[0])}; the one" in said
+    assert f"and a third, of the frozen recipes below, at {int(third.depth95s(third.headline())[0])}; with an A" in said
     one, other = (depth / split.train_max_depth for depth in (far, soon))
     told = f"one seed goes {one:.0f} times as deep and two end at {other:.1f} and {low[0][0]:.1f} times"
     assert told in said and "(in two of these on the one seed carried out;" in said
@@ -467,10 +467,10 @@ def test_the_answer_so_far_is_what_the_records_say():
         f"In {WORDS[len(staged)]} tasks training begins at smaller sizes (a curriculum); `transformer` never came to "
     )
     assert f"{told}the end of it in {WORDS[len(stuck)]} of these, or all." in said
-    grids = [results.grids["khop_context", model] for model in ("transformer", "gru")]
+    grids = [results.grids["khop_context", model] for model in ("transformer", "transformer_rope", "gru")]
     first = [grid.pooled[0][0, grid.headline()] / grid.pooled[1][0, grid.headline()] for grid in grids]
-    assert f"of single hops they have {first[0]:.0%} and {first[1]:.0%} right" in SAID
-    assert all(sum(steps > 0 for steps in grid.runs[0].get("stage_steps", [1])) == 1 for grid in grids)
+    assert f"of single hops they have {first[0]:.0%}, {first[1]:.0%} and {first[2]:.0%} right" in SAID
+    assert all(sum(steps > 0 for steps in grid.runs[0].get("stage_steps", [1])) == 1 for grid in grids[::2])
 
 
 def test_the_answer_in_numbers_of_tasks_is_what_the_records_say():
@@ -1177,15 +1177,6 @@ def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():
     assert with_a.depth95s(with_a.headline()).tolist() == [16] == [with_a.depths[-1]]
     share = written.points(with_a.shares[0, -1, with_a.headline()])
     assert f"goes as deep as was asked, with {share}% of 16." in SAID and f"has {share}% of 16 (`ablation`, one" in SAID
-    kept = results.grids["variable_assignment", "rdt@memory=0.9"]
-    end = kept.depth95s(kept.headline()).tolist()
-    shares = dict(zip(kept.depths.tolist(), kept.shares[0, :, kept.headline()].tolist(), strict=True))
-    (seed,) = (run["seed"] for run in kept.runs)
-    before = rdt.grids["variable_assignment", "rdt"]
-    assert before.depth95s(before.headline())[[run["seed"] for run in before.runs].index(seed)] == 5 and end == [24]
-    told = f"goes to 24, with {written.points(shares[24])}% of 24 right and {written.points(shares[6])}% of 6"
-    assert told in SAID and "the one that ends at 5 goes to 24 as well with an A that begins at 0.9 in place" in SAID
-    assert recipe("variable_assignment", "rdt").architecture.memory == 0.4
     spent = results.grids["khop_context", "looped@noise=0.3"].runs[0]["stage_steps"]
     came = f"it stays at stage {sum(steps > 0 for steps in spent)} of {len(spent)}."
     assert f"With the noise of the recipe (`looped@noise=0.3`, one seed) {came}" in SAID
@@ -1198,6 +1189,41 @@ def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():
     assert min(quiet.runs[0]["stage_steps"]) > 0 and right[3, 10] == "100" and best_loops(quiet) == 4
     told = f"it has all of 3 hops, {right[4, 10]}% of 4 and {right[5, 10]}% of 5; with the most {right[3, 160]}% of 3."
     assert told in SAID
+
+
+def test_what_is_said_of_another_a_is_what_its_records_say():
+    """Of variable_assignment: it was tried, and what was expected of it did not come."""
+    held = {}
+    for name in ("all", "confirmation", "tried", "tried-confirmation", "ablation"):
+        model = "rdt@memory=0.9" if name == "ablation" else "rdt"
+        held[name] = grid = Results(read(ROOT / "results/reference" / name)).grids["variable_assignment", model]
+        assert not any(run["git_dirty"] for run in grid.runs)
+        memory = {run["experiment"]["architecture"]["memory"] for run in grid.runs}
+        assert memory == ({0.4} if name in ("all", "confirmation") else {0.9})
+    ends = {
+        (name, run["seed"]): int(end)
+        for name, grid in held.items()
+        for run, end in zip(grid.runs, grid.depth95s(grid.headline()), strict=True)
+    }
+    assert ends == {
+        ("all", 0): 24, ("all", 1): 5, ("confirmation", 5): 7, ("ablation", 1): 24,
+        ("tried", 0): 8, ("tried", 1): 24, ("tried", 2): 24, ("tried-confirmation", 5): 5,
+    }  # fmt: skip
+    assert recipe("variable_assignment", "rdt").architecture.memory == 0.4
+    assert "with an A that begins at 0.9 in place of 0.4 four seeds end at 24, 24, 8 and 5" in SAID
+    (first,) = (s for s, run in enumerate(held["tried"].runs) if run["seed"] == 0)
+    lost = written.points(held["tried"].shares[first, -1, held["tried"].headline()])
+    assert f"the first, which goes to 24 with 0.4, ends at 8 ({lost}% of 24);" in SAID
+    again = held["tried-confirmation"]
+    shares = dict(zip(again.depths.tolist(), again.shares[0, :, again.headline("settled")].tolist(), strict=True))
+    told = "({}% of 7, {}% of 10 and {}% of 20 by `settled`)".format(*(written.points(shares[d]) for d in (7, 10, 20)))
+    assert f"that of `confirmation` ends at 5, where it ended at 7 {told}." in SAID
+    growths = []
+    for grid in (held["tried"], again):
+        loops, trained = grid.mean_loops[:, :, grid.headline("converged")], grid.depths.tolist().index(3)
+        growths += (loops[:, -1] / loops[:, trained] / (grid.depths[-1] / 3)).tolist()
+    assert [f"{growth:.1f}" for growth in growths] == ["0.8", "0.8", "0.8", "2.0"]
+    assert "three are as expected too; one takes 0.8 times as many, and ends at 8." in SAID
 
 
 def test_what_is_said_of_ltg_is_what_its_record_says():

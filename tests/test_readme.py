@@ -401,6 +401,11 @@ def test_the_answer_so_far_is_what_the_records_say():
     )
     assert told.format(WORDS[sum(x == y for x, y in zip(ends, deep, strict=True))]) in said
     assert all(x <= y for x, y in zip(ends, deep, strict=True))
+    both = [row for row in most.values() if row.get("transformer_rope") is not None]
+    learnt_deep = sum(row["transformer_deep"] >= row["trained"] for row in both)
+    (past,) = (row["transformer_deep ratio"] for row in both if row["transformer_deep"] > row["trained"])
+    told = f"learns {WORDS[learnt_deep]} of the {WORDS[len(both)]}, and goes beyond in one, to {past:.3g} times;"
+    assert told in said
     again = Results(read(ROOT / "results/reference/confirmation"))
     reached = {task: g.depth95s(g.headline())[0] for (task, model), g in again.grids.items() if model == "transformer"}
     assert [task for task, depth in reached.items() if depth >= 5] == ["khop_facts"]

@@ -289,6 +289,7 @@ WRONG = [
     (["run", "--models", "transformer_deep", "--train.gradient_loops", "9"], "transformer_deep has no use for it"),
     (["run", "--models", "looped", "--architecture.injection", "normed"], "injection: looped has no use for it"),
     (["show-model", "gru", "--architecture.window", "5"], "--architecture.window: gru has no use for it"),
+    (["run", "--models", "gru", "--train.steps", "9", "--train.shortest_horizon", "-1"], "shortest_horizon is -1"),
     (["run", "--preset", "quikc"], "unknown preset 'quikc': did you mean 'quick'?"),
     (["run", "--device", "gpu"], "unknown device 'gpu'"),
     (["run", "--device", "cuda"], "device 'cuda' is not on this machine"),

@@ -129,7 +129,6 @@ def asked_for(known: argparse.Namespace, rest: list[str], parser: Parser) -> lis
         rest = ["--train.precision", known.precision, *rest]
     changes = overrides(rest, parser)
     experiments = [override(e, changes) for e in experiments]
-    tell_unread(changes, [e.base for e in experiments])
     if known.seeds is not None:
         seeds = whole_numbers("seeds", known.seeds)
         experiments = [
@@ -140,6 +139,7 @@ def asked_for(known: argparse.Namespace, rest: list[str], parser: Parser) -> lis
         experiment.check()
     for task in dict.fromkeys(e.task for e in experiments):
         check_plugin(task)
+    tell_unread(changes, [e.base for e in experiments])
     return experiments
 
 

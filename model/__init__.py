@@ -36,16 +36,25 @@ def _looped_normed(config: ModelConfig, vocabulary: int, mean_loops: float) -> n
     return RDT(replace(config, injection="normed_additive", **PLAIN), vocabulary)
 
 
+def _matched(config: ModelConfig, vocabulary: int, blocks: int, target: int) -> Transformer:
+    """So many Blocks, each as wide inside as gives them all together so many parameters, or nearest to that."""
+    with torch.device("meta"):
+        narrow, wide = (
+            parameters(Transformer(replace(config, expert_width=w), vocabulary, blocks)) for w in (1, 2)
+        )  # parameters are linear in the width
+    width = max(1, round(1 + (target - narrow) / (wide - narrow)))
+    return Transformer(replace(config, expert_width=width), vocabulary, blocks)
+
+
+def _rdt_size(config: ModelConfig, vocabulary: int) -> int:
+    with torch.device("meta"):
+        return parameters(RDT(config, vocabulary))
+
+
 def _transformer(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
     """One Block for each of the RDT's, each with wider experts, so that parameters match the RDT's."""
     blocks = config.prelude_blocks + config.recurrent_blocks + config.coda_blocks
-    with torch.device("meta"):
-        target = parameters(RDT(config, vocabulary))
-        narrow, wide = (
-            parameters(Transformer(replace(config, expert_width=w), vocabulary, blocks)) for w in (1, 2)
-        )  # parameters are linear in the experts' width
-    width = max(1, round(1 + (target - narrow) / (wide - narrow)))
-    return Transformer(replace(config, expert_width=width), vocabulary, blocks)
+    return _matched(config, vocabulary, blocks, _rdt_size(config, vocabulary))
 
 
 def _transformer_deep(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
@@ -60,17 +69,10 @@ ORDINARY: dict[str, Any] = {"attention": "full", "feed_forward": "dense", "windo
 
 def _transformer_rope(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
     """As many ordinary Blocks as come nearest to the RDT's parameters, each then as wide inside as matches them."""
-    ordinary = replace(config, local_heads=config.heads, **ORDINARY)
-
-    def size(blocks: int, width: int = config.expert_width) -> int:
-        return parameters(Transformer(replace(ordinary, expert_width=width), vocabulary, blocks))
-
+    ordinary, target = replace(config, local_heads=config.heads, **ORDINARY), _rdt_size(config, vocabulary)
     with torch.device("meta"):
-        target, none = parameters(RDT(config, vocabulary)), size(0)
-        blocks = max(1, round((target - none) / (size(1) - none)))
-        narrow = size(blocks, 1)  # parameters are linear in the width
-        width = max(1, round(1 + (target - narrow) / (size(blocks, 2) - narrow)))
-    return Transformer(replace(ordinary, expert_width=width), vocabulary, blocks)
+        none, one = (parameters(Transformer(ordinary, vocabulary, blocks)) for blocks in (0, 1))
+    return _matched(ordinary, vocabulary, max(1, round((target - none) / (one - none))), target)
 
 
 def _gru(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
@@ -79,8 +81,8 @@ def _gru(config: ModelConfig, vocabulary: int, mean_loops: float) -> nn.Module:
     def size(units: int) -> int:
         return parameters(GRU(config, vocabulary, units))
 
+    target = _rdt_size(config, vocabulary)
     with torch.device("meta"):
-        target = parameters(RDT(config, vocabulary))
         above = max(2, bisect_left(range(2**14), target, lo=1, key=size))
         units = min(above - 1, above, key=lambda units: abs(size(units) - target))
     return GRU(config, vocabulary, units)

@@ -286,8 +286,10 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     assert came["khop_context", "gru"] == came["chain_end", "gru"] == 1 and "`gru` not past the first of" in said
     deep = came["chain_end", "transformer_deep"], len(spent["chain_end", "transformer_deep"])
     assert f"`transformer_deep` came to stage {deep[0]} of {deep[1]} of `chain_end`," in said
-    rope = came["khop_context", "transformer_rope"], len(spent["khop_context", "transformer_rope"])
-    assert f"and `transformer_rope` to stage {rope[0]} of {rope[1]} of the latter." in said
+    rope = [
+        (came[task, "transformer_rope"], len(spent[task, "transformer_rope"])) for task in ("chain_end", "khop_context")
+    ]
+    assert "and `transformer_rope` to stage {} of {} and {} of {} of the two.".format(*rope[0], *rope[1]) in said
     for task in ("chain_end", "khop_context"):
         assert all(came[task, one] == len(spent[task, one]) for one in ("rdt", "looped", "looped_normed"))
 
@@ -672,6 +674,8 @@ def test_what_is_said_of_costs_and_of_the_threshold_is_what_the_records_say():
     )
     order = ("transformer_deep", "looped", "looped_normed", "gru", "transformer_rope", "transformer")
     assert told.format(*(end for model in order for end in ends[model])) in SAID
+    few, many = ends["transformer_rope"]
+    assert f"no other positions were tried, and it has {few} to {many} of the RDT's training FLOPs;" in SAID
     grids = [results.grids[task, "rdt"] for task in HEADLINE]
     right = [grid.correct[:, grid.depths.tolist().index(500), grid.headline()].tolist() for grid in grids]
     far = [n for of in right for n in of if n >= 0.95 * 128]

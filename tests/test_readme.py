@@ -1192,6 +1192,14 @@ def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():
     assert with_a.depth95s(with_a.headline()).tolist() == [16] == [with_a.depths[-1]]
     share = written.points(with_a.shares[0, -1, with_a.headline()])
     assert f"goes as deep as was asked, with {share}% of 16." in SAID and f"has {share}% of 16 (`ablation`, one" in SAID
+    deep = results.grids["khop_context", f"transformer_deep{ORDINARY}"]
+    right = dict(zip(deep.depths.tolist(), deep.shares[0, :, deep.headline()].tolist(), strict=True))
+    assert [right[d] for d in (1, 2, 3)] == [1.0] * 3 and max(right[d] for d in right if d > 3) < 0.03
+    assert len({questions(TASKS["khop_context"](), d, 2, 0).tokens.shape[1] for d in right}) == 1
+    told = f"whose rows are all of one length, all of 3 hops are right and {written.points(right[4])}% of 4"
+    assert SAID.count(told) == 2 and f"{told}, where a guesser has {deep.chance[0]:.1%}:" in SAID
+    tried = sum(model == f"transformer_deep{ORDINARY}" for _, model in results.grids)
+    assert SAID.count(f"tried in {WORDS[tried]} tasks") == 2
     spent = results.grids["khop_context", "looped@noise=0.3"].runs[0]["stage_steps"]
     came = f"it stays at stage {sum(steps > 0 for steps in spent)} of {len(spent)}."
     assert f"With the noise of the recipe (`looped@noise=0.3`, one seed) {came}" in SAID

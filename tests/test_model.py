@@ -22,6 +22,7 @@ from model.norm import InFewPasses, RMSNorm
 from model.rdt import late_starters, noisy
 from model.weights import load_weights
 
+MATCHED = ("transformer", "transformer_rope", "gru")  # as many parameters as the RDT, whatever that takes
 SMALL = ModelConfig(width=32, head_width=8, latent=16, rope_width=4, expert_width=16)
 VOCABULARY = 20
 
@@ -392,7 +393,7 @@ def test_every_part_can_be_replaced_and_every_parameter_learns(change):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_tied_head_answers_by_the_embedding(name):
     own, tied = (build(name, replace(SMALL, head=head), VOCABULARY, 3) for head in ("own", "tied"))
-    if name not in ("transformer", "transformer_rope", "gru"):  # whose experts or units make up for what is missing
+    if name not in MATCHED:  # whose experts or units make up for what is missing
         assert parameters(own) - parameters(tied) == VOCABULARY * SMALL.width
     seen = []
     tied.output_norm.register_forward_hook(lambda module, given, made: seen.append(made))
@@ -458,7 +459,7 @@ def test_baselines_match_their_targets():
     for config in (SMALL, ModelConfig(), ModelConfig(width=128, head_width=32, experts=8)):
         for vocabulary in (20, 100):
             full = RDT(config, vocabulary)
-            for name in ("transformer", "transformer_rope", "gru"):
+            for name in MATCHED:
                 same_size = build(name, config, vocabulary, 10)
                 assert abs(parameters(same_size) / parameters(full) - 1) < 0.02
         deep = build("transformer_deep", config, 20, 10)
@@ -563,9 +564,7 @@ def test_a_model_reads_all_but_what_is_said(name):
         if parameters(RDT(config, VOCABULARY)) != parameters(RDT(changed, VOCABULARY)):
             matched.add(field.name)  # which may, by a hair, leave as many of its own
     rest = unread - set(UNREAD[name])
-    assert set(UNREAD[name]) <= unread and rest <= (
-        matched if name in ("transformer", "transformer_rope", "gru") else set()
-    )
+    assert set(UNREAD[name]) <= unread and rest <= (matched if name in MATCHED else set())
 
 
 @pytest.mark.parametrize(

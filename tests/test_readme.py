@@ -21,7 +21,7 @@ from evaluate.records import Records, read
 from evaluate.run import board, experiment
 from evaluate.run import sweep as sweeping
 from evaluate.run.extrapolation import questions
-from evaluate.run.presets import HEADLINE, ORDINARY, PRESETS, RATED, RECIPES, UNSEEN, recipe
+from evaluate.run.presets import HEADLINE, ORDINARY_HEADS, PRESETS, RATED, RECIPES, UNSEEN, recipe
 from evaluate.show import example, plots, tables, written
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import band_rows, furthest_first, measure_rows, ratio_rows, suite_rows, used_loops
@@ -397,19 +397,18 @@ def test_the_answer_so_far_is_what_the_records_say():
     (a, b), (c, d) = ([f"{written.points(x)}%" for x in g.shares[:, 5:7, g.headline()].mean(0)] for g in rope)
     told = f"right, on each of three seeds, {a} and {c} of 6, and {b} and {d} of 8, where a guesser has 2.5% and 9.1%."
     assert told in said
-    ends = [row["transformer_rope"] for row in most.values() if row.get("transformer_rope") is not None]
-    deep = [row["trained"] for row in most.values() if row.get("transformer_rope") is not None]
+    both = stacks[1]
+    ends, deep = ([row[name] for row in both] for name in ("transformer_rope", "trained"))
     told = (
         f"Of the {WORDS[len(ends)]} tasks where it was carried out it learns {{}} as deep as they are trained, and none"
     )
     assert told.format(WORDS[sum(x == y for x, y in zip(ends, deep, strict=True))]) in said
     assert all(x <= y for x, y in zip(ends, deep, strict=True))
     best_of = {
-        row["task"]: row["transformer_rope best"] for row in stacks[1] if row["transformer_rope best"] > row["trained"]
+        row["task"]: row["transformer_rope best"] for row in both if row["transformer_rope best"] > row["trained"]
     }
     assert best_of == {"carry_chain": 6} and len(results.grids["carry_chain", "transformer_rope"].runs) == 3
     assert "(of a fourth, `carry_chain`, one seed of three goes to 6, where 5 were trained)" in said
-    both = stacks[1]
     learnt_deep = sum(row["transformer_deep"] >= row["trained"] for row in both)
     (past,) = (row["transformer_deep ratio"] for row in both if row["transformer_deep"] > row["trained"])
     told = f"learns {WORDS[learnt_deep]} of the {WORDS[len(both)]}, and goes beyond in one, to {past:.3g} times;"
@@ -1016,7 +1015,7 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     reached = {
         (g.task, g.model.removeprefix("rdt@")): g.depth95s(g.headline("settled")) for g in results.grids.values()
     }
-    stacks = [results.grids[task, f"transformer_deep{ORDINARY}"] for task in HEADLINE]
+    stacks = [results.grids[task, f"transformer_deep{ORDINARY_HEADS}"] for task in HEADLINE]
     shares = [dict(zip(g.depths.tolist(), g.shares[0, :, g.headline()].tolist(), strict=True)) for g in stacks]
     told = "all of 5 steps of `khop_facts` and `mod_chain` are right, as they were trained, {}% and {}% of 6, and {}% "
     told += "and {}% of 8, where a guesser has 2.5% and 9.1%."
@@ -1192,13 +1191,13 @@ def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():
     assert with_a.depth95s(with_a.headline()).tolist() == [16] == [with_a.depths[-1]]
     share = written.points(with_a.shares[0, -1, with_a.headline()])
     assert f"goes as deep as was asked, with {share}% of 16." in SAID and f"has {share}% of 16 (`ablation`, one" in SAID
-    deep = results.grids["khop_context", f"transformer_deep{ORDINARY}"]
+    deep = results.grids["khop_context", f"transformer_deep{ORDINARY_HEADS}"]
     right = dict(zip(deep.depths.tolist(), deep.shares[0, :, deep.headline()].tolist(), strict=True))
     assert [right[d] for d in (1, 2, 3)] == [1.0] * 3 and max(right[d] for d in right if d > 3) < 0.03
     assert len({questions(TASKS["khop_context"](), d, 2, 0).tokens.shape[1] for d in right}) == 1
     told = f"whose rows are all of one length, all of 3 hops are right and {written.points(right[4])}% of 4"
     assert SAID.count(told) == 2 and f"{told}, where a guesser has {deep.chance[0]:.1%}:" in SAID
-    tried = sum(model == f"transformer_deep{ORDINARY}" for _, model in results.grids)
+    tried = sum(model == f"transformer_deep{ORDINARY_HEADS}" for _, model in results.grids)
     assert SAID.count(f"tried in {WORDS[tried]} tasks") == 2
     spent = results.grids["khop_context", "looped@noise=0.3"].runs[0]["stage_steps"]
     came = f"it stays at stage {sum(steps > 0 for steps in spent)} of {len(spent)}."

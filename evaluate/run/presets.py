@@ -294,7 +294,7 @@ ABLATED = (
     "rdt@feed_forward=dense@adapters=none@halting=none",  # `looped`, with A and B
 )
 
-ORDINARY = "@attention=full@local_heads=4@window=500"
+ORDINARY_HEADS = "@attention=full@local_heads=4@window=500"
 """Heads of the usual kind: all see the whole row, and where its tokens stand, with keys and values of their own."""
 
 RELIEVED = (
@@ -307,7 +307,7 @@ RELIEVED = (
     ("tree_path", "rdt@feed_forward=dense@halting=none"),
     ("variable_assignment", "rdt@injection=normed_additive"),  # the RDT, with the injection of `looped_normed`
     ("variable_assignment", "rdt@memory=0.9"),  # and with A and B again, A near to what that is
-    *((task, f"transformer_deep{ORDINARY}") for task in RECIPES if not RECIPES[task].architecture.prelude_window),
+    *((task, f"transformer_deep{ORDINARY_HEADS}") for task in RECIPES if not RECIPES[task].architecture.prelude_window),
 )
 """Models without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long
 row's beginning, or that do not know where those tokens stand; and, in `looped_normed`, RMSNorm(h) + e in the place of

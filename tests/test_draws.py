@@ -23,7 +23,7 @@ DRAWN: dict[str, tuple[int, str]] = {
     "p_hop_induction": (2, "1409692a807c6019"),
     "mod_chain": (1, "f6f28c06022e8efc"),
     "nested_expression": (4, "b65b6e613ee1c42f"),
-    "variable_assignment": (5, "35508115d4731d9f"),
+    "variable_assignment": (6, "e3056451a95c2e89"),
     "n_ary_addition": (2, "d6dea36661247bec"),
     "carry_chain": (1, "d15592d51b7cc139"),
     "prefix_sum": (2, "dd3a0880f414afe0"),

@@ -144,9 +144,9 @@ RECIPES: dict[str, Recipe] = {
     "relation_composition": Recipe(replace(AT_ONE_PLACE, batch=256, steps=2000), replace(SEES_ONE, window=4), TO_160),
     "variable_assignment": Recipe(
         replace(AT_ONE_PLACE, batch=256, steps=3600, shortest_horizon=5, longest_horizon=20),
-        replace(FORGETFUL, window=4, noise=0.3),
+        replace(FORGETFUL, memory=0.9, window=4, noise=0.3),
         TO_160,
-    ),  # a definition's end sees all of it
+    ),  # a definition's end sees all of it; what it has found is to be kept
     "p_hop_induction": Recipe(
         replace(AT_ONE_PLACE, batch=320, steps=3600, decay=0.5),
         replace(SEES_ONE, window=3, prelude_blocks=2, prelude_window=32),
@@ -306,13 +306,13 @@ RELIEVED = (
     ("reachability", "rdt@feed_forward=dense@halting=none"),  # `looped_normed`, with A and B
     ("tree_path", "rdt@feed_forward=dense@halting=none"),
     ("variable_assignment", "rdt@injection=normed_additive"),  # the RDT, with the injection of `looped_normed`
-    ("variable_assignment", "rdt@memory=0.9"),  # and with A and B again, A near to what that is
+    ("variable_assignment", "rdt@memory=0.4"),  # and with the A of walks
     *((task, f"transformer_deep{ORDINARY_HEADS}") for task in RECIPES if not RECIPES[task].architecture.prelude_window),
 )
 """Models without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long
 row's beginning, or that do not know where those tokens stand; and, in `looped_normed`, RMSNorm(h) + e in the place of
-A RMSNorm(h) + B e, which forgets more of where a walk has been; and the RDT without these A and B, or with a larger A,
-where values fade that are handed on. And with it: noise, which grows with a state that grows from loop to loop."""
+A RMSNorm(h) + B e, which forgets more of where a walk has been; and the RDT without these A and B, or with a smaller A,
+by which values fade that are handed on. And with it: noise, which grows with a state that grows from loop to loop."""
 
 
 def ablation() -> list[Experiment]:

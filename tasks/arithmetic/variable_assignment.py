@@ -19,15 +19,15 @@ class VariableAssignment(Task):
     its value: at the end of its definition, and wherever another one reads it.
 
     Depth: the longest chain of definitions that the variable rests on. A variable of level l combines one of level
-    l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants. Every
-    level has a variable in every row, the rest have levels at random: programs of one distribution serve every depth,
-    and only what is asked differs: in a row of depth d, all variables of level d or less. A constant beside a variable
-    is neither 0 nor 1, so that each step is one (now and then terms cancel, as in any arithmetic), and at most
-    `largest_operand`, so that what is learnt by heart stays small; so is one of two that are multiplied. Two constants
-    that are added are any, as two variables are: all sums are learnt at level 1, before anything is looked up.
-    Definitions stand in the order of their levels: nothing is used before it is defined, and most rest on one shortly
-    before them and some on another at any distance. The name stands last, where the value is known: who looks for a
-    variable finds both in one place.
+    l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants. A row
+    of depth d has d to `levels` levels, drawn evenly, a variable at least of each, and the rest at random: so variables
+    of one level stand anywhere in a row, in training too, and what is asked differs: in a row of depth d, all variables
+    of level d or less. A constant beside a variable is neither 0 nor 1, so that each step is one (now and then terms
+    cancel, as in any arithmetic), and at most `largest_operand`, so that what is learnt by heart stays small; so is one
+    of two that are multiplied. Two constants that are added are any, as two variables are: all sums are learnt at level
+    1, before anything is looked up. Definitions stand in the order of their levels: nothing is used before it is
+    defined, and most rest on one shortly before them and some on another at any distance. The name stands last, where
+    the value is known: who looks for a variable finds both in one place.
     Depth is at most `levels`; the default is the most that keeps rows near 110 tokens.
     After: i-GSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23, shuffled, and asked once, behind the last one.
 
@@ -51,7 +51,7 @@ class VariableAssignment(Task):
     largest_operand: int = 3
 
     name: ClassVar[str] = "variable_assignment"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     summary: ClassVar[str] = "variables defined by variables, modulo a prime"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
@@ -92,8 +92,9 @@ class VariableAssignment(Task):
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         m, variables = self.modulus, self.variables
         shape, row = (count, variables), np.arange(count)[:, None]
-        spare = rng.integers(1, self.levels + 1, size=(count, variables - self.levels))
-        level = np.concatenate([np.tile(np.arange(1, self.levels + 1), (count, 1)), spare], axis=1)
+        levels = rng.integers(depth, self.levels + 1, size=(count, 1))
+        every = np.arange(1, variables + 1)
+        level = np.where(every <= levels, every, rng.integers(1, levels + 1, size=shape))
 
         gap = level[:, :, None] - level[:, None, :]  # (count, variable, candidate)
         lot = rng.random(gap.shape, dtype=np.float32)

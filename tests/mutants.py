@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 133
+LEAST = 134
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -541,6 +541,12 @@ MUTANTS = (
         "letters of a group that can be solved", "tasks/arithmetic/group_word.py",
         "np.linspace(1, len(elements(self.group)) - 1, self.letters)", "np.linspace(1, self.letters, self.letters)",
         "test_draws.py::test_letters_generate_the_whole_group",
+    ),
+    Mutant(
+        "rows all have all levels, and training asks at their start", "tasks/arithmetic/variable_assignment.py",
+        "levels = rng.integers(depth, self.levels + 1, size=(count, 1))",
+        "levels = rng.integers(self.levels, self.levels + 1, size=(count, 1))",
+        "test_tasks.py::test_variables_of_every_level_stand_anywhere_in_a_row",
     ),
     Mutant(
         "columns that mostly carry", "tasks/arithmetic/carry_chain.py",

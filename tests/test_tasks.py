@@ -401,6 +401,18 @@ def test_variables_of_level_1_show_every_sum() -> None:
     assert constants["x"] == {(a, b) for a, b in every if 2 <= min(a, b) <= task.largest_operand}
 
 
+def test_variables_of_every_level_stand_anywhere_in_a_row() -> None:
+    """In training too: where only the first places of a row are asked, only there are definitions learnt."""
+    task = TASKS["variable_assignment"]()
+    batch = task.sample(stream(0, TRAIN, 3, 0), 3, 400)
+    asked = batch.depths.reshape(400, task.variables, 4)[:, :, 3]  # of each definition
+    share = [(asked[:, :9] > 0).mean(), (asked[:, 9:18] > 0).mean(), (asked[:, 18:] > 0).mean()]
+    assert share[0] > share[1] > share[2] > 0.04 and (asked == 3).any(axis=0)[2:].all()
+    words = task.sample(stream(0, TEST, 8, 0), 8, 400).tokens
+    deepest = [int(task.solve(row).depths.max()) for row in words]
+    assert {*deepest} == {*range(8, task.levels + 1)}, "from the depth that is asked to all levels"
+
+
 def test_chains_in_order_are_mixed_at_random() -> None:
     task = dataclasses.replace(TASKS["chain_end"](), chains=2, short=2, length=2, names=4, shuffled=False)
     rows = task.sample(stream(0, TRAIN, 1, 0), 1, 6_000).tokens[:, : task.facts_length].reshape(-1, 4, 3)

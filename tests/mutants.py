@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 134
+LEAST = 135
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -547,6 +547,12 @@ MUTANTS = (
         "levels = rng.integers(depth, self.levels + 1, size=(count, 1))",
         "levels = rng.integers(self.levels, self.levels + 1, size=(count, 1))",
         "test_tasks.py::test_variables_of_every_level_stand_anywhere_in_a_row",
+    ),
+    Mutant(
+        "a step counts the steps before it too", "evaluate/study/ask.py",
+        "here = of == step",
+        "here = of <= step",
+        "test_ask.py::test_each_step_of_a_deep_question_is_told",
     ),
     Mutant(
         "columns that mostly carry", "tasks/arithmetic/carry_chain.py",

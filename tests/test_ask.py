@@ -50,6 +50,32 @@ def test_the_same_questions_are_answered_as_the_records_say(folder, capsys, mode
     assert any(row["correct"] for row in rows), "or equal figures say nothing"
 
 
+def test_each_step_of_a_deep_question_is_told(folder, capsys):
+    how = (folder, "--seeds", "1", "--count", "16")
+    rows = asked(capsys, *how, "--depths", "6", "--each-step", "--batch", "5")
+    (alone,) = (row for row in asked(capsys, *how, "--depths", "6") if row["rule"] == "act")
+    steps = {row["step"]: row for row in rows if row["rule"] == "act"}
+    assert sorted(steps) == [1, 2, 3, 4, 5, 6] and len(rows) == 6 * 4
+    assert {**alone, "step": 6, "loops": pytest.approx(alone["loops"])} == steps[6]
+    experiment = from_json(read(folder).runs[alone["run"]]["experiment"])
+    batch = questions(experiment.task, 6, 16, 3)
+    with torch.no_grad():
+        told = trained(experiment, folder)(torch.from_numpy(batch.tokens), (12,))[0].argmax(-1).numpy()
+    for row in rows:
+        if row["rule"] == "fixed":
+            here = batch.depths == row["step"]
+            assert (row["correct"], row["count"]) == ((told == batch.targets)[here].sum(), here.sum())
+    assert len({row["correct"] for row in rows if row["rule"] == "fixed"}) > 1, "or equal figures say nothing"
+    capsys.readouterr()
+    assert run_benchmarks.main(["ask", str(folder), "--depths", "6", "--each-step"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[:4] == ["model", "seed", "depth", "step"]
+
+
+def test_steps_and_sizes_are_two_tables(folder, capsys):
+    assert run_benchmarks.main(["ask", str(folder), "--each-step", "--over", "modulus=11"]) == 2
+    assert "--each-step and --over are two tables: give one of them" in capsys.readouterr().err
+
+
 def test_moving_positions_alone_answer_as_they_rest(folder, capsys):
     (row,) = asked(capsys, folder, "--seeds", "1", "--count", "6", "--depths", "30", "--moving", "--loops", "90")
     experiment = next(from_json(run["experiment"]) for run in read(folder).runs.values() if run["run"] == row["run"])

@@ -27,7 +27,7 @@ from tasks.errors import UserError, unknown
 if TYPE_CHECKING:
     from evaluate.run.experiment import Experiment
 
-COLUMNS = ("model", "seed", "depth", "length", "rule", "loops", "correct", "count", "accuracy", "low", "high")
+COLUMNS = ("model", "seed", "depth", "step", "length", "rule", "loops", "correct", "count", "accuracy", "low", "high")
 LEGEND = "loops: used on average, --loops at most. low, high: Wilson's 95% interval over questions."
 
 
@@ -47,10 +47,14 @@ def ask(arguments: Sequence[str]) -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--moving", action="store_true",
                         help="compute only what still moves, until nothing does: for great depths")  # fmt: skip
+    parser.add_argument("--each-step", action="store_true",
+                        help="a line for each shallower question of the same rows too, its step")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the rows as JSON lines")
     add_format(parser)
     add_plugins(parser)
     known, rest = parser.parse_known_args(list(arguments))
+    if known.each_step and known.over:
+        raise UserError("--each-step and --over are two tables: give one of them")
     at_least(known, count=1, batch=1, threads=1)
     at_most(known, count=10**7, threads=1024)
     if known.loops is not None:
@@ -71,7 +75,8 @@ def ask(arguments: Sequence[str]) -> None:
         legend = "accuracy, with the most loops or by --moving, all seeds together"
         tell(shown.formatted(rows, columns, known.format), shown.told(legend, known.format), style=known.format)
     else:
-        tell(shown.formatted(rows, COLUMNS, known.format), shown.told(LEGEND, known.format), style=known.format)
+        columns = [name for name in COLUMNS if name != "step" or known.each_step]
+        tell(shown.formatted(rows, columns, known.format), shown.told(LEGEND, known.format), style=known.format)
 
 
 def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -101,7 +106,8 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
                 cells.append((experiment, model, task, depth))
     rows = []
     for experiment, model, task, depth in tqdm(cells, disable=None, leave=False):
-        loops, how = known.loops or experiment.evaluate.loops[-1], {"batch": known.batch, "moving": known.moving}
+        loops = known.loops or experiment.evaluate.loops[-1]
+        how = {"batch": known.batch, "moving": known.moving, "each_step": known.each_step}
         about = {"run": experiment.run, "task": task.name, "model": experiment.model, "seed": experiment.seed}
         try:
             answers = study.ask(model, task, depth, loops, count=known.count, seed=experiment.evaluate.seed, **how)

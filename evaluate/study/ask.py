@@ -26,37 +26,52 @@ def check_words(task: Task, learnt: Task) -> None:
 
 @torch.no_grad()
 def ask(
-    model: nn.Module, task: Task, depth: int, loops: int, *, count: int, seed: int, batch: int, moving: bool = False
+    model: nn.Module,
+    task: Task,
+    depth: int,
+    loops: int,
+    *,
+    count: int,
+    seed: int,
+    batch: int,
+    moving: bool = False,
+    each_step: bool = False,
 ) -> list[dict[str, Any]]:
     """A row for each answer that a model has at one depth: after `loops` loops, and by each rule that stops by itself.
 
-    With `moving`, by the rule `settled` alone, computed over the positions that move (model/settling.py).
+    With `moving`, by the rule `settled` alone, computed over the positions that move (model/settling.py). With
+    `each_step`, a row for each shallower question of the same rows too, whose depth is then its `step`: where along a
+    deep question does it go wrong?
     """
     rows = questions(task, depth, count, seed)
     tokens, targets, depths = (torch.from_numpy(array) for array in rows)
-    asked = (depths == depth) & torch.from_numpy(task.asked_first(rows.tokens))
+    steps = range(1, depth + 1) if each_step else (depth,)
+    asked = (depths >= steps[0]) & (depths <= depth) & torch.from_numpy(task.asked_first(rows.tokens))
     answering = trained_places(task, depth, count, seed)
-    right: dict[str, int] = defaultdict(int)
-    used: dict[str, float] = defaultdict(float)
+    right: dict[tuple[str, int], int] = defaultdict(int)
+    used: dict[tuple[str, int], float] = defaultdict(float)
     batch = batch if moving else rows_at_once(batch, tokens)
     for start in range(0, len(tokens), batch):
         part = slice(start, start + batch)
-        wanted = targets[part][asked[part]]
+        wanted, of = targets[part][asked[part]], depths[part][asked[part]]
         given = (tokens[part], asked[part])
         for answer in settled(model, *given, loops) if moving else answers(model, *given, answering[part], (loops,)):
-            right[answer.halting] += int(answered_right(answer.logits, wanted).sum())
-            used[answer.halting] += float(answer.used.sum()) if answer.used is not None else loops * len(wanted)
-    n = int(asked.sum())
+            hits = answered_right(answer.logits, wanted)
+            for step in steps:
+                here = of == step
+                right[answer.halting, step] += int(hits[here].sum())
+                used[answer.halting, step] += float((loops * here if answer.used is None else answer.used[here]).sum())
     made = []
-    for rule, correct in right.items():
-        low, high = wilson(correct, n)
-        mean = None if rule == "none" else used[rule] / n
-        made.append(
-            {
-                "depth": depth, "length": tokens.shape[1], "rule": rule, "loops": mean, "correct": correct, "count": n,
-                "accuracy": correct / n, "low": low, "high": high,
-            }
-        )  # fmt: skip
+    for (rule, step), correct in right.items():
+        if n := int((asked & (depths == step)).sum()):
+            low, high = wilson(correct, n)
+            mean = None if rule == "none" else used[rule, step] / n
+            made.append(
+                {
+                    "depth": depth, **({"step": step} if each_step else {}), "length": tokens.shape[1], "rule": rule,
+                    "loops": mean, "correct": correct, "count": n, "accuracy": correct / n, "low": low, "high": high,
+                }
+            )  # fmt: skip
     return made
 
 

@@ -686,6 +686,7 @@ def test_what_was_asked_anew_is_what_the_records_say():
     made = read(ROOT / "results/reference/all").runs
     files = sorted((ROOT / "results/reference/asked").iterdir())
     found = {path.name.partition("-")[0]: lines_of("asked", path.name) for path in files}
+    walks, levels = found.pop("khop_context"), found.pop("variable_assignment")
     for task, told in found.items():
         seeds = (0, 1, 2) if task == "prefix_sum" else (0,)
         assert {(made[row["run"]]["task"], made[row["run"]]["seed"]) for row in told} == {
@@ -702,6 +703,13 @@ def test_what_was_asked_anew_is_what_the_records_say():
     loops = sum(row["loops"] for row in bits) / 3
     assert f"all 384 answers of three seeds are right, after {loops:,.0f} loops over what still moves" in said
     assert "| 10 bits | 1,000 bits (384 of 384), three seeds |" in said and {row["depth"] for row in bits} == {1000}
+    (deep,) = Results(read(ROOT / "results/reference/ablation")).grids["khop_context", walks[0]["model"]].runs
+    assert {row["run"] for row in walks} == {deep["run"]} and deep["train_max_depth"] == 3
+    first, after = ([row for row in walks if row["depth"] < 24 and (row["step"] > 3) == later] for later in (0, 1))
+    (right, asked), (wrong, more) = ([sum(row[x] for row in of) for x in ("correct", "count")] for of in (first, after))
+    assert right == asked and {row["depth"] for row in first} == {4, 6}
+    told = f"all {asked:,} answers to their first 3 are right, and {wrong} of {more:,} after these"
+    assert told in said and wrong / more < 0.025
     for task, size, rule, heading, depths, values in (
         ("p_hop_induction", "length", "act", " moves | 16 characters", (1, 2, 4, 8), (16, 24, 32, 40)),
         ("carry_chain", "columns", "settled", " carried | 42 columns", (1, 5, 10, 20, 40), (42, 56, 112, 224)),
@@ -1196,7 +1204,7 @@ def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():
     assert [right[d] for d in (1, 2, 3)] == [1.0] * 3 and max(right[d] for d in right if d > 3) < 0.03
     assert len({questions(TASKS["khop_context"](), d, 2, 0).tokens.shape[1] for d in right}) == 1
     told = f"whose rows are all of one length, all of 3 hops are right and {written.points(right[4])}% of 4"
-    assert SAID.count(told) == 2 and f"{told}, where a guesser has {deep.chance[0]:.1%}:" in SAID
+    assert SAID.count(told) == 2 and f"{told}, where a guesser has {deep.chance[0]:.1%}. In rows that" in SAID
     tried = sum(model == f"transformer_deep{ORDINARY_HEADS}" for _, model in results.grids)
     assert SAID.count(f"tried in {WORDS[tried]} tasks") == 2
     spent = results.grids["khop_context", "looped@noise=0.3"].runs[0]["stage_steps"]

@@ -686,7 +686,7 @@ def test_what_was_asked_anew_is_what_the_records_say():
     made = read(ROOT / "results/reference/all").runs
     files = sorted((ROOT / "results/reference/asked").iterdir())
     found = {path.name.partition("-")[0]: lines_of("asked", path.name) for path in files}
-    walks, levels = found.pop("khop_context"), found.pop("variable_assignment")
+    walks, _ = found.pop("khop_context"), found.pop("variable_assignment")
     for task, told in found.items():
         seeds = (0, 1, 2) if task == "prefix_sum" else (0,)
         assert {(made[row["run"]]["task"], made[row["run"]]["seed"]) for row in told} == {
@@ -958,6 +958,25 @@ def test_what_is_said_of_questions_that_count_once_or_more_is_so():
 
     assert f"{alike('khop_context', 1, 128):.1f}" == "0.2" and f"{alike('khop_context', 6, 128):.0%}" == "3%"
     assert 0.3 < 1 - len(np.unique(questions(TASKS["prefix_sum"](), 10, 128, 0).tokens, axis=0)) / 128 < 0.36
+
+
+def test_a_question_of_all_steps_of_a_chain_begins_where_no_edge_leads_to():
+    grid = Results(read(ROOT / "results/reference/all")).grids["chain_end", "transformer"]
+    right = dict(zip(grid.depths.tolist(), grid.shares[0, :, grid.headline()].tolist(), strict=True))
+    assert f"(`chain_end`: {written.points(right[8])}% at 8, {written.points(right[16])}% at 16, as it guesses" in SAID
+    for name in ("chain_end", "tree_path", "reachability"):
+        task, share = TASKS[name](), {}
+        for depth in (*task.train_depths, 5, 8, 12, 14, 16):
+            rows = questions(task, depth, 40, 0)
+            begun = []
+            for tokens, depths in zip(rows.tokens, rows.depths, strict=True):
+                facts = tokens[: task.facts_length]
+                for place in np.flatnonzero(depths == depth):
+                    start = tokens[place - task.question_length + 1 : place + 1]
+                    begun.append(min((facts == node).sum() for node in start if (facts == node).any()) == 1)
+            share[depth] = np.mean(begun)
+        assert {depth for depth, of in share.items() if of == 0} == {1, 2, 3, 5, 8, 12, 14} and share[16] == 1
+        assert abs(share[4] - 3 / 5) < 0.03 and "and in training three in five of the deepest do:" in SAID
 
 
 def test_every_link_leads_somewhere():

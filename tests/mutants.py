@@ -463,8 +463,8 @@ MUTANTS = (
         "test_report.py::test_no_name_is_ever_html",
     ),
     Mutant(
-        "shallower questions counted as deep ones", "evaluate/study/ask.py",
-        "asked = (depths == depth) & ", "asked = (depths > 0) & (depths <= depth) & ",
+        "shallower questions told that nobody wants", "evaluate/study/ask.py",
+        "steps = range(1, depth + 1) if each_step else (depth,)", "steps = range(1, depth + 1)",
         "test_ask.py::test_the_same_questions_are_answered_as_the_records_say",
     ),
     Mutant(

@@ -57,6 +57,8 @@ def test_each_step_of_a_deep_question_is_told(folder, capsys):
     steps = {row["step"]: row for row in rows if row["rule"] == "act"}
     assert sorted(steps) == [1, 2, 3, 4, 5, 6] and len(rows) == 6 * 4
     assert {**alone, "step": 6, "loops": pytest.approx(alone["loops"])} == steps[6]
+    assert all(row["loops"] == 12 for row in rows if row["rule"] == "fixed")
+    moving = asked(capsys, *how, "--depths", "6", "--each-step", "--moving", "--loops", "90")
     experiment = from_json(read(folder).runs[alone["run"]]["experiment"])
     batch = questions(experiment.task, 6, 16, 3)
     with torch.no_grad():
@@ -66,6 +68,9 @@ def test_each_step_of_a_deep_question_is_told(folder, capsys):
             here = batch.depths == row["step"]
             assert (row["correct"], row["count"]) == ((told == batch.targets)[here].sum(), here.sum())
     assert len({row["correct"] for row in rows if row["rule"] == "fixed"}) > 1, "or equal figures say nothing"
+    rest = settle(trained(experiment, folder), torch.from_numpy(batch.tokens), 90).loops.numpy()
+    for step, row in enumerate(moving, 1):
+        assert row["step"] == step and row["loops"] == pytest.approx(rest[batch.depths == step].mean())
     capsys.readouterr()
     assert run_benchmarks.main(["ask", str(folder), "--depths", "6", "--each-step"]) == 0
     assert capsys.readouterr().out.splitlines()[0].split()[:4] == ["model", "seed", "depth", "step"]

@@ -958,7 +958,8 @@ def test_what_is_said_of_questions_that_count_once_or_more_is_so():
 def test_a_question_of_all_steps_of_a_chain_begins_where_no_edge_leads_to():
     grid = Results(read(ROOT / "results/reference/all")).grids["chain_end", "transformer"]
     right = dict(zip(grid.depths.tolist(), grid.shares[0, :, grid.headline()].tolist(), strict=True))
-    assert f"(`chain_end`: {written.points(right[8])}% at 8, {written.points(right[16])}% at 16, as it guesses" in SAID
+    assert f"of 5 to 12 ({written.points(right[8])}% at 8, {written.points(right[16])}% at 16, as it guesses" in SAID
+    assert max(right[depth] for depth in (5, 6, 8, 12)) < right[16]
     for name in ("chain_end", "tree_path", "reachability"):
         task, share = TASKS[name](), {}
         for depth in (*task.train_depths, 5, 8, 12, 14, 16):
@@ -1253,11 +1254,19 @@ def test_what_is_said_of_earlier_rows_is_what_their_records_say():
     again = {run["seed"]: s for s, run in enumerate(grid.runs)}[5]
     shares = dict(zip(grid.depths.tolist(), grid.shares[again, :, grid.headline("settled")].tolist(), strict=True))
     told = "{}% of 7, {}% of 10, {}% of 20".format(*(written.points(shares[depth]) for depth in (7, 10, 20)))
-    assert f"by those rows as well ([tried-confirmation](tried-confirmation): {told})" in SAID
+    assert f"by those rows at all three ([tried-confirmation](tried-confirmation): {told})" in SAID
     now = Results(read(ROOT / "results/reference/confirmation")).grids["variable_assignment", "rdt"]
     shares = dict(zip(now.depths.tolist(), now.shares[0, :, now.headline("settled")].tolist(), strict=True))
     assert [run["seed"] for run in now.runs] == [5] and shares[7] == shares[10] == 1
     assert f"has 100% of 7 and 10 and {written.points(shares[20])}% of 20" in SAID
+    whole = Results(read(ROOT / "results/reference/all")).grids["variable_assignment", "rdt"]
+    column, seeds = whole.headline(), [run["seed"] for run in whole.runs]
+    assert (whole.correct[:, :, column] == whole.count[:, :, column]).all() and whole.depths[-1] == 24
+    assert f"seed {seeds[0]} of `reference` has 100% of all to 24 ({whole.count[0, -1, column]} of" in SAID
+    assert "in 2,125 steps of 3,600 or more" in SAID and "no more than 225 steps each" in SAID
+    spent = [run["stage_steps"] for name in ("tried", "tried-confirmation")
+             for run in read(ROOT / "results/reference" / name).runs.values()]  # fmt: skip
+    assert min(steps[-1] for steps in spent) == 2125 and max(max(steps[2:-1]) for steps in spent) == 225
 
 
 def test_what_is_said_of_ltg_is_what_its_record_says():
@@ -1305,6 +1314,9 @@ def test_what_is_said_of_the_confirmation_is_what_its_records_say():
     front, one = " ".join(README.split()), [of >= 0.95 for key in within for of in shares[key]]
     assert f"has at {kept} of {len(within)} depths within what it had reached, in {len(of_rdt)} tasks" in SAID
     assert f"(seed by seed at {sum(one)} of {len(one)})" in SAID and f"at {kept} of {len(within)} depths" in front
+    stood = [key for key in within if key[0] != "variable_assignment"]
+    told = f"at {len(stood) - len(missed)} of {len(stood)} in the {WORDS[len(of_rdt) - 1]} whose recipes stood, and at "
+    assert SAID.count(f"{told}three of three in `variable_assignment`") == 2 and {*missed} <= {*stood}
     for task, model, depth in missed:
         assert f"({written.points(right[task, model, depth])}%) at {depth} steps of `{task}`" in SAID
         assert f"{depth} steps of `{task}`" in front

@@ -40,8 +40,8 @@ def ask(
     """A row for each answer that a model has at one depth: after `loops` loops, and by each rule that stops by itself.
 
     With `moving`, by the rule `settled` alone, computed over the positions that move (model/settling.py). With
-    `each_step`, a row for each shallower question of the same rows too, whose depth is then its `step`: where along a
-    deep question does it go wrong?
+    `each_step`, a row for the shallower questions of the same rows too, whose depth is then their `step`: where along a
+    walk or a running value does it go wrong? (In a row of several facts or chains they are other questions.)
     """
     rows = questions(task, depth, count, seed)
     tokens, targets, depths = (torch.from_numpy(array) for array in rows)

@@ -26,8 +26,8 @@ class VariableAssignment(Task):
     cancel, as in any arithmetic), and at most `largest_operand`, so that what is learnt by heart stays small; so is one
     of two that are multiplied. Two constants that are added are any, as two variables are: all sums are learnt at level
     1, before anything is looked up. Definitions stand in the order of their levels: nothing is used before it is
-    defined, and most rest on one shortly before them and some on another at any distance. The name stands last, where
-    the value is known: who looks for a variable finds both in one place.
+    defined, and in rows of many levels most rest on one shortly before them and some on another at any distance. The
+    name stands last, where the value is known: who looks for a variable finds both in one place.
     Depth is at most `levels`; the default is the most that keeps rows near 110 tokens.
     After: i-GSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23, shuffled, and asked once, behind the last one.
 

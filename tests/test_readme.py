@@ -467,9 +467,9 @@ def test_the_answer_so_far_is_what_the_records_say():
     plain = recipe("khop_facts", "rdt").train
     assert (plain.shortest_horizon, plain.longest_horizon) == (6, 18) and "on 1 to 5 steps, with 6 to 18 loops" in said
     assert (
-        recipe("mod_chain", "rdt").train.longest_horizon == 18 and len({r["git_commit"] for r in runs_of_all()}) == 36
+        recipe("mod_chain", "rdt").train.longest_horizon == 18 and len({r["git_commit"] for r in runs_of_all()}) == 37
     )
-    assert "as recipes were found, from 36 commits, so" in said
+    assert "as recipes were found, from 37 commits, so" in said
     for task in prompt:
         architecture = recipe(task, "rdt").architecture
         assert (architecture.adapters, architecture.coda_blocks) == ("none", 0)
@@ -542,6 +542,7 @@ def test_where_depth_ends_a_step_takes_more_loops_as_the_records_say():
     later = (("khop_context", "looped_normed", 2), ("relation_composition", "rdt", 5), ("tree_path", "rdt", 1))
     later += (("reachability", "rdt", 1), ("nested_expression", "rdt", 1))
     later += tuple(("variable_assignment", "rdt", seed) for seed in (1, 2, 5))
+    later += (("variable_assignment", "looped_normed", 0),)
     for name in ("all", "confirmation"):
         for (task, model), grid in Results(read(ROOT / "results/reference" / name)).grids.items():
             if model in ("rdt", "looped_normed") and recipe(task, "rdt").architecture.injection == "normed":
@@ -573,9 +574,10 @@ def test_where_depth_ends_a_step_takes_more_loops_as_the_records_say():
     assert all(share in section for _, share in poor)
     assert all(word in section for one in soon for word in one)
     assert f"The {WORDS[len(soon)]} that end without it have" in section
-    assert sorted(since) == ["0.2", "0.3", "0.6", "0.8", "0.8", "0.8", "0.9", "1.4"]
-    assert "in the eight runs since" in section
-    assert "take 0.8, 0.2, 0.6, 0.3 and 0.8 to 0.9 times as many, and go as deep as was asked" in section
+    assert sorted(since) == ["0.2", "0.3", "0.6", "0.8", "0.8", "0.8", "0.8", "0.9", "1.4"]
+    assert "in the nine runs since" in section
+    told = "(one of `looped_normed` there 0.8 times), and go as deep as was asked"
+    assert f"take 0.8, 0.2, 0.6, 0.3 and 0.8 to 0.9 times as many {told}" in section
     assert "in `tree_path`, `reachability` and `nested_expression`, and three in `variable_assignment` take" in section
     assert "that has 67.1% takes 1.4 times as many, and ends at 12" in section
     growths = []
@@ -1264,6 +1266,9 @@ def test_what_is_said_of_earlier_rows_is_what_their_records_say():
     assert (whole.correct[:, :, column] == whole.count[:, :, column]).all() and whole.depths[-1] == 24
     (asked,) = {*whole.count[:, -1, column].tolist()}
     assert seeds == [1, 2] and f"seeds 1 and 2 of `reference` have 100% of all to 24 ({asked} of {asked} each)" in SAID
+    plain = Results(read(ROOT / "results/reference/all")).grids["variable_assignment", "looped_normed"]
+    right = plain.correct[0, -1, plain.headline()], plain.count[0, -1, plain.headline()]
+    assert "so does `looped_normed` ({} of {}), as was expected too;".format(*right) in SAID
     assert "in 2,125 steps of 3,600 or more" in SAID and "no more than 225 steps each" in SAID
     spent = [run["stage_steps"] for name in ("tried", "tried-confirmation")
              for run in read(ROOT / "results/reference" / name).runs.values()]  # fmt: skip

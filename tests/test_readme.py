@@ -1268,7 +1268,7 @@ def test_what_is_said_of_earlier_rows_is_what_their_records_say():
     assert seeds == [1, 2] and f"seeds 1 and 2 of `reference` have 100% of all to 24 ({asked} of {asked} each)" in SAID
     plain = Results(read(ROOT / "results/reference/all")).grids["variable_assignment", "looped_normed"]
     right = plain.correct[0, -1, plain.headline()], plain.count[0, -1, plain.headline()]
-    assert "so does `looped_normed` ({} of {}), as was expected too;".format(*right) in SAID
+    assert "so was that `looped_normed` would, which has {} of {};".format(*right) in SAID
     assert "in 2,125 steps of 3,600 or more" in SAID and "no more than 225 steps each" in SAID
     spent = [run["stage_steps"] for name in ("tried", "tried-confirmation")
              for run in read(ROOT / "results/reference" / name).runs.values()]  # fmt: skip

@@ -43,7 +43,7 @@ MUTANTS = (
         "a baseline at the recipe's rates in place of its own", "evaluate/run/presets.py",
         "    return replace(train, matrix_learning_rate=matrix, learning_rate=other)",
         "    return train",
-        "test_readme.py::test_the_rates_are_what_the_selection_band_chose",
+        "test_reference.py::test_the_rates_are_what_the_selection_band_chose",
     ),
     Mutant(
         "ordinary heads see three places", "model/__init__.py",

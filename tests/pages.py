@@ -14,8 +14,9 @@ PAGES = {name: (ROOT / name).read_text() for name in NAMES}
 README = PAGES["README.md"]
 ALL = "\n".join(PAGES.values())
 SAID = " ".join(ALL.split())
-WORDS = dict(enumerate("one two three four five six seven eight nine ten eleven twelve thirteen fourteen".split(), 1))
-WORDS[16] = "sixteen"
+NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+NUMBERS += ["thirteen", "fourteen", "fifteen", "sixteen"]
+WORDS = dict(enumerate(NUMBERS, 1))
 
 
 def rows(heading: str) -> list[list[str]]:

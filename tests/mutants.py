@@ -48,22 +48,22 @@ MUTANTS = (
     Mutant(
         "ordinary heads see three places", "model/__init__.py",
         '"window": 2**20,', '"window": 3,',
-        "test_model.py::test_ordinary_heads_see_the_whole_row_and_where_it_stands",
+        "test_baselines.py::test_ordinary_heads_see_the_whole_row_and_where_it_stands",
     ),
     Mutant(
         "the GRU has half of the parameters", "model/__init__.py",
         "target, lo=1, key=size)", "target // 2, lo=1, key=size)",
-        "test_model.py::test_baselines_match_their_targets",
+        "test_baselines.py::test_baselines_match_their_targets",
     ),
     Mutant(
         "a variant of looped that is none is taken", "model/__init__.py",
         '"looped": OF_THE_RDT,', '"looped": OF_THE_RDT[2:],',
-        "test_model.py::test_a_model_reads_all_but_what_is_said[looped]",
+        "test_baselines.py::test_a_model_reads_all_but_what_is_said[looped]",
     ),
     Mutant(
         "looped_normed is looped", "model/__init__.py",
         'replace(config, injection="normed_additive",', 'replace(config, injection="additive",',
-        "test_model.py::test_looped_is_the_plain_looped_transformer_and_may_have_a_norm_on_its_state",
+        "test_baselines.py::test_looped_is_the_plain_looped_transformer_and_may_have_a_norm_on_its_state",
     ),
     Mutant(
         "looped has the noise of a recipe", "evaluate/run/presets.py",
@@ -139,7 +139,7 @@ MUTANTS = (
     Mutant(
         "a memory that is always Parcae's", "model/injection.py",
         "-math.log(config.memory)", "0.5 * math.log(5.0)",
-        "test_model.py::test_memory_is_what_a_begins_at[LTIInjection]",
+        "test_parts.py::test_memory_is_what_a_begins_at[LTIInjection]",
     ),
     Mutant(
         "noise of one size for all states", "model/rdt.py",
@@ -165,7 +165,7 @@ MUTANTS = (
     Mutant(
         "the causal mask is off", "model/attention.py",
         "is_causal=True", "is_causal=False",
-        "test_model.py::test_the_whole_model_is_causal",
+        "test_parts.py::test_the_whole_model_is_causal",
     ),
     Mutant(
         "a tied head has weights of its own", "model/rdt.py",
@@ -175,22 +175,22 @@ MUTANTS = (
     Mutant(
         "a window one position too wide", "model/attention.py",
         "window = min(window, length)", "window = min(window + 1, length)",
-        "test_model.py::test_local_heads_see_exactly_their_window",
+        "test_parts.py::test_local_heads_see_exactly_their_window",
     ),
     Mutant(
         "a rotation that turns one half back", "model/attention.py",
         "a * sin + b * cos", "a * sin - b * cos",
-        "test_model.py::test_local_heads_know_only_relative_positions",
+        "test_parts.py::test_local_heads_know_only_relative_positions",
     ),
     Mutant(
         "A above 1", "model/injection.py",
         "torch.exp(-(SLOWEST", "torch.exp((SLOWEST",
-        "test_model.py::test_spectral_radius_is_below_one_for_every_parameter",
+        "test_parts.py::test_spectral_radius_is_below_one_for_every_parameter",
     ),
     Mutant(
         "the input is not injected again", "model/injection.py",
         "return h + e", "return h",
-        "test_model.py::test_the_plain_injections_add_the_input_or_leave_it_out",
+        "test_parts.py::test_the_plain_injections_add_the_input_or_leave_it_out",
     ),
     Mutant(
         "the routers' biases are frozen", "model/rdt.py",
@@ -200,42 +200,42 @@ MUTANTS = (
     Mutant(
         "a router's bias moves with the load", "model/moe.py",
         "(self.load.mean() - self.load).sign()", "(self.load - self.load.mean()).sign()",
-        "test_model.py::test_router_bias_moves_against_the_load_in_training_only",
+        "test_parts.py::test_router_bias_moves_against_the_load_in_training_only",
     ),
     Mutant(
         "experts are weighed by their bias too", "model/moe.py",
         "weights = scores.gather(-1, chosen)", "weights = (scores + self.bias).gather(-1, chosen)",
-        "test_model.py::test_mixture_equals_a_loop_over_positions_and_experts",
+        "test_parts.py::test_mixture_equals_a_loop_over_positions_and_experts",
     ),
     Mutant(
         "the weights of experts do not sum to one", "model/moe.py",
         "weights / weights.sum(-1, keepdim=True)", "weights",
-        "test_model.py::test_mixture_equals_a_loop_over_positions_and_experts",
+        "test_parts.py::test_mixture_equals_a_loop_over_positions_and_experts",
     ),
     Mutant(
         "ACT: the halting loop takes no remainder", "model/halting.py",
         "torch.where(halts, left, probability) * running", "probability * running",
-        "test_model.py::test_act_is_graves_at_every_loop_count",
+        "test_parts.py::test_act_is_graves_at_every_loop_count",
     ),
     Mutant(
         "ACT: the last loop takes no remainder", "model/halting.py",
         "return self.mixed + (1.0 - self.total)[..., None] * h", "return self.mixed",
-        "test_model.py::test_act_is_graves_at_every_loop_count",
+        "test_parts.py::test_act_is_graves_at_every_loop_count",
     ),
     Mutant(
         "the sure gate leaks", "model/halting.py",
         ".clamp(0.0, 1.0), logits", ".clamp(0.01, 1.0), logits",
-        "test_model.py::test_the_sure_gate_never_leaks_while_unsure_and_learns",
+        "test_parts.py::test_the_sure_gate_never_leaks_while_unsure_and_learns",
     ),
     Mutant(
         "past the trained loops no adapter is held", "model/adapters.py",
         'config.adapter_loops - (config.adapter_past == "hold"))', "config.adapter_loops)",
-        "test_model.py::test_adapters_past_the_trained_loops",
+        "test_parts.py::test_adapters_past_the_trained_loops",
     ),
     Mutant(
         "adapters do not start tied", "model/adapters.py",
         "torch.zeros(outputs, ranks)", "torch.ones(outputs, ranks)",
-        "test_model.py::test_adapters_start_tied_and_add_what_the_formula_says",
+        "test_parts.py::test_adapters_start_tied_and_add_what_the_formula_says",
     ),
     Mutant(
         "every loop believes that it is the first", "model/rdt.py",
@@ -250,7 +250,7 @@ MUTANTS = (
     Mutant(
         "a deep baseline of one loop's FLOPs", "model/__init__.py",
         "round(config.recurrent_blocks * mean_loops)", "config.recurrent_blocks",
-        "test_model.py::test_baselines_match_their_targets",
+        "test_baselines.py::test_baselines_match_their_targets",
     ),
     Mutant(
         "a sure answer is not asked for", "model/stopping.py",

@@ -18,7 +18,7 @@ from model.attention import FullAttention, LatentAttention, Places, rotate
 from model.generate import Decoder, generate
 from model.settling import settle, spread
 from model.stopping import CYCLE, PATIENCE, Act, Converged, Settled, rules
-from tests.test_model import SMALL, VOCABULARY, rdt, some_tokens
+from tests.small import SMALL, VOCABULARY, rdt, some_tokens
 
 KINDS = ["latent", "full"]
 

@@ -1,4 +1,4 @@
-"""Folders of records with a known truth, as a run would have left them, but in an instant."""
+"""Folders of records with a known truth, as a run would have left them, but in an instant; and what is told of them."""
 
 import json
 from dataclasses import asdict
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluate.records import Cell, Run, pack, run_id
+import run_benchmarks
+from evaluate.records import Cell, Run, pack, read, run_id
+from evaluate.show.grid import Results
 
 DEPTHS = {1: "train", 3: "train", 5: "train", 8: "selection", 10: "test", 20: "test", 40: "test"}
 LOOPS = (1, 4, 16, 64)
@@ -69,3 +71,22 @@ def dump(path: Path, lines: list[dict]) -> None:
 
 def lines(path: Path) -> list[dict]:
     return [json.loads(text) for text in path.read_text().splitlines()]
+
+
+def altered(path: Path, name: str, change) -> Path:
+    """The lines of a file, each as `change` makes it; None takes it out, a list puts several."""
+    made = [change(place, line) for place, line in enumerate(lines(path / name))]
+    flat = [one for line in made if line is not None for one in (line if isinstance(line, list) else [line])]
+    dump(path / name, flat)
+    return path
+
+
+def results(path: Path) -> Results:
+    return Results(read(path))
+
+
+def told(capsys, *words) -> tuple[int, str, str]:
+    """What a verb says on either side, and its status before that."""
+    status = run_benchmarks.main([str(word) for word in words])
+    out = capsys.readouterr()
+    return status, out.out, out.err

@@ -415,12 +415,12 @@ MUTANTS = (
     Mutant(
         "a wide table loses its last columns", "evaluate/show/screen.py",
         "for part in parts:", "for part in parts[:-1]:",
-        "test_show.py::test_a_wide_table_goes_on_below_and_nothing_is_lost",
+        "test_terminal.py::test_a_wide_table_goes_on_below_and_nothing_is_lost",
     ),
     Mutant(
         "JSON is folded in a terminal", "evaluate/show/screen.py",
         'style == "simple" and sys.stdout.isatty()', "sys.stdout.isatty()",
-        "test_show.py::test_what_is_not_for_people_is_the_same_in_a_terminal",
+        "test_terminal.py::test_what_is_not_for_people_is_the_same_in_a_terminal",
     ),
     Mutant(
         "failed runs keep their depth", "evaluate/show/grid.py",

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import run_benchmarks
 from evaluate import ledger
 from evaluate.records import Diagnostics
 from evaluate.run.presets import SMALL
@@ -24,7 +23,7 @@ from evaluate.study.claims.written import KhopWritten
 from evaluate.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Measured, Part, combine, judge, share
 from model import build
 from tasks import NOT_ASKED, TRAIN, UserError, draw
-from tests.fakes import dump, folder, lines
+from tests.fakes import dump, folder, lines, told
 
 ROOT = Path(__file__).parent.parent
 
@@ -380,12 +379,6 @@ def tiny(monkeypatch):
     for name in ("ROWS", "READ_LOOPS"):
         monkeypatch.setattr(measures, name, 12)
     return "4,13,more-loops"
-
-
-def told(capsys, *words):
-    status = run_benchmarks.main([str(word) for word in words])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 def without_seconds(folder):

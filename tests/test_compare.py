@@ -12,11 +12,10 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-import run_benchmarks
 from evaluate.records import read, run_id
 from evaluate.show import compare, differences
 from evaluate.show.grid import Results
-from tests.fakes import dump, folder, lines
+from tests.fakes import dump, folder, lines, told
 
 
 def loaded(*paths):
@@ -26,12 +25,6 @@ def loaded(*paths):
 def rows(*paths, models=(), force=False):
     found = compare.differences(compare.sides(loaded(*paths), models), force)
     return list(differences.rows(found, compare.adjusted(found)))
-
-
-def told(capsys, *words):
-    status = run_benchmarks.main([str(word) for word in words])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 def bits(cell):

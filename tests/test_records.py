@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import random
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from evaluate.show import tables
 from evaluate.show.grid import Results
 from evaluate.show.written import percent, points
 from tasks import UserError
+from tests.fakes import dump, folder, lines
 
 ROOT = Path(__file__).parent.parent
 A, B = run_id({"x": 1}), run_id({"x": 1, "seed": 1})
@@ -180,3 +184,60 @@ def test_headlines_stand_on_the_most_loops(tmp_path):
     assert told == "depth95 20+ (4x) at 64 loops\nat depth 20 at 64 loops: 92.9% to 100.0% (95% interval)"
     line = tables.summary(Results(read(written(tmp_path, holds, (replace(RUN, train_max_depth=10),))))).splitlines()[-1]
     assert line.split() == ["t", "m", "0k", "1.0e+09", "100", "at", "10", "100", "at", "20", "20+", "(2x)"]
+
+
+# a million
+
+
+def test_the_first_line_comes_at_once_and_without_torch(tmp_path):
+    path = folder(tmp_path, tasks=("t", "u"))
+    code = (
+        "import sys, time; began = time.process_time(); import run_benchmarks; "
+        f"run_benchmarks.main(['table', {str(path)!r}]); "
+        "print('torch' in sys.modules, 'pandas' in sys.modules, time.process_time() - began)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    torch, pandas, seconds = shown.stdout.split()[-3:]
+    assert (torch, pandas) == ("False", "False") and float(seconds) < 20
+
+
+def million(path, salt=0):
+    """1,000,000 cells: 10 tasks, 2 models, 10 seeds, 50 depths, 100 loop counts."""
+    depths = {d: "train" if d <= 5 else "test" for d in range(1, 51)}
+    one = folder(path, tasks=("t",), models=("deep",), seeds=(0,), depths={1: "train"}, loops=(1,), rules=(), salt=salt)
+    run, cell = lines(one / "runs.jsonl")[0], lines(one / "cells.jsonl")[0]
+    rng = random.Random(salt)
+    runs = []
+    with open(path / "cells.jsonl", "w") as file:
+        for task in range(10):
+            for model in range(2):
+                for seed in range(10):
+                    experiment = {**run["experiment"], "model": f"m{model}", "seed": seed}
+                    experiment["task"] = {**experiment["task"], "name": f"t{task}"}
+                    name = run_id(experiment)
+                    mine = {"task": f"t{task}", "model": f"m{model}", "seed": seed, "run": name}
+                    runs.append({**run, **mine, "experiment": experiment})
+                    base = {**cell, **mine, "right": None}
+                    for depth, band in depths.items():
+                        for loops in range(1, 101):
+                            line = {**base, "band": band, "depth": depth, "loops": loops, "mean_loops": loops}
+                            file.write(json.dumps({**line, "correct": rng.randrange(128)}) + "\n")
+    dump(path / "runs.jsonl", runs)
+    return path
+
+
+@pytest.mark.soak
+def test_a_million_records_take_seconds_and_little_memory(tmp_path):
+    """table under 10 s and 1 GB, compare under 20 s, in seconds of one core: others may be using this machine too."""
+    first, second = million(tmp_path / "a"), million(tmp_path / "b", 1)
+    for words, limit in ((["table", first], 10), (["compare", first, second], 20)):
+        code = (
+            "import resource, run_benchmarks, sys; run_benchmarks.main(sys.argv[1:]); "
+            "used = resource.getrusage(resource.RUSAGE_SELF); "
+            "print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6, file=sys.stderr)"
+        )
+        command = [sys.executable, "-c", code, *map(str, words)]
+        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        seconds, gigabytes = map(float, shown.stderr.split()[-2:])
+        print(f"{words[0]}: {seconds:.1f} s, {gigabytes:.2f} GB")
+        assert seconds < limit and gigabytes < 1

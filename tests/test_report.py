@@ -23,18 +23,12 @@ from evaluate.show.measures import suite_rows
 from evaluate.show.written import seed_count
 from model import MODELS
 from tasks import TASKS
-from tests.fakes import dump, folder, lines, reach
+from tests.fakes import dump, folder, lines, reach, told
 
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
 NASTY = "<img src=x onerror=alert(1)>\"&'</script>"
-
-
-def told(capsys, *words):
-    status = run_benchmarks.main([str(word) for word in words])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 def written(capsys, *words):

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import run_benchmarks
 from evaluate.records import read
 from evaluate.scored import score
 from evaluate.show.example import lines
 from evaluate.show.grid import Results
 from evaluate.show.measures import ratio_rows
 from tasks import NOT_ASKED, TASKS, TEST, UserError, draw
+from tests.fakes import told
 
 
 def exported(task, depths=None, split="test", count=12):
@@ -204,12 +204,6 @@ def test_training_questions_other_sizes_and_empty_files_are_refused(tmp_path):
         score(task, {}, tmp_path / "answered.jsonl", "mine", 0, 0, (None, None))
     with pytest.raises(UserError, match="cannot read"):
         score(task, {}, tmp_path / "none.jsonl", "mine", 0, 0, (None, None))
-
-
-def told(capsys, *words):
-    status = run_benchmarks.main([str(word) for word in words])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 def test_from_export_to_table_and_no_further(tmp_path, capsys):

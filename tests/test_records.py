@@ -42,16 +42,12 @@ def written(folder, cells=(CELL,), runs=(RUN,), inside=()):
     return folder
 
 
-def lines(folder, name):
-    return [json.loads(text) for text in (folder / name).read_text().splitlines()]
-
-
 def test_what_is_written_is_read(tmp_path):
     cells = [replace(CELL, right=pack(np.arange(50) < 40), ties=1), replace(CELL, loops=None, halting="act")]
     inside = Diagnostics(A, 5, [[0.25, 0.75], [1.0, 0.0]], [1.0, None], None)
     Writer(tmp_path).add(RUN, cells, inside)
     records = read(tmp_path)
-    assert lines(tmp_path, "cells.jsonl") == [asdict(cell) for cell in cells]
+    assert lines(tmp_path / "cells.jsonl") == [asdict(cell) for cell in cells]
     assert records.runs == {A: asdict(RUN)} and records.diagnostics == {A: inside}
     held = records.columns
     assert held.correct.tolist() == [40, 40] and held.loops.tolist() == [4, -1] and not records.notes
@@ -76,7 +72,7 @@ def test_lines_of_a_run_that_was_cut_off_are_passed_over_and_then_removed(tmp_pa
     written(tmp_path, (CELL, replace(CELL, run="cut")), inside=(inside, replace(inside, run="cut")))
     assert len(read(tmp_path).columns) == 1 and set(read(tmp_path).diagnostics) == {A}
     Writer(tmp_path)
-    assert len(lines(tmp_path, "cells.jsonl")) == len(lines(tmp_path, "diagnostics.jsonl")) == 1
+    assert len(lines(tmp_path / "cells.jsonl")) == len(lines(tmp_path / "diagnostics.jsonl")) == 1
 
 
 def test_a_line_cut_by_a_crash_is_told_and_left_out(tmp_path):

@@ -460,14 +460,19 @@ def test_what_is_said_of_earlier_rows_is_what_their_records_say():
 def test_what_is_said_of_ltg_is_what_its_record_says():
     records = read(ROOT / "results/reference/ltg")
     assert set(records.runs) <= {one.run for one in PRESETS["ltg"]()}
-    grid = Results(records).grids["khop_facts", "rdt"]
-    at, said = grid.depths.tolist().index(192), SAID
+    assert not any(run["git_dirty"] for run in records.runs.values())
+    grid, plain = (Results(records).grids["khop_facts", model] for model in ("rdt", "looped_normed"))
+    at, told = grid.depths.tolist().index(192), "| 12 hops | 192 hops ({} of {}), one seed |"
     for rule in ("640", "settled"):
-        column = grid.headline(rule)
-        assert f"{grid.correct[0, at, column]} of {grid.count[0, at, column]} answers right at 192" in said
-        assert (
-            f"| 12 hops | 192 hops ({grid.correct[0, at, column]} of {grid.count[0, at, column]}), one seed |" in said
-        )
+        (right, asked), (also, _) = ([int(counted[0, at, of.headline(rule)]) for counted in (of.correct, of.count)]
+                                     for of in (grid, plain))  # fmt: skip
+        assert f"the RDT has {right} of {asked} answers right at 192, with 640 loops and by `settled`, and" in SAID
+        assert f"`looped_normed` {also} (both without Prelude," in SAID
+        assert f"[in a form of its own](recipes.md) | facts of the same sizes {told.format(right, asked)}" in SAID
+        assert f"`looped_normed` in `ltg`, alike | facts of the same sizes {told.format(also, asked)}" in SAID
+    shares = dict(zip(plain.depths.tolist(), plain.shares[0, :, plain.headline()].tolist(), strict=True))
+    far = (written.points(shares[depth]) for depth in (96, 192))
+    assert "`looped_normed` has {}% at 96, and {}% at 192, the deepest asked;".format(*far) in SAID
     assert grid.train_max_depth == 12 and (ltg := PRESETS["ltg"]()[0].task).entities == 200 and ltg.relations == 10
 
 

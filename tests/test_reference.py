@@ -37,7 +37,7 @@ def test_where_depth_ends_a_step_takes_more_loops_as_the_records_say():
     told, soon, poor, by_settled, since = {True: [0, 0], False: [0, 0]}, [], [], 0, []
     later = (("khop_context", "looped_normed", 2), ("relation_composition", "rdt", 5), ("tree_path", "rdt", 1))
     later += (("reachability", "rdt", 1), ("nested_expression", "rdt", 1))
-    later += tuple(("variable_assignment", "rdt", seed) for seed in (1, 2, 5))
+    later += tuple(("variable_assignment", "rdt", seed) for seed in (0, 1, 2, 5))
     later += (("variable_assignment", "looped_normed", 0),)
     for name in ("all", "confirmation"):
         for (task, model), grid in Results(read(ROOT / "results/reference" / name)).grids.items():
@@ -70,11 +70,11 @@ def test_where_depth_ends_a_step_takes_more_loops_as_the_records_say():
     assert all(share in section for _, share in poor)
     assert all(word in section for one in soon for word in one)
     assert f"The {WORDS[len(soon)]} that end without it have" in section
-    assert sorted(since) == ["0.2", "0.3", "0.6", "0.8", "0.8", "0.8", "0.8", "0.9", "1.4"]
-    assert "in the nine runs since" in section
+    assert sorted(since) == ["0.2", "0.3", "0.6", "0.8", "0.8", "0.8", "0.8", "0.8", "0.9", "1.4"]
+    assert "in the ten runs since" in section
     told = "(one of `looped_normed` there 0.8 times), and go as deep as was asked"
     assert f"take 0.8, 0.2, 0.6, 0.3 and 0.8 to 0.9 times as many {told}" in section
-    assert "in `tree_path`, `reachability` and `nested_expression`, and three in `variable_assignment` take" in section
+    assert "in `tree_path`, `reachability` and `nested_expression`, and four in `variable_assignment` take" in section
     assert "that has 67.1% takes 1.4 times as many, and ends at 12" in section
     growths = []
     for name in ("tried", "tried-confirmation"):
@@ -444,13 +444,18 @@ def test_what_is_said_of_earlier_rows_is_what_their_records_say():
     assert [run["seed"] for run in now.runs] == [5] and shares[7] == shares[10] == 1
     assert f"has 100% of 7 and 10 and {written.points(shares[20])}% of 20" in SAID
     whole = Results(read(ROOT / "results/reference/all")).grids["variable_assignment", "rdt"]
-    column, seeds = whole.headline(), [run["seed"] for run in whole.runs]
-    assert (whole.correct[:, :, column] == whole.count[:, :, column]).all() and whole.depths[-1] == 24
+    column = whole.headline()
+    first, *others = [run["seed"] for run in whole.runs]
+    assert (first, others) == (0, [1, 2]) and {end for seed, end in ends.values() if seed == 0} == {8}
+    assert (whole.correct[1:, :, column] == whole.count[1:, :, column]).all() and whole.depths[-1] == 24
     (asked,) = {*whole.count[:, -1, column].tolist()}
-    assert seeds == [1, 2] and f"seeds 1 and 2 of `reference` have 100% of all to 24 ({asked} of {asked} each)" in SAID
+    least, deep = whole.shares[0, :, column].argmin(), whole.correct[0, -1, column]
+    told = f"which ended at 8, has {deep} of {asked} at 24, with {written.points(whole.shares[0, least, column])}% of "
+    assert f"{told}{whole.depths[least]} the least of any depth, and seeds 1 and 2 have 100% of all to 24 (" in SAID
+    assert f"seeds 1 and 2 have 100% of all to 24 ({asked} of {asked} each)" in SAID
     plain = Results(read(ROOT / "results/reference/all")).grids["variable_assignment", "looped_normed"]
     right = plain.correct[0, -1, plain.headline()], plain.count[0, -1, plain.headline()]
-    assert "so was that `looped_normed` would, which has {} of {};".format(*right) in SAID
+    assert "so was that `looped_normed` would, which has {} of {}.".format(*right) in SAID
     assert "in 2,125 steps of 3,600 or more" in SAID and "no more than 225 steps each" in SAID
     spent = [run["stage_steps"] for name in ("tried", "tried-confirmation")
              for run in read(ROOT / "results/reference" / name).runs.values()]  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import gc
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -78,6 +79,9 @@ def read_columns(file: IO[bytes], path: Path, runs: Mapping[str, Mapping[str, An
         notes.append(f"{path}: {len(faults) - TOLD} more lines were left out")
     if reader.strays:
         notes.append(f"{path}: {reader.strays} cells of runs that did not end were passed over")
+    for run, lost in reader.not_numbers.items():
+        whose = "{task}, {model}: seed {seed}".format(**runs[run])
+        notes.append(f"{whose} gave {lost} answers that are no numbers (NaN), which count as wrong")
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in ARRAYS}
     return Columns(**arrays, rules=tuple(reader.rules))
 
@@ -102,6 +106,7 @@ class _Reader:
         self.identity = {(run, line["task"], line["model"], line["seed"]) for run, line in runs.items()}
         self.rules: dict[str, int] = {}
         self.strays = 0
+        self.not_numbers: Counter[str] = Counter()  # answers of a run that were none
 
     def empty(self) -> dict[str, np.ndarray]:
         return self._arrays([])
@@ -157,9 +162,13 @@ class _Reader:
         if np.isnan(arrays["chance"]).any():
             raise Fault("has no chance")
         arrays["right"] = _right(rows)
-        ties = [value for row in rows if (value := row.get("ties")) is not None]  # kept by nothing here
-        if not (set(map(type, ties)) <= {int} and min(ties, default=0) >= 0):
-            raise Fault(f"has ties {shown(ties[0])}: allowed are whole numbers of 0 or more")
+        for name in ("ties", "not_numbers"):
+            found = [value for row in rows if (value := row.get(name)) is not None]
+            if not (set(map(type, found)) <= {int} and min(found, default=0) >= 0):
+                raise Fault(f"has {name} {shown(found[0])}: allowed are whole numbers of 0 or more")
+        for row in rows:
+            if lost := row.get("not_numbers"):
+                self.not_numbers[row["run"]] += lost
         return arrays
 
 

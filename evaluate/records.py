@@ -82,6 +82,7 @@ class Cell:
     eval_flops: int  # of one question
     right: str | None = None  # which questions, as `pack` writes it; None where only the counts were kept
     ties: int | None = None  # answers that rounding could turn right or wrong: other batches may differ by it
+    not_numbers: int | None = None  # answers whose logits were not all numbers (NaN), which count as wrong
 
 
 def pack(right: np.ndarray) -> str:

@@ -353,16 +353,21 @@ def text(task: Task, tokens: np.ndarray) -> str:
 
 @contextmanager
 def guard(doing: str) -> Iterator[None]:
-    """Whatever a user's code raises becomes one line: what was being done, the exception, its message, the line."""
+    """Whatever a user's code raises becomes one line."""
     try:
         yield
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        message = " ".join(str(error).split())
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_plugin(f.filename)]
-        at = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-        raise UserError(f"{doing} raised {type(error).__name__}{f': {message}' if message else ''}{at}") from error
+        raise UserError(in_a_line(doing, error)) from error
+
+
+def in_a_line(doing: str, error: BaseException) -> str:
+    """What was being done, the exception, its message, and the last line of a plugin that it came through."""
+    message = " ".join(str(error).split())
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_plugin(f.filename)]
+    at = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{doing} raised {type(error).__name__}{f': {message}' if message else ''}{at}"
 
 
 def _is_plugin(filename: str) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 135
+LEAST = 138
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -64,6 +64,21 @@ MUTANTS = (
         "looped_normed is looped", "model/__init__.py",
         'replace(config, injection="normed_additive",', 'replace(config, injection="additive",',
         "test_baselines.py::test_looped_is_the_plain_looped_transformer_and_may_have_a_norm_on_its_state",
+    ),
+    Mutant(
+        "what one run cannot do ends the others", "evaluate/run/carry.py",
+        "        return failure\n", "        raise\n",
+        "test_own_models.py::test_a_model_that_fails_when_it_is_asked_is_told_and_does_not_end_the_others[1]",
+    ),
+    Mutant(
+        "answers that are no numbers are not told", "evaluate/columns.py",
+        'if lost := row.get("not_numbers"):', 'if lost := row.get("no_numbers"):',
+        "test_own_models.py::test_answers_that_are_no_numbers_are_counted_and_told",
+    ),
+    Mutant(
+        "as many questions a cell as in the deepest", "evaluate/show/written.py",
+        '" or more" if max(counts) > min(counts)', '" or more" if max(counts) < min(counts)',
+        "test_show.py::test_the_fewest_questions_of_a_cell_are_told_as_the_fewest",
     ),
     Mutant(
         "looped has the noise of a recipe", "evaluate/run/presets.py",

@@ -35,6 +35,7 @@ WRONG = [
     ({"seed": 7}, "says 't', 'deep', seed 7"),
     ({"ties": -1}, "has ties -1"),
     ({"ties": 1.5}, "has ties 1.5"),
+    ({"not_numbers": -1}, "has not_numbers -1"),
     ({"right": "#"}, "has a field right that is no base64"),
     ({"right": pack(np.zeros(128, bool))}, "has a field right that is not"),
     ({"right": pack(np.ones(64, bool))}, "has a field right that is not"),

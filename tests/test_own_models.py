@@ -1,6 +1,7 @@
 """A user's own models: plugins with MODELS, and the published open-mythos as one of them."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from evaluate.study.bench_model import open_mythos
 from model import MODELS, SUMMARIES
 from model.stopping import RULES
 from tasks import TASKS, UserError, plugin
+from tests.pages import README
 
 OWN = '''
 import torch
@@ -84,7 +86,7 @@ def test_an_own_model_that_keeps_what_it_computed_stands_beside_the_suites(tmp_p
     "change,says",
     [
         (("self.table(tokens) for", "self.table(tokens.flip(1)) for"), "behind it"),
-        (("for _ in loops", "for _ in [1]"), r"gave \(1, 3, 40, 7\): allowed are logits \(2, 3, 40, 7\)"),
+        (("for _ in loops", "for _ in [1]"), r"gave \(1, 3, 40, 7\): allowed are logits \(4, 3, 40, 7\)"),
         (
             ("self.table(tokens) for", "self.table(tokens) + self.table(tokens).mean(0, keepdim=True) for"),
             "rows beside it",
@@ -113,6 +115,46 @@ def test_a_model_that_breaks_the_contract_is_refused_in_one_line(tmp_path, capsy
         listed(tmp_path, OWN.replace(*change))
     status, shown, out = run_smoke(tmp_path, OWN.replace(*change), capsys)
     assert status == 2 and len(shown.err.strip().splitlines()) == 1 and not out.exists()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_model_that_fails_when_it_is_asked_is_told_and_does_not_end_the_others(tmp_path, capsys, workers):
+    code = OWN.replace(
+        "        return torch.stack",
+        "        if loops[-1] > 80:\n            raise IndexError('too deep')\n        return torch.stack",
+    )
+    more = ["--evaluate.loops", "1,4,81", "--train.steps", "3", "--models", "echo,gru", "--workers", workers]
+    status, shown, out = run_smoke(tmp_path, code, capsys, *more)
+    assert status == 2 and "Traceback" not in shown.err and "1 of 2 runs failed, as told above" in shown.err
+    assert "failed: khop_facts echo seed 0 raised IndexError: too deep (own.py, line 14)" in shown.err
+    assert [json.loads(text)["model"] for text in (out / "runs.jsonl").read_text().splitlines()] == ["gru"]
+
+
+def test_a_model_that_gives_fewer_answers_than_numbers_of_loops_is_told(tmp_path, capsys):
+    code = OWN.replace("for _ in loops", "for n in loops if n")
+    status, shown, _ = run_smoke(tmp_path, code, capsys, "--evaluate.loops", "0,2", "--train.steps", "3")
+    assert status == 2 and "Traceback" not in shown.err
+    told = "run_benchmarks.py: khop_facts echo seed 0: forward(tokens, (0, 2)) gave logits 1 times: allowed is 2 times"
+    assert shown.err.strip().splitlines()[-1].startswith(told)
+
+
+def test_answers_that_are_no_numbers_are_counted_and_told(tmp_path, capsys):
+    code = OWN.replace("self.table(tokens) for _ in", "self.table(tokens) * (float('nan') if n > 80 else 1) for n in")
+    status, shown, out = run_smoke(tmp_path, code, capsys, "--evaluate.loops", "1,81", "--train.steps", "3")
+    cells = [json.loads(text) for text in (out / "cells.jsonl").read_text().splitlines()]
+    assert status == 0 and {(cell["loops"], cell["not_numbers"] == cell["count"]) for cell in cells} == {
+        (1, False), (81, True), (None, False),
+    }  # fmt: skip
+    lost = sum(cell["not_numbers"] for cell in cells)
+    assert lost == sum(cell["count"] for cell in cells if cell["loops"] == 81)
+    assert f"ok, 3 steps in 0 s; {lost} answers were no numbers, and count as wrong" in shown.err
+    told = f"khop_facts, echo: seed 0 gave {lost} answers that are no numbers (NaN), which count as wrong"
+    assert told in " ".join(shown.out.split())
+
+
+def test_the_model_in_the_readme_is_one(tmp_path):
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "MODELS" in block]
+    assert listed(tmp_path, code) == ["mine"]
 
 
 @pytest.mark.skipif(open_mythos() is None, reason="open-mythos is not installed")

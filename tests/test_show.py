@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 import run_benchmarks
 from evaluate.records import pack
-from evaluate.show import figures, measures, tables, written
+from evaluate.show import claim, figures, measures, tables, written
 from evaluate.show.rows import formatted
 from tests.fakes import DEPTHS, altered, dump, folder, lines, results, told
 
@@ -310,6 +310,27 @@ def test_suite_scores_say_what_they_lack(tmp_path):
         dump(path / name, lines(path / name) + lines(more / name))
     rows = {row["model"]: row for row in measures.suite_rows(results(path))}
     assert rows["deep"]["missing"] == [] and rows["shallow"]["missing"] == ["u"]
+
+
+def test_the_fewest_questions_of_a_cell_are_told_as_the_fewest(tmp_path):
+    even = results(folder(tmp_path / "even"))
+    assert "; 128 questions a cell;" in tables.show(even, sections=["grid"])
+    path = altered(folder(tmp_path / "more"), "cells.jsonl", lambda at, cell: {**cell, "count": 200, "right": None}
+                   if cell["depth"] == 1 else cell)  # fmt: skip
+    assert "; 128 or more questions a cell;" in tables.show(results(path), sections=["grid"])
+    assert "; 128 or more questions a cell" in claim.claim(results(path)).tiles[-1][2]
+
+
+def test_a_csv_without_a_row_is_refused(tmp_path, capsys):
+    path = folder(tmp_path, status="diverged")
+    code, out, err = told(capsys, "table", path, "--format", "csv")
+    assert (code, out) == (2, "") and err.endswith("has an answer: there is nothing to write as csv\n")
+
+
+def test_a_closed_output_is_no_crash():
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        line = f"{sys.executable} run_benchmarks.py list {closed}"
+        assert subprocess.run(line, shell=True, cwd=ROOT, capture_output=True).returncode == 0, closed
 
 
 # formats

@@ -123,7 +123,8 @@ def score(arguments: Sequence[str]) -> None:
     from model import MODELS
 
     if not fullmatch(r"(?a:[\w.-]{1,40})", known.model) or known.model in MODELS:
-        raise UserError(f"--model is {known.model!r}: allowed are 1 to 40 of a-z . - _, and no model of the suite")
+        allowed = "1 to 40 letters, digits and . - _, and no model of the suite"
+        raise UserError(f"--model is {known.model!r}: allowed are {allowed}")
     plain = Experiment(task, "rdt").to_json()["task"]
     run, cells, notes = scored.score(task, plain, known.answered, known.model, known.seed, known.parameters, commit())
     with claimed(known.out):

@@ -56,7 +56,10 @@ def run(arguments: Sequence[str]) -> None:
         if not sweep(experiments, out, machine):
             return  # another of torchrun's processes shows it
     except KeyboardInterrupt:
-        raise UserError(f"stopped; what is whole is in {out}: the same command goes on from there") from None
+        kept = (
+            f"what is whole is in {out}: the same command goes on from there" if out.exists() else "nothing was begun"
+        )
+        raise UserError(f"stopped; {kept}") from None
     held = records.read(out)
     print(tables.heading(held))
     found = Results(held)
@@ -110,6 +113,8 @@ def check_options(known: argparse.Namespace) -> None:
     if known.threads > 1024:
         raise UserError(f"--threads is {known.threads}: allowed is 0 to 1024")
     not_empty(known, "tasks", "models")
+    if known.out == "":
+        raise UserError("--out is empty: allowed is the name of a folder")
 
 
 def asked_for(known: argparse.Namespace, rest: list[str], parser: Parser) -> list[Experiment]:

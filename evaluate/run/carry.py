@@ -16,14 +16,16 @@ import model as models
 from evaluate.records import Cell, Diagnostics, Run
 from evaluate.run import board, checkpoint
 from evaluate.run.diagnostics import diagnostics
-from evaluate.run.experiment import Experiment
+from evaluate.run.experiment import Experiment, RunFailed
 from evaluate.run.extrapolation import asked_together, evaluate
 from evaluate.run.limits import is_of_memory
+from evaluate.run.own_models import model_origin
 from evaluate.run.ranks import ALONE, Alone
 from evaluate.run.train import Trained, train
 from evaluate.run.version import code_version
 from model.block import Block
 from tasks import UserError
+from tasks.checks import in_a_line
 
 GRAPHS = 32  # of a Block: rows and places may each be one or many, with gradient and without, in single steps or not
 LOOK = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"  # fits a terminal of eighty columns
@@ -61,17 +63,34 @@ def checkpoint_of(experiment: Experiment, folder: Path) -> Path:
     return folder / "checkpoints" / f"{experiment.run}.safetensors"
 
 
+def attempted(experiment: Experiment, folder: Path, means: Means) -> Outcome | RunFailed:
+    """`carry_out`, or why it failed: what one run cannot do is not to end the others."""
+    try:
+        return carry_out(experiment, folder, means)
+    except RunFailed as failure:
+        return failure
+
+
 def carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone = ALONE) -> Outcome:
-    """Train and evaluate one experiment, going on from its checkpoint in `folder`. Writes checkpoints alone."""
+    """Train and evaluate one experiment, going on from its checkpoint in `folder`. Writes checkpoints alone.
+
+    Raises RunFailed where memory does not do, and for whatever a user's own model raises.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(means.threads)
     try:
         return _carry_out(experiment, folder, means, ranks)
-    except (MemoryError, RuntimeError) as error:
+    except RunFailed as failure:
+        raise RunFailed(f"{label(experiment)}: {failure}") from None
+    except (UserError, OSError):
+        raise
+    except Exception as error:
         if is_of_memory(error):
-            raise UserError(
+            raise RunFailed(
                 f"{label(experiment)} does not fit into memory: smaller --batch, train.batch or architecture might"
             ) from None
+        if model_origin(experiment.base):
+            raise RunFailed(in_a_line(label(experiment), error)) from error
         raise
     finally:
         torch.set_num_threads(before)

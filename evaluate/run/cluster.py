@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from evaluate.run.carry import Means, Outcome, carry_out
-from evaluate.run.experiment import Experiment
+from evaluate.run.carry import Means, Outcome, attempted
+from evaluate.run.experiment import Experiment, RunFailed
 from evaluate.run.version import ROOT
 from tasks import UserError, plugin
 
@@ -20,7 +20,9 @@ RETRIES = 10  # lost nodes that one run survives
 LEAVE_OUT = [".git", ".venv", "results", "tests", "**/__pycache__", ".*_cache", ".hypothesis"]
 
 
-def carry_out_on_ray(todo: list[Experiment], folder: Path, means: Means) -> Iterator[tuple[Experiment, Outcome]]:
+def carry_out_on_ray(
+    todo: list[Experiment], folder: Path, means: Means
+) -> Iterator[tuple[Experiment, Outcome | RunFailed]]:
     """Every experiment with what came of it, as they end, on the cluster that RAY_ADDRESS names, or on a new one."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tells nobody outside about itself
     os.environ.setdefault("RAY_worker_niceness", "0")  # a cluster begun here; by default runs give way to all else
@@ -65,11 +67,13 @@ def carry_out_on_ray(todo: list[Experiment], folder: Path, means: Means) -> Iter
             ray.shutdown()
 
 
-def on_node(experiment: dict[str, object], sources: list[plugin.Source], folder: str, means: Means) -> Outcome:
+def on_node(
+    experiment: dict[str, object], sources: list[plugin.Source], folder: str, means: Means
+) -> Outcome | RunFailed:
     """What a node does. The experiment comes as it stands in a record: a plugin's class is not known there yet."""
     from evaluate.run.experiment import from_json
     from evaluate.run.own_models import list_own_models
 
     plugin.restore(sources)
     list_own_models(check=False)
-    return carry_out(from_json(experiment), Path(folder), means)
+    return attempted(from_json(experiment), Path(folder), means)

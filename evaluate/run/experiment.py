@@ -34,6 +34,10 @@ UNREAD_IN_TRAINING = {
 """Fields that training a model has no use for. Of a horizon's mean `transformer_deep` has its depth."""
 
 
+class RunFailed(UserError):
+    """One run cannot be carried out, and why; the others of its sweep can."""
+
+
 @dataclass(frozen=True)
 class Train:
     """How a model is trained: the same for every model of a comparison, but for learning rates where that is told."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.records import Cell, pack
-from evaluate.run.experiment import Experiment, on_cpu
+from evaluate.run.experiment import Experiment, RunFailed, on_cpu
 from model import RDT
 from model.attention import Places
 from model.stopping import rules
@@ -44,7 +44,11 @@ def answers(
     elif isinstance(model, RDT):
         yield from rdt_answers(model, tokens, Places.where(asked), answering, loops)
     else:
-        for count, logits in zip(loops, model(tokens, loops), strict=True):
+        found = model(tokens, loops)
+        if len(found) != len(loops):
+            each = f"allowed is {len(loops)} times, for each number of loops"
+            raise RunFailed(f"forward(tokens, {loops}) gave logits {len(found)} times: {each}")
+        for count, logits in zip(loops, found, strict=True):
             yield Answer("fixed", count, logits[asked])
 
 
@@ -96,6 +100,7 @@ class Tally:
 
     right: list[Tensor] = field(default_factory=list)  # of each question, row by row, so that batches change nothing
     ties: int = 0
+    not_numbers: int = 0
     used: float = 0.0  # loops, of all questions together
 
 
@@ -123,10 +128,12 @@ def evaluate(
         for answer in answers(model, tokens[part], asked[part], answering[part], settings.loops):
             right = answered_right(answer.logits, wanted)
             near = undecided(answer.logits, wanted)
+            lost = answer.logits.isnan().any(-1)
             for depth in group:
                 here, tally = deep == depth, tallies[depth][answer.halting, answer.loops]
                 tally.right.append(right[here])
                 tally.ties += int(near[here].sum())
+                tally.not_numbers += int(lost[here].sum())
                 tally.used += float(answer.used[here].sum()) if answer.used is not None else 0.0
     for depth in group:
         place = depths == depth
@@ -158,6 +165,7 @@ def cell(experiment: Experiment, depth: int, key: Key, tally: Tally, flops: Flop
         eval_flops=flops.at(mean),
         right=pack(right.cpu().numpy()),
         ties=tally.ties,
+        not_numbers=tally.not_numbers,
     )
 
 
@@ -168,7 +176,7 @@ def oracles(tallies: dict[Key, Tally]) -> dict[Key, Tally]:
         return {}
     found, took = by_oracle({loops: torch.cat(tally.right) for loops, tally in fixed.items()})
     ties = min(len(found), sum(tally.ties for tally in fixed.values()))
-    return {("oracle", None): Tally([found], ties, float(took.sum()))}
+    return {("oracle", None): Tally([found], ties, used=float(took.sum()))}
 
 
 def by_oracle(fixed: dict[int | None, Tensor]) -> tuple[Tensor, Tensor]:

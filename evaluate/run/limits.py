@@ -43,9 +43,10 @@ def check_limits(experiment: Experiment) -> None:
     check_model(experiment)
 
 
-def is_of_memory(error: MemoryError | RuntimeError) -> bool:
+def is_of_memory(error: Exception) -> bool:
     """Is this what is raised where memory does not do, a machine's or a GPU's?"""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+    told = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    return told or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def check_model(experiment: Experiment) -> None:

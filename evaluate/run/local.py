@@ -18,26 +18,28 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from evaluate.run.carry import Means, Outcome, carry_out
-from evaluate.run.experiment import Experiment
+from evaluate.run.carry import Means, Outcome, attempted
+from evaluate.run.experiment import Experiment, RunFailed
 from evaluate.run.own_models import list_own_models
 from tasks import UserError, plugin
 
 
 def carry_out_here(
     todo: list[Experiment], folder: Path, means: Means, workers: int
-) -> Iterator[tuple[Experiment, Outcome]]:
+) -> Iterator[tuple[Experiment, Outcome | RunFailed]]:
     """Every experiment with what came of it, as they end."""
     if workers == 1:
         for experiment in todo:
-            yield experiment, carry_out(experiment, folder, means)
+            yield experiment, attempted(experiment, folder, means)
         return
     context = get_context("spawn")
     given = (slots(context, workers), context.RLock(), plugin.sources())
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=given)
     try:
         with uninterrupted():
-            futures: dict[Future[Outcome], Experiment] = {pool.submit(in_worker, e, folder, means): e for e in todo}
+            futures: dict[Future[Outcome | RunFailed], Experiment] = {
+                pool.submit(in_worker, e, folder, means): e for e in todo
+            }
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool:
@@ -93,8 +95,8 @@ def end_with_parent() -> None:
         os._exit(1)
 
 
-def in_worker(experiment: Experiment, folder: Path, means: Means) -> Outcome:
-    return carry_out(experiment, folder, replace(means, line=_slot, device=own_device(means.device, _slot)))
+def in_worker(experiment: Experiment, folder: Path, means: Means) -> Outcome | RunFailed:
+    return attempted(experiment, folder, replace(means, line=_slot, device=own_device(means.device, _slot)))
 
 
 def own_device(device: str, slot: int) -> str:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from evaluate.records import Records, Writer, audited
 from evaluate.run.carry import Means, Outcome, carry_out, checkpoint_of, label, ready
-from evaluate.run.experiment import Experiment
+from evaluate.run.experiment import Experiment, RunFailed
 from evaluate.run.folder import claimed, refuse_mixture, refuse_versions
 from evaluate.run.limits import check_limits
 from evaluate.run.local import carry_out_here
@@ -123,21 +123,35 @@ def to_do(experiments: list[Experiment], folder: Path, mixed: bool = False) -> l
 
 
 def write_down(
-    outcomes: Iterator[tuple[Experiment, Outcome]], expected: int, folder: Path, heed: Callable[[], None]
+    outcomes: Iterator[tuple[Experiment, Outcome | RunFailed]], expected: int, folder: Path, heed: Callable[[], None]
 ) -> None:
     """Weights, then records, and only then does the checkpoint go: at no moment is a run in neither.
 
-    Each of the expected runs is told in a line when it is written. heed is called after each, and may end it.
+    Each of the expected runs is told in a line when it is written, or has failed. heed is called after each, and may
+    end it. Raises RunFailed, at the end, if any has failed.
     """
     writer = Writer(folder)
+    failures = []
     for number, (experiment, outcome) in enumerate(outcomes, 1):
+        if isinstance(outcome, RunFailed):
+            failures.append(outcome)
+            if expected > 1:
+                tqdm.write(f"{number} of {expected}: failed: {outcome}", file=sys.stderr)
+            heed()
+            continue
         write_over(folder / "weights" / f"{experiment.run}.safetensors", outcome.weights)
         cells = audited(outcome.cells, experiment.task.version, experiment.task.sizes)
         writer.add(outcome.run, cells, outcome.inside)
         checkpoint_of(experiment, folder).unlink(missing_ok=True)
         how = f"{outcome.run.status}, {outcome.run.steps} steps in {outcome.run.train_seconds:.0f} s"
+        if lost := sum(cell.not_numbers or 0 for cell in cells):
+            how += f"; {lost} answers were no numbers, and count as wrong"
         tqdm.write(f"{number} of {expected}: {label(experiment)}: {how}", file=sys.stderr)
         heed()
+    if failures and expected == 1:
+        raise failures[0]
+    if failures:
+        raise RunFailed(f"{len(failures)} of {expected} runs failed, as told above; what is whole is in {folder}")
 
 
 def sweep_together(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, suite_rows
-from evaluate.show.written import seed_count, times
+from evaluate.show.written import questions_a_cell, seed_count, times
 
 
 class Claim(NamedTuple):
@@ -152,9 +152,9 @@ def _rests(best: Row, grids: list[Grid]) -> str:
 
 
 def _measured(best: Row, grids: list[Grid]) -> str:
-    counts = [int(grid.count[grid.count > 0].min()) for grid in grids if grid.count.any()]
+    counts = [int(count) for grid in grids for count in grid.count[grid.count > 0]]
     seeds = "1 seed" if best["seeds"] == 1 else f"{seed_count(best)} seeds"
     seeds += " a task" if best["fewest_seeds"] < best["seeds"] else ""
     failed = f", {best['failed']} run{'s' * (best['failed'] != 1)} failed" if best["failed"] else ""
-    asked = f"; {min(counts)} questions a cell" if counts else ""
+    asked = f"; {questions_a_cell(counts)}" if counts else ""
     return f"95% interval {best['low']:.3g}x to {best['high']:.3g}x over {best['over']}; {seeds}{failed}{asked}"

@@ -62,7 +62,8 @@ def differences(compared: Sequence[Side], force: bool, rule: str | None = None) 
     for other in others:
         shared = [key for key in base.grids if key in other.grids]
         if not shared:
-            raise UserError(f"{base.name} and {other.name} share no task and model: nothing to compare")
+            which = f"{base.name} and {other.name}"
+            raise UserError(f"{which} share no task and model: --models A,B compares one with another")
         for key in shared:
             names = (base.name, other.name)
             wrong = mismatches(base.grids[key], other.grids[key], names)

@@ -28,7 +28,19 @@ from evaluate.show.measures import (
 )
 from evaluate.show.rows import as_csv, check_format
 from evaluate.show.screen import wrapped
-from evaluate.show.written import MISSING, cost, how_deep, of_seeds, percent, points, reached, size, span, times
+from evaluate.show.written import (
+    MISSING,
+    cost,
+    how_deep,
+    of_seeds,
+    percent,
+    points,
+    questions_a_cell,
+    reached,
+    size,
+    span,
+    times,
+)
 from tasks import TASKS
 from tasks.errors import UserError, unknown
 
@@ -55,7 +67,7 @@ def about(grid: Grid) -> str:
         f"{grid.task}, {grid.model}: {'answered elsewhere' if grid.elsewhere else made}",
         f"{'the suite trains up to depth' if grid.elsewhere else 'trained on depths up to'} "
         f"{grid.train_max_depth}"
-        + (f"; chance {grid.chance[0]:.1%}; {asked.min()} questions a cell" if len(asked) else "")
+        + (f"; chance {grid.chance[0]:.1%}; {questions_a_cell(asked.tolist())}" if len(asked) else "")
         + f"; seeds {', '.join(str(run['seed']) for run in grid.runs)}",
         *([f"no answers from seeds {', '.join(failed)}"] if failed else []),
     ]
@@ -356,7 +368,12 @@ def _for_machines(results: Results, style: str, sections: Sequence[str], rule: s
     if style == "csv":
         if len(sections) > 1:
             raise UserError("--format csv holds one section: name one with --section")
-        return as_csv(_rows(results, sections[0] if sections else "bands", rule))
+        rows = _rows(results, sections[0] if sections else "bands", rule)
+        if not rows:
+            raise UserError(
+                f"no run in {str(results.records.folder)!r} has an answer: there is nothing to write as csv"
+            )
+        return as_csv(rows)
     found: dict[str, Any] = {"notes": results.notes}
     return json.dumps(found | {name: _rows(results, name, rule) for name in sections or SECTIONS}, indent=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median_low
 from typing import Any
 
@@ -66,3 +67,9 @@ def how_deep(grid: Grid, column: int | None) -> str:
     """As `reached`, of one column of a grid."""
     depth, deepest = median_low(grid.depth95s(column).tolist()), int(grid.depths.max(initial=0))
     return reached({"depth95": depth, "deepest": deepest, "ratio": depth / grid.train_max_depth})
+
+
+def questions_a_cell(counts: Sequence[int]) -> str:
+    """How many questions stand behind each of some cells, or behind the one with the fewest."""
+    more = " or more" if max(counts) > min(counts) else ""
+    return f"{min(counts)}{more} questions a cell"

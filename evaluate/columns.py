@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import binascii
 import gc
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -53,6 +52,7 @@ class Columns:
     shortcut: np.ndarray  # nan where none was measured
     mean_loops: np.ndarray  # nan for a model without loops
     eval_flops: np.ndarray
+    not_numbers: np.ndarray  # 0 where nothing was kept
     right: np.ndarray  # bytes of numpy.packbits, or None
     rules: tuple[str, ...] = ()
 
@@ -79,9 +79,6 @@ def read_columns(file: IO[bytes], path: Path, runs: Mapping[str, Mapping[str, An
         notes.append(f"{path}: {len(faults) - TOLD} more lines were left out")
     if reader.strays:
         notes.append(f"{path}: {reader.strays} cells of runs that did not end were passed over")
-    for run, lost in reader.not_numbers.items():
-        whose = "{task}, {model}: seed {seed}".format(**runs[run])
-        notes.append(f"{whose} gave {lost} answers that are no numbers (NaN), which count as wrong")
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in ARRAYS}
     return Columns(**arrays, rules=tuple(reader.rules))
 
@@ -106,7 +103,6 @@ class _Reader:
         self.identity = {(run, line["task"], line["model"], line["seed"]) for run, line in runs.items()}
         self.rules: dict[str, int] = {}
         self.strays = 0
-        self.not_numbers: Counter[str] = Counter()  # answers of a run that were none
 
     def empty(self) -> dict[str, np.ndarray]:
         return self._arrays([])
@@ -166,9 +162,9 @@ class _Reader:
             found = [value for row in rows if (value := row.get(name)) is not None]
             if not (set(map(type, found)) <= {int} and min(found, default=0) >= 0):
                 raise Fault(f"has {name} {shown(found[0])}: allowed are whole numbers of 0 or more")
-        for row in rows:
-            if lost := row.get("not_numbers"):
-                self.not_numbers[row["run"]] += lost
+        arrays["not_numbers"] = np.array([row.get("not_numbers") or 0 for row in rows], np.int64)
+        if (arrays["correct"] + arrays["not_numbers"] > arrays["count"]).any():
+            raise Fault("has more right answers and answers that are no numbers than questions")
         return arrays
 
 

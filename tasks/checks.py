@@ -364,10 +364,14 @@ def guard(doing: str) -> Iterator[None]:
 
 def in_a_line(doing: str, error: BaseException) -> str:
     """What was being done, the exception, its message, and the last line of a plugin that it came through."""
-    message = " ".join(str(error).split())
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_plugin(f.filename)]
+    message, frames = " ".join(str(error).split()), through_plugin(error)
     at = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{doing} raised {type(error).__name__}{f': {message}' if message else ''}{at}"
+
+
+def through_plugin(error: BaseException) -> list[traceback.FrameSummary]:
+    """The lines of plugins that an exception came through, the last one last."""
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if _is_plugin(frame.filename)]
 
 
 def _is_plugin(filename: str) -> bool:

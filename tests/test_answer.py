@@ -426,6 +426,7 @@ def test_what_was_made_anew_is_what_stood_in_the_record():
     ]  # fmt: skip
     shared = held[0].keys() & held[1].keys()
     assert {run for run, *_ in shared} == {*again.runs} and all(held[0][key] == held[1][key] for key in shared)
+    assert all(held[1][key][1] for key in shared) and {key[3] for key in held[1].keys() - shared} == {"oracle"}
     told = f"in {WORDS[len(again.runs)]} tasks, were made anew by one later version ([again](results/reference/again)):"
     assert f"{told} in each of {len(shared)} cells the same questions are right." in SAID
 

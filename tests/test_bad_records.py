@@ -36,6 +36,7 @@ WRONG = [
     ({"ties": -1}, "has ties -1"),
     ({"ties": 1.5}, "has ties 1.5"),
     ({"not_numbers": -1}, "has not_numbers -1"),
+    ({"not_numbers": 128}, "has more right answers and answers that are no numbers than questions"),
     ({"right": "#"}, "has a field right that is no base64"),
     ({"right": pack(np.zeros(128, bool))}, "has a field right that is not"),
     ({"right": pack(np.ones(64, bool))}, "has a field right that is not"),
@@ -166,3 +167,16 @@ def test_depth95_of_every_seed_is_that_of_its_own_cells(tmp_path):
     (row,) = measures.measure_rows(results(path))
     assert row["depth95_seeds"] == [depth95(own[seed]) for seed in range(6)]
     assert len(set(row["depth95_seeds"])) > 1
+
+
+def test_answers_that_are_no_numbers_are_told_of_the_runs_that_are_shown_and_once(tmp_path):
+    def lost(_, cell):
+        here = (cell["task"], cell["model"], cell["seed"], cell["depth"]) == ("u", "shallow", 0, 40)
+        return [{**cell, "not_numbers": 3 if here else 0}] * 2
+
+    path = altered(folder(tmp_path, tasks=("t", "u")), "cells.jsonl", lost)
+    told = [note for note in results(path).notes if "no numbers" in note]
+    assert told == ["u, shallow: seed 0 gave 3 answers that are no numbers (NaN), which count as wrong"]
+    shown = results(path)
+    shown.only(["t"], [])
+    assert not any("no numbers" in note for note in shown.notes)

@@ -216,7 +216,7 @@ def test_mistakes_are_one_line(tmp_path, capsys):
     a, b = folder(tmp_path / "a", tasks=("t",)), folder(tmp_path / "b", tasks=("u",))
     for words, says in (
         (("compare", a), "one folder: name another, or the models to compare"),
-        (("compare", a, b), "share no task and model: --models A,B compares one with another"),
+        (("compare", a, b), "share no task and model: nothing to compare"),
         (("compare", a, "--models", "deep"), "is one side: name two or more"),
         (("compare", a, "--models", "deep,shalow"), "unknown model 'shalow': did you mean 'shallow'?"),
         (("compare", a, tmp_path / "none"), "no folder"),

@@ -117,17 +117,52 @@ def test_a_model_that_breaks_the_contract_is_refused_in_one_line(tmp_path, capsy
     assert status == 2 and len(shown.err.strip().splitlines()) == 1 and not out.exists()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_model_that_fails_when_it_is_asked_is_told_and_does_not_end_the_others(tmp_path, capsys, workers):
+@pytest.mark.parametrize(
+    "workers,what,says",
+    [
+        ("1", "IndexError('too deep')", "raised IndexError: too deep (own.py, line 14)"),
+        ("2", "IndexError('too deep')", "raised IndexError: too deep (own.py, line 14)"),
+        ("1", "SystemExit(0)", "raised SystemExit: 0 (own.py, line 14)"),
+        ("1", "OSError('no such table')", "raised OSError: no such table (own.py, line 14)"),
+        ("2", "MemoryError", " does not fit into memory: smaller --batch"),
+    ],
+)
+def test_a_model_that_fails_when_it_is_asked_is_told_and_does_not_end_the_others(tmp_path, capsys, workers, what, says):
     code = OWN.replace(
         "        return torch.stack",
-        "        if loops[-1] > 80:\n            raise IndexError('too deep')\n        return torch.stack",
+        f"        if loops[-1] > 80:\n            raise {what}\n        return torch.stack",
     )
     more = ["--evaluate.loops", "1,4,81", "--train.steps", "3", "--models", "echo,gru", "--workers", workers]
     status, shown, out = run_smoke(tmp_path, code, capsys, *more)
-    assert status == 2 and "Traceback" not in shown.err and "1 of 2 runs failed, as told above" in shown.err
-    assert "failed: khop_facts echo seed 0 raised IndexError: too deep (own.py, line 14)" in shown.err
+    assert status == 2 and "Traceback" not in shown.err
+    assert shown.err.endswith(f"1 of 2 runs failed, as told above; what is whole is in {out}\n")
+    assert re.search(f"failed: khop_facts echo seed 0 ?{re.escape(says)}", shown.err)
     assert [json.loads(text)["model"] for text in (out / "runs.jsonl").read_text().splitlines()] == ["gru"]
+
+
+def test_a_run_that_did_not_fit_leaves_its_memory_to_the_next(tmp_path, capsys):
+    code = OWN.replace("import torch", "import gc, weakref\nimport torch", 1)
+    code = code.replace(
+        "        super().__init__()\n",
+        "        super().__init__()\n        gc.collect()\n        print('alive', len(NETS))\n        NETS.add(self)\n",
+    )
+    code = code.replace(
+        "        return torch.stack",
+        "        if loops[-1] > 80:\n            raise MemoryError\n        return torch.stack",
+    )
+    code += "NETS = weakref.WeakSet()\n"
+    more = ["--evaluate.loops", "1,81", "--train.steps", "3", "--seeds", "0,1,2"]
+    status, shown, out = run_smoke(tmp_path, code, capsys, *more)
+    assert status == 2 and shown.err.count("does not fit into memory") == 3 and not (out / "runs.jsonl").exists()
+    assert shown.err.endswith("3 of 3 runs failed, as told above\n")
+    alive = [int(number) for number in re.findall(r"alive (\d+)", shown.out)]
+    assert len(alive) > 6 and max(alive) == 1, "a copy, to count FLOPs by, beside the run's own"
+
+
+def test_a_model_that_cannot_be_built_for_a_task_is_told(tmp_path, capsys):
+    code = OWN.replace("        self.table", "        {7: 0}[vocabulary]\n        self.table", 1)
+    status, shown, out = run_smoke(tmp_path, code, capsys)
+    assert status == 2 and "run_benchmarks.py: model 'echo' raised KeyError: " in shown.err and not out.exists()
 
 
 def test_a_model_that_gives_fewer_answers_than_numbers_of_loops_is_told(tmp_path, capsys):
@@ -139,7 +174,9 @@ def test_a_model_that_gives_fewer_answers_than_numbers_of_loops_is_told(tmp_path
 
 
 def test_answers_that_are_no_numbers_are_counted_and_told(tmp_path, capsys):
-    code = OWN.replace("self.table(tokens) for _ in", "self.table(tokens) * (float('nan') if n > 80 else 1) for n in")
+    code = OWN.replace(
+        "self.table(tokens) for _ in", "self.table(tokens) * (float('nan') if n > 3 and len(loops) > 1 else 1) for n in"
+    )
     status, shown, out = run_smoke(tmp_path, code, capsys, "--evaluate.loops", "1,81", "--train.steps", "3")
     cells = [json.loads(text) for text in (out / "cells.jsonl").read_text().splitlines()]
     assert status == 0 and {(cell["loops"], cell["not_numbers"] == cell["count"]) for cell in cells} == {

@@ -56,9 +56,7 @@ def run(arguments: Sequence[str]) -> None:
         if not sweep(experiments, out, machine):
             return  # another of torchrun's processes shows it
     except KeyboardInterrupt:
-        kept = (
-            f"what is whole is in {out}: the same command goes on from there" if out.exists() else "nothing was begun"
-        )
+        kept = f"what is whole is in {out}: the same command goes on from there" if out.exists() else "nothing was kept"
         raise UserError(f"stopped; {kept}") from None
     held = records.read(out)
     print(tables.heading(held))

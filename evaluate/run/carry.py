@@ -25,7 +25,7 @@ from evaluate.run.train import Trained, train
 from evaluate.run.version import code_version
 from model.block import Block
 from tasks import UserError
-from tasks.checks import in_a_line
+from tasks.checks import in_a_line, through_plugin
 
 GRAPHS = 32  # of a Block: rows and places may each be one or many, with gradient and without, in single steps or not
 LOOK = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"  # fits a terminal of eighty columns
@@ -68,13 +68,15 @@ def attempted(experiment: Experiment, folder: Path, means: Means) -> Outcome | R
     try:
         return carry_out(experiment, folder, means)
     except RunFailed as failure:
-        return failure
+        why = str(failure)
+    return RunFailed(why)  # another one: the frames of that one hold the model, and its memory
 
 
 def carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone = ALONE) -> Outcome:
     """Train and evaluate one experiment, going on from its checkpoint in `folder`. Writes checkpoints alone.
 
-    Raises RunFailed where memory does not do, and for whatever a user's own model raises.
+    Raises RunFailed where memory does not do, and for whatever a user's own model raises. What the folder's disk does
+    is not the model's doing, and is raised as it is.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(means.threads)
@@ -82,14 +84,13 @@ def carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone =
         return _carry_out(experiment, folder, means, ranks)
     except RunFailed as failure:
         raise RunFailed(f"{label(experiment)}: {failure}") from None
-    except (UserError, OSError):
-        raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if is_of_memory(error):
             raise RunFailed(
                 f"{label(experiment)} does not fit into memory: smaller --batch, train.batch or architecture might"
             ) from None
-        if model_origin(experiment.base):
+        ours = isinstance(error, (UserError, OSError)) and not through_plugin(error)
+        if model_origin(experiment.base) and not ours:
             raise RunFailed(in_a_line(label(experiment), error)) from error
         raise
     finally:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import fields
 
 import torch
 
 import model as models
 from evaluate.run.experiment import Experiment
+from evaluate.run.own_models import model_origin
 from tasks import UserError
+from tasks.checks import guard
 
 MOST = {
     "train.steps": 10**8,
@@ -43,15 +46,16 @@ def check_limits(experiment: Experiment) -> None:
     check_model(experiment)
 
 
-def is_of_memory(error: Exception) -> bool:
+def is_of_memory(error: BaseException) -> bool:
     """Is this what is raised where memory does not do, a machine's or a GPU's?"""
     told = isinstance(error, RuntimeError) and "allocate memory" in str(error)
     return told or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def check_model(experiment: Experiment) -> None:
+    own = guard(f"model {experiment.base!r}") if model_origin(experiment.base) else nullcontext()
     try:
-        with torch.device("meta"):
+        with own, torch.device("meta"):
             net = models.build(
                 experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -79,6 +80,8 @@ _slot = 0
 def start_worker(numbers: Any, lock: Any, plugins: list[plugin.Source]) -> None:
     """In each new process: load the plugins, before any task of theirs arrives; take a line for the progress bar."""
     global _slot
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - None where it was closed, as in run_benchmarks.py
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends its workers
     threading.Thread(target=end_with_parent, daemon=True).start()
     plugin.restore(plugins)

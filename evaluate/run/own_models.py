@@ -73,11 +73,11 @@ def check_model(name: str, make: Callable[..., Any]) -> None:
         raise UserError(f"{whose}: forward(tokens, {loops}) gave {shape_of(logits)}: allowed are logits {wanted}")
     if not logits[: -1 if loops else None].isfinite().all():  # 40 loops may be too many for fresh weights
         raise UserError(f"{whose}: its logits are not all finite")
-    if not torch.allclose(logits, again, atol=NEAR):
+    if not torch.allclose(logits, again, atol=NEAR, equal_nan=True):
         raise UserError(f"{whose} gave other logits when it was asked again: allowed are models that draw nothing then")
-    if not torch.allclose(logits[:, :, :-1], other[:, :, :-1], atol=NEAR):
+    if not torch.allclose(logits[:, :, :-1], other[:, :, :-1], atol=NEAR, equal_nan=True):
         raise UserError(f"{whose} answers a position by what stands behind it: allowed are causal models")
-    if not torch.allclose(logits[:, :1], alone, atol=NEAR):
+    if not torch.allclose(logits[:, :1], alone, atol=NEAR, equal_nan=True):
         raise UserError(f"{whose} answers a row by the rows beside it (is the batch its first axis?)")
     check_training(whose, net.train(), tokens)
 

@@ -151,7 +151,8 @@ def write_down(
     if failures and expected == 1:
         raise failures[0]
     if failures:
-        raise RunFailed(f"{len(failures)} of {expected} runs failed, as told above; what is whole is in {folder}")
+        kept = f"; what is whole is in {folder}" if len(failures) < expected else ""
+        raise RunFailed(f"{len(failures)} of {expected} runs failed, as told above{kept}")
 
 
 def sweep_together(

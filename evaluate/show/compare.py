@@ -62,8 +62,9 @@ def differences(compared: Sequence[Side], force: bool, rule: str | None = None) 
     for other in others:
         shared = [key for key in base.grids if key in other.grids]
         if not shared:
-            which = f"{base.name} and {other.name}"
-            raise UserError(f"{which} share no task and model: --models A,B compares one with another")
+            tasks = {task for task, _ in base.grids} & {task for task, _ in other.grids}
+            how = "--models A,B compares one model with another" if tasks else "nothing to compare"
+            raise UserError(f"{base.name} and {other.name} share no task and model: {how}")
         for key in shared:
             names = (base.name, other.name)
             wrong = mismatches(base.grids[key], other.grids[key], names)

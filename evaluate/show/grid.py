@@ -308,7 +308,11 @@ def _grid(
     shape = (len(runs), len(depths), len(columns))
     place = np.ravel_multi_index((seed, depth, column), shape) if len(rows) else np.zeros(0, int)
     keep = _once(cells, rows, place, f"{key[0]}, {key[1]}", notes)
-    rows, place, depth = rows[keep], place[keep], depth[keep]
+    rows, place, depth, seed = rows[keep], place[keep], depth[keep], seed[keep]
+    for run, lost in zip(runs, np.bincount(seed, cells.not_numbers[rows], len(runs)).tolist(), strict=True):
+        if lost:
+            whose = f"{key[0]}, {key[1]}: seed {run['seed']}"
+            notes.append(f"{whose} gave {lost:.0f} answers that are no numbers (NaN), which count as wrong")
 
     def laid(values: np.ndarray, nothing: float) -> np.ndarray:
         array = np.full(shape, nothing, values.dtype)

@@ -371,7 +371,7 @@ def _for_machines(results: Results, style: str, sections: Sequence[str], rule: s
         rows = _rows(results, sections[0] if sections else "bands", rule)
         if not rows:
             raise UserError(
-                f"no run in {str(results.records.folder)!r} has an answer: there is nothing to write as csv"
+                f"no run that is asked for in {str(results.records.folder)!r} has an answer: nothing to write as csv"
             )
         return as_csv(rows)
     found: dict[str, Any] = {"notes": results.notes}

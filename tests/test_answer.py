@@ -379,6 +379,12 @@ def test_there_are_as_many_seeds_as_is_said():
         len(g.runs) for (_, model), g in Results(read(ROOT / "results/reference/all")).grids.items() if model != "rdt"
     ]
     assert f"the baselines have {WORDS[min(runs)]} to {WORDS[max(runs)]} (`--section measures` says how many)" in SAID
+    preset = [one for one in PRESETS["reference"]() if one.task.name in RECIPES]
+    have = {run["run"] for run in runs_of_all()}
+    whole = [task for task in RECIPES if all(one.run in have for one in preset if one.task.name == task)]
+    told = f"{', '.join(f'`{task}`' for task in whole[:-1])} and `{whole[-1]}`."
+    told = f"{WORDS[len(whole)].capitalize()} tasks are carried out whole, all seven models on all seeds: {told}"
+    assert told in SAID
     held: dict[int, list[str]] = {}
     for task in RECIPES:
         runs = Results(read(ROOT / "results/reference/all")).grids[task, "rdt"].runs
@@ -512,8 +518,10 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     assert "where its three seeds end at 8, 12 and 24 hops and the RDT's at 16, 24 and 24 (" in SAID
     seeds = [len(results.grids[task, name].runs) for task in held]
     told = f"on each seed but in `khop_context` and `n_ary_addition` (one in {WORDS[seeds.count(1)]} of the tasks, "
-    assert f"{told}two in `khop_facts`," in SAID and sorted(seeds)[seeds.count(1) :] == [2, 3, 3, 3, 3, 3, 5]
-    assert [len(results.grids[task, name].runs) for task in ("khop_facts", "mod_chain")] == [2, 5]
+    assert (
+        f"{told}five in `khop_facts` and `mod_chain`," in SAID and sorted(seeds)[seeds.count(1) :] == [3] * 5 + [5] * 2
+    )
+    assert [len(results.grids[task, name].runs) for task in ("khop_facts", "mod_chain")] == [5, 5]
     rest = results.grids["mod_chain", "rdt"]
     assert sorted(rest.depth95s(rest.headline()).tolist()) == [80, 500, 500, 500, 500]
     grids = {task: results.grids[task, name] for task in held}

@@ -477,7 +477,12 @@ def test_what_is_said_of_ltg_is_what_its_record_says():
         assert f"`looped_normed` in `ltg`, alike | facts of the same sizes {told.format(also, asked)}" in SAID
     shares = dict(zip(plain.depths.tolist(), plain.shares[0, :, plain.headline()].tolist(), strict=True))
     far = (written.points(shares[depth]) for depth in (96, 192))
-    assert "`looped_normed` has {}% at 96, and {}% at 192, the deepest asked;".format(*far) in SAID
+    assert "`looped_normed` has {}% at 96, and {}% at 192, the deepest asked.".format(*far) in SAID
+    rope = Results(records).grids["khop_facts", "transformer_rope"]
+    stages, right = rope.runs[0]["stage_steps"], rope.shares[0, :, rope.headline()]
+    share = dict(zip(rope.depths.tolist(), map(written.points, right.tolist()), strict=True))
+    told = f"it stays at stage {sum(steps > 0 for steps in stages)} of {len(stages)}, has {share[3]}% of 3 hops and "
+    assert f"{told}{share[4]}% of 4, and less than 2% from there on." in SAID and max(right[4:]) < 0.02
     assert grid.train_max_depth == 12 and (ltg := PRESETS["ltg"]()[0].task).entities == 200 and ltg.relations == 10
 
 

@@ -7,6 +7,8 @@ Nothing here draws on scipy.stats, whose import takes longer than a table; the t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from evaluate.metrics import Z95
@@ -140,42 +142,75 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def suite_score(
-    ratios: list[np.ndarray], draws: list[np.ndarray | None], most: list[float], rng: np.random.Generator
-) -> tuple[float, float, float]:
-    """The suite score of ratios (seeds,) of each task, with a 95% bootstrap interval.
+class Reached(NamedTuple):
+    """How deep a model goes in each task of the suite."""
+
+    ratios: list[np.ndarray]  # (seeds,) of each task: depth95 over the deepest trained depth
+    draws: list[np.ndarray | None]  # (seeds, DRAWS) as other questions might have given them, or None: seeds tell
+
+
+def suite_score(reached: Reached, most: list[float], rng: np.random.Generator) -> tuple[float, float, float]:
+    """The suite score of what a model reached, with a 95% bootstrap interval.
 
     most: the ratio of the deepest depth that was asked, which none of a task's can pass.
 
     The score is the geometric mean, over seeds and then over tasks, of 1 + ratio, less 1. Without the shift one run
     that failed, a ratio of 0, would make the whole score 0; and the mean of logarithms is unbiased, where the
     logarithm of a mean over few seeds is not (its interval held the truth 49 times of 100, over 14 tasks and 5 seeds).
-    Seeds are drawn again within each task, all but one with replacement, so that the draws are as spread as the mean
-    is (Rao and Wu 1988), and the interval is widened as Student's t is for so few (Welch and Satterthwaite). A task of
-    one seed is drawn from `draws` (DRAWS,) of what other questions would have made of it, a spread that is known.
     """
-    from scipy.special import stdtrit
+    centre, total, variances = _log_sum(reached, rng)
+    low, high = _around(centre, total, variances)
+    high = min(high, float(np.log1p(most).sum()))
+    score, low, high = (float(np.expm1(log / len(reached.ratios))) for log in (centre, low, high))
+    return score, max(0.0, low), high
 
+
+def suite_lead(first: Reached, second: Reached, rng: np.random.Generator) -> tuple[float, float, float]:
+    """How many times 1 + the second's suite score 1 + the first's is, on the same tasks, with a 95% interval.
+
+    Two intervals that overlap do not say that a difference may be chance; one of the difference does. The two are drawn
+    apart: what is common to them, as their questions are, is not taken out, so that it is wide rather than narrow.
+    """
+    parts = [_log_sum(one, rng) for one in (first, second)]
+    centre, total = parts[0][0] - parts[1][0], parts[0][1] - parts[1][1]
+    low, high = _around(centre, total, parts[0][2] + parts[1][2])
+    lead, low, high = (float(np.exp(log / len(first.ratios))) for log in (centre, low, high))
+    return lead, low, high
+
+
+def _log_sum(reached: Reached, rng: np.random.Generator) -> tuple[float, np.ndarray, list[tuple[float, float]]]:
+    """The sum over tasks of the mean over seeds of log(1 + ratio), draws of it (DRAWS,), and each task's part of its
+    variance with the degrees of freedom by which that is known.
+
+    Seeds are drawn again within each task, all but one with replacement, so that the draws are as spread as the mean
+    is (Rao and Wu 1988). What one seed, or seeds that are all alike, would reach by other questions is drawn from
+    `draws`, a spread that is known.
+    """
     total, centre, variances = np.zeros(DRAWS), 0.0, []
-    for values, other in zip(ratios, draws, strict=True):
+    for values, other in zip(reached.ratios, reached.draws, strict=True):
         logs, seeds = np.log1p(values), len(values)
         centre += float(logs.mean())
         if other is not None:
-            total += np.log1p(other)
-            variances.append((float(np.log1p(other).var()), np.inf))
+            drawn = np.log1p(other).mean(0)
+            total += drawn
+            variances.append((float(drawn.var()), np.inf))
         elif seeds > 1:
             total += logs[rng.integers(seeds, size=(seeds - 1, DRAWS))].mean(0)
             variances.append((float(logs.var(ddof=1)) / seeds, seeds - 1))
         else:
             total += logs[0]
+    return centre, total, variances
+
+
+def _around(centre: float, total: np.ndarray, variances: list[tuple[float, float]]) -> tuple[float, float]:
+    """The middle 95% of draws, which holds the centre, widened as Student's t is for few (Welch and Satterthwaite)."""
+    from scipy.special import stdtrit
+
     spread = sum(v for v, _ in variances)
     few = sum(v**2 / n for v, n in variances)
     wider = float(stdtrit(spread**2 / few, 0.975)) / Z95 if few > 0 else 1.0
     low, high = np.quantile(total, (0.025, 0.975))
-    low, high = centre - max(0.0, centre - low) * wider, centre + max(0.0, high - centre) * wider
-    high = min(high, float(np.log1p(most).sum()))
-    score, low, high = (float(np.expm1(log / len(ratios))) for log in (centre, low, high))
-    return score, max(0.0, low), high
+    return centre - max(0.0, centre - low) * wider, centre + max(0.0, high - centre) * wider
 
 
 def drawn_depth95(depths: np.ndarray, correct: np.ndarray, count: np.ndarray, rng: np.random.Generator) -> np.ndarray:

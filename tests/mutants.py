@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 139
+LEAST = 141
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -662,8 +662,18 @@ MUTANTS = (
     ),
     Mutant(
         "two seeds of one task widen what is known of others", "evaluate/statistics.py",
-        "            variances.append((float(np.log1p(other).var()), np.inf))\n", "",
+        "            variances.append((float(drawn.var()), np.inf))\n", "",
         "test_statistics.py::test_a_suite_scores_interval_holds_it_and_few_seeds_of_one_task_widen_no_others",
+    ),
+    Mutant(
+        "seeds that are alike leave nothing to chance", "evaluate/show/measures.py",
+        "len(set(grid.depth95s(column).tolist())) > 1:", "len(grid.runs) > 1:",
+        "test_show.py::test_seeds_that_are_alike_leave_room_for_other_questions_in_a_suite_score",
+    ),
+    Mutant(
+        "a lead is as sure as the first model alone", "evaluate/statistics.py",
+        "parts[0][1] - parts[1][1]", "parts[0][1] - parts[1][0]",
+        "test_statistics.py::test_the_interval_of_a_lead_covers[14-3]",
     ),
     Mutant(
         "compare takes any rule", "evaluate/show/compare.py",

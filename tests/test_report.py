@@ -49,7 +49,9 @@ def test_the_claim_names_the_model_how_far_and_how_sure(tmp_path):
     assert sentence.startswith(
         "deep extrapolates furthest: 95% of questions right down to depth 20, trained on depths up to 5"
     )
-    assert "the next, shallow, at 1x" in sentence and "Their 95% intervals do not meet." in sentence
+    assert (
+        "the next, shallow, at 1x" in sentence and "1 + score is 2.5 times that of the next (95% interval " in sentence
+    )
     assert [tile[1] for tile in tiles] == ["deep", "4x the trained depth", "clear"]
     once, tiles = said(folder(tmp_path / "one", seeds=(0,), truth=lambda *asked: float(reach(*asked) > 0.5)))
     assert (
@@ -127,7 +129,7 @@ def test_the_claim_says_where_seeds_do_not_settle_it(tmp_path):
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(path / name, lines(path / name) + lines(more / name))
     sentence, tiles = said(path)
-    assert "overlap: this does not settle which is ahead" in sentence and tiles[2][1] == "not settled"
+    assert "): this does not settle which is ahead." in sentence and tiles[2][1] == "not settled"
 
 
 def test_models_that_share_no_task_are_not_ranked(tmp_path):

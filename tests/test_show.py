@@ -312,6 +312,16 @@ def test_suite_scores_say_what_they_lack(tmp_path):
     assert rows["deep"]["missing"] == [] and rows["shallow"]["missing"] == ["u"]
 
 
+def test_seeds_that_are_alike_leave_room_for_other_questions_in_a_suite_score(tmp_path):
+    def at_122(at, cell):
+        return {**cell, "correct": 122, "right": None} if cell["depth"] == 40 else cell
+
+    path = altered(folder(tmp_path, models=("deep",), truth=lambda *_: 1.0), "cells.jsonl", at_122)
+    (row,) = measures.suite_rows(results(path))
+    assert row["score"] == row["most"] == row["high"] == 8.0 and row["over"] == "questions"
+    assert row["low"] < 6, "half of other sets of questions end either seed at 20, 4 times as deep as trained"
+
+
 def test_the_fewest_questions_of_a_cell_are_told_as_the_fewest(tmp_path):
     even = results(folder(tmp_path / "even"))
     assert "; 128 questions a cell;" in tables.show(even, sections=["grid"])

@@ -195,19 +195,41 @@ def test_the_suite_scores_interval_covers(tasks, seeds):
         chances = rng.dirichlet(np.ones(len(ratios)), tasks)
         truth = np.expm1((chances @ np.log1p(ratios)).mean())
         drawn = [rng.choice(ratios, seeds, p=chance) for chance in chances]
-        score, low, high = statistics.suite_score(drawn, [None] * tasks, [16.0] * tasks, rng)
+        score, low, high = statistics.suite_score(statistics.Reached(drawn, [None] * tasks), [16.0] * tasks, rng)
         assert low <= score <= high
         hits.append(low <= truth <= high)
     assert 0.93 < np.mean(hits) < 0.97
 
 
+@pytest.mark.parametrize("tasks,seeds", [(14, 3), (8, 5)])
+def test_the_interval_of_a_lead_covers(tasks, seeds):
+    rng = np.random.default_rng(13)
+    ratios = np.array([0, 3, 5, 6, 8, 10, 20, 40, 80]) / 5
+    hits, apart = [], []
+    for _ in range(TABLES):
+        chances = [rng.dirichlet(np.ones(len(ratios)), tasks) for _ in range(2)]
+        truth = np.exp(np.subtract(*((chance @ np.log1p(ratios)).mean() for chance in chances)))
+        two = [
+            statistics.Reached([rng.choice(ratios, seeds, p=p) for p in chance], [None] * tasks) for chance in chances
+        ]
+        lead, low, high = statistics.suite_lead(*two, rng)
+        scores = [statistics.suite_score(one, [16.0] * tasks, rng) for one in two]
+        assert low <= lead <= high and lead == pytest.approx((1 + scores[0][0]) / (1 + scores[1][0]))
+        hits.append(low <= truth <= high)
+        apart.append((low > 1 or high < 1) - (scores[0][1] > scores[1][2] or scores[1][1] > scores[0][2]))
+    assert 0.93 < np.mean(hits) < 0.97
+    assert np.mean(apart) > 0.05, "it tells apart what two intervals that overlap do not"
+
+
 def test_the_suite_score_is_the_geometric_mean_of_one_plus_ratio_less_one():
-    rng = np.random.default_rng(12)
-    score, low, high = statistics.suite_score([np.array([3.0]), np.array([1.0])], [None, None], [16.0, 16.0], rng)
+    def scored(*ratios):
+        reached = statistics.Reached([np.array(of) for of in ratios], [None] * len(ratios))
+        return statistics.suite_score(reached, [16.0] * len(ratios), np.random.default_rng(12))
+
+    score, low, high = scored([3.0], [1.0])
     assert score == pytest.approx(np.sqrt(4 * 2) - 1) and (low, high) == pytest.approx((score, score))
-    assert statistics.suite_score([np.array([0.0, 0.0])], [None], [16.0], rng)[0] == 0.0
-    two = [np.array([16.0, 0.0]), np.array([16.0, 16.0])]
-    failed, _, high = statistics.suite_score(two, [None, None], [16.0, 16.0], rng)
+    assert scored([0.0, 0.0])[0] == 0.0
+    failed, _, high = scored([16.0, 0.0], [16.0, 16.0])
     assert 0 < failed < 16 and high == pytest.approx(16.0)  # the deepest that was asked
 
 
@@ -215,14 +237,22 @@ def test_a_suite_scores_interval_holds_it_and_few_seeds_of_one_task_widen_no_oth
     """Draws of a single run's depth95 lie below it where many depths are just above 95%; and of seven such tasks the
     interval is what it was when one of two seeds that are nearly alike joins them."""
     rng, depths = np.random.default_rng(0), np.array([1, 2, 5, 10, 20, 40, 80])
-    barely = statistics.drawn_depth95(depths, np.full(7, 122), np.full(7, 128), rng) / 5
-    score, low, high = statistics.suite_score([np.array([16.0])], [barely], [16.0], rng)
+
+    def drawn(right):
+        return statistics.drawn_depth95(depths, np.full(7, right), np.full(7, 128), rng)[None] / 5
+
+    def scored(ratios, draws):
+        return statistics.suite_score(statistics.Reached(ratios, draws), [16.0] * len(ratios), rng)
+
+    score, low, high = scored([np.array([16.0])], [drawn(122)])
     assert low < 8 and score == high == pytest.approx(16.0)
-    close = [statistics.drawn_depth95(depths, np.full(7, 126), np.full(7, 128), rng) / 5 for _ in range(7)]
-    alone = statistics.suite_score([np.array([16.0])] * 7, close, [16.0] * 7, rng)
+    close = [drawn(126) for _ in range(7)]
+    alone = scored([np.array([16.0])] * 7, close)
     ratios = [np.array([16.0])] * 7 + [np.array([16.0, 15.9])]
-    joined = statistics.suite_score(ratios, [*close, None], [16.0] * 8, rng)
+    joined = scored(ratios, [*close, None])
     assert alone[1] < joined[1] < joined[0] and (alone[2], joined[2]) == pytest.approx((16.0, 16.0), abs=0.1)
+    once, thrice = (scored([np.full(n, 16.0)], [np.concatenate([drawn(124) for _ in range(n)])]) for n in (1, 3))
+    assert once[1] < thrice[1] < 16, "of seeds that are alike other questions are left, and leave less than of one"
 
 
 def test_draws_of_depth95_lie_round_what_was_seen():

@@ -6,7 +6,7 @@ from statistics import median_low
 from typing import NamedTuple
 
 from evaluate.show.grid import Grid, Results
-from evaluate.show.measures import Row, suite_rows
+from evaluate.show.measures import Row, suite_leads, suite_rows
 from evaluate.show.written import questions_a_cell, seed_count, times
 
 
@@ -41,7 +41,8 @@ def claim(results: Results) -> Claim:
         return _unranked(told, rows)
     second = rows[1] if len(rows) > 1 else None
     alike = [row["model"] for row in rows if row["score"] == best["score"]]
-    sure, why = _sure(best, second)
+    lead = suite_leads(results, best["model"], second["model"], tasks=shared) if second else None
+    sure, why = _sure(best, second, lead)
     among = ""  # the tasks on which this stands, where it is not all
     if len(shared) < len(results.tasks):
         among = f", of the {len(results.tasks)} here, which all models have" if len(shared) > 1 else f" of {shared[0]}"
@@ -101,18 +102,19 @@ def _than(best: Row, second: Row | None) -> str:
     return f"; the next, {second['model']}, at {times(second['score'])}."
 
 
-def _sure(best: Row, second: Row | None) -> tuple[str, str]:
-    """In two words, and in a sentence: do the intervals leave room for chance, and over what were they taken?"""
+def _sure(best: Row, second: Row | None, lead: tuple[float, float, float] | None) -> tuple[str, str]:
+    """In two words, and in a sentence: does the interval of the lead leave room for chance, and who has one seed?"""
     two = [row for row in (best, second) if row is not None]
-    once = [row for row in two if row["over"] != "seeds"]
+    once = [row for row in two if row["fewest_seeds"] == 1]
     single = _single(once)
     interval = f"{best['low']:.3g}x to {best['high']:.3g}x"
-    if second is None:
+    if lead is None:
         return interval, single
-    if best["low"] > second["high"]:
+    ahead = f" 1 + score is {lead[0]:.3g} times that of the next (95% interval {lead[1]:.3g} to {lead[2]:.3g})"
+    if lead[1] > 1:
         few = "clear, for one seed" if all(row["seeds"] == 1 for row in two) else "clear, for few seeds"
-        return few if once else "clear", f" Their 95% intervals do not meet.{single}"
-    return "not settled", f" Their 95% intervals overlap: this does not settle which is ahead.{single}"
+        return few if once else "clear", f"{ahead}.{single}"
+    return "not settled", f"{ahead}: this does not settle which is ahead.{single}"
 
 
 def _single(once: list[Row]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from evaluate.columns import BANDS
 from evaluate.metrics import corrected, halting_cost, interquartile_mean, overthinking
 from evaluate.show.grid import Grid, Results
-from evaluate.statistics import between, drawn_depth95, suite_score, wilson_many
+from evaluate.statistics import Reached, between, drawn_depth95, suite_lead, suite_score, wilson_many
 
 Row = dict[str, Any]
 
@@ -166,7 +166,7 @@ def measures(grid: Grid, rule: str | None = None) -> Row:
 def depth_range(grid: Grid, column: int | None) -> tuple[int, int]:
     """How far depth95 may go: over the seeds, or, of one seed, what 95% of other sets of questions would give."""
     reached = grid.depth95s(column)
-    draws = question_draws(grid, column)
+    draws = question_draws(grid, column) if len(reached) == 1 else None
     if draws is None:
         return int(reached.min()), int(reached.max())
     low, high = between(draws)
@@ -174,13 +174,17 @@ def depth_range(grid: Grid, column: int | None) -> tuple[int, int]:
 
 
 def question_draws(grid: Grid, column: int | None) -> np.ndarray | None:
-    """depth95 as other questions might have given it, of a single run; None of several seeds, which tell it better."""
-    if column is None or len(grid.runs) != 1 or grid.failed[0]:
+    """depth95 (seeds, DRAWS) as other questions might have given it, of a single run or of seeds that all reach the
+    same; None of others, which tell it better, and where one has failed."""
+    if column is None or grid.failed.any() or len(set(grid.depth95s(column).tolist())) > 1:
         return None
-    asked = np.flatnonzero(grid.count[0, :, column])
-    correct, count = grid.correct[0, asked, column], grid.count[0, asked, column]
     own = zlib.crc32(grid.task.encode())  # alike tasks are drawn apart
-    return drawn_depth95(grid.depths[asked], correct, count, np.random.default_rng(own))
+    drawn = []
+    for s in range(len(grid.runs)):
+        asked = np.flatnonzero(grid.count[s, :, column])
+        correct, count = grid.correct[s, asked, column], grid.count[s, asked, column]
+        drawn.append(drawn_depth95(grid.depths[asked], correct, count, np.random.default_rng([own, s])))
+    return np.stack(drawn)
 
 
 def _overthinking(grid: Grid) -> float | None:
@@ -233,24 +237,25 @@ def seed_rows(results: Results, rule: str | None = None) -> list[Row]:
     return rows
 
 
-OVER = {(True, False): "seeds", (False, True): "questions", (True, True): "both"}
-"""What an interval of a suite score is over, by whether a task has several seeds, and whether one has a single one."""
+OVER = {(True, False): "seeds", (False, True): "questions", (True, True): "both", (False, False): "nothing"}
+"""What an interval of a suite score is over, by whether a task's seeds differ, and whether those of one do not."""
 
 
 def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] = ()) -> list[Row]:
-    """A row a model, the best first: its suite score with a bootstrap interval, and the tasks that it stands on."""
+    """A row a model, the best first: its suite score with a bootstrap interval, the score if it had reached all that
+    was asked, and the tasks that it stands on."""
     rows = []
     tasks = tasks or results.tasks
     for model in results.models:
         grids = [grid for (task, name), grid in results.grids.items() if name == model and task in tasks]
         if not grids:
             continue
-        columns = [grid.headline(rule) for grid in grids]
-        ratios = [g.depth95s(c) / g.train_max_depth for g, c in zip(grids, columns, strict=True)]
-        draws = [question_draws(g, c) for g, c in zip(grids, columns, strict=True)]
-        scaled = [None if d is None else d / g.train_max_depth for d, g in zip(draws, grids, strict=True)]
+        reached = suite_reached(grids, rule)
         most = [float(g.depths.max(initial=0) / g.train_max_depth) for g in grids]
-        score, low, high = suite_score(ratios, scaled, most, np.random.default_rng(0))
+        score, low, high = suite_score(reached, most, np.random.default_rng(0))
+        seeds_tell = [
+            other is None and len(ratio) > 1 for ratio, other in zip(reached.ratios, reached.draws, strict=True)
+        ]
         rows.append(
             {
                 "model": model,
@@ -262,11 +267,33 @@ def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] =
                 "score": rounded(score),
                 "low": rounded(low),
                 "high": rounded(high),
-                "beyond": sum(median_low(ratio.tolist()) > 1 for ratio in ratios),
-                "over": OVER[any(len(ratio) > 1 for ratio in ratios), any(len(ratio) == 1 for ratio in ratios)],
+                "most": rounded(float(np.expm1(np.log1p(most).mean()))),
+                "beyond": sum(median_low(ratio.tolist()) > 1 for ratio in reached.ratios),
+                "over": OVER[any(seeds_tell), any(other is not None for other in reached.draws)],
             }
         )
     return sorted(rows, key=lambda row: -row["score"])
+
+
+def suite_reached(grids: Sequence[Grid], rule: str | None = None) -> Reached:
+    """What a model reached in its tasks, each as a multiple of the deepest trained depth."""
+    columns = [grid.headline(rule) for grid in grids]
+    draws = [question_draws(g, c) for g, c in zip(grids, columns, strict=True)]
+    return Reached(
+        [g.depth95s(c) / g.train_max_depth for g, c in zip(grids, columns, strict=True)],
+        [None if drawn is None else drawn / g.train_max_depth for drawn, g in zip(draws, grids, strict=True)],
+    )
+
+
+def suite_leads(
+    results: Results, first: str, second: str, rule: str | None = None, tasks: Sequence[str] = ()
+) -> tuple[float, float, float]:
+    """How many times 1 + the second's suite score 1 + the first's is, on the tasks of both, and a 95% interval."""
+    both = [
+        task for task in tasks or results.tasks if (task, first) in results.grids and (task, second) in results.grids
+    ]
+    ahead, behind = (suite_reached([results.grids[task, model] for task in both], rule) for model in (first, second))
+    return suite_lead(ahead, behind, np.random.default_rng(0))
 
 
 def furthest_first(results: Results) -> list[str]:

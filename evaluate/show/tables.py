@@ -279,12 +279,14 @@ SUITE = Section(
         "beyond training": lambda row: f"{row['beyond']} of {row['tasks']}",
         "seeds": of_seeds,
         "score": lambda row: times(row["score"]),
+        "at most": lambda row: times(row["most"]),
         "95% interval": lambda row: f"{times(row['low'])} to {times(row['high'])} over {row['over']}",
         "lacks": lambda row: lacking(row["missing"]),
     },
     "score: geometric mean over tasks of 1 + depth95 / deepest training depth,\n"
-    "less 1, so that no single failure makes it 0. Scores that lack tasks do not\n"
-    "compare. over both: seeds where a task has several, else questions.",
+    "less 1, so that no single failure makes it 0; at most: if it reached all that\n"
+    "was asked. Scores that lack tasks do not compare. over both: seeds where those\n"
+    "of a task differ, else questions.",
 )
 
 SEEDS = Section(

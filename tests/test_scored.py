@@ -91,6 +91,16 @@ def test_what_a_reader_of_the_counts_should_know_is_told(tmp_path):
     assert notes[1].endswith("(1 answer otherwise)"), "the first counts, as of a model that draws its answers"
 
 
+def test_tables_tell_which_shallower_depths_a_model_was_not_asked(tmp_path, capsys):
+    task, answered = TASKS["mod_chain"](), tmp_path / "answered.jsonl"
+    answered.write_text("\n".join(json.dumps({**line, "given": last(line)}) for line in exported(task, [2, 10])))
+    made = told(capsys, "score", "mod_chain", str(answered), "--model", "mine", "--out", str(tmp_path / "mine"))
+    code, out, _ = told(capsys, "table", str(tmp_path / "mine"))
+    assert made[0] == code == 0
+    lacking = "mod_chain, mine: seed 0 has no cells of depth 1, 3, 4, 5, 6, 8: how deep it goes is told without them"
+    assert lacking in " ".join(out.split())
+
+
 def test_answers_that_are_no_words_of_the_task_are_told(tmp_path):
     task, path = TASKS["mod_chain"](), tmp_path / "answered.jsonl"
     rows = exported(task, [5], count=30)

@@ -382,15 +382,18 @@ def _missing_cells(grid: Grid, notes: list[str]) -> None:
         elif (asked & ~held).any():
             lacks = int((asked & ~held).sum())
             notes.append(f"{grid.task}, {grid.model}: seed {run['seed']} lacks {lacks} of {int(asked.sum())} cells")
-        if held.any() and not failed and not grid.elsewhere and (unasked := _unasked(grid, run, held)):
-            notes.append(f"{grid.task}, {grid.model}: seed {run['seed']} has no cells {unasked}, which it was asked")
+        if held.any() and not failed and (unasked := _unasked(grid, run, held)):
+            told = ": how deep it goes is told without them" if grid.elsewhere else ", which it was asked"
+            notes.append(f"{grid.task}, {grid.model}: seed {run['seed']} has no cells {unasked}{told}")
 
 
 def _unasked(grid: Grid, run: dict[str, Any], held: np.ndarray) -> str:
-    """The depths and loops that a run's settings name and its cells (depths, columns) lack, in words."""
+    """The depths and loops that a run's settings name and its cells (depths, columns) lack, in words. Who answered
+    elsewhere was asked what the user chose: of depths beyond the deepest of these nothing is said."""
     fields = flat(run["experiment"])
     named = [fields.get(f"task.{band}_depths") for band in ("train", "selection", "test")]
     depths = {depth for part in named if isinstance(part, list) for depth in part} - set(grid.depths[held.any(1)])
+    depths = {depth for depth in depths if not grid.elsewhere or depth < grid.depths[held.any(1)].max()}
     have = {column.loops for column, here in zip(grid.columns, np.asarray(held.any(0)), strict=True) if here}
     loops = fields.get("evaluate.loops") if any(have) else None
     lacks = {"depth": depths, "loops": set(loops) - have if isinstance(loops, list) else set()}

@@ -33,6 +33,15 @@ class Scored(NamedTuple):
     right: list[bool]
 
 
+class Odd(NamedTuple):
+    """How many lines are not what one expects of them."""
+
+    again: int = 0  # ask what another has asked
+    otherwise: int = 0  # of these, are judged otherwise
+    strange: int = 0  # give what is no word of the task
+    silent: int = 0  # give no answer at a place of a deepest question
+
+
 def score(
     task: Task, plain: dict[str, Any], path: Path, model: str, seed: int, parameters: int, commit: tuple[Any, Any]
 ) -> tuple[Run, list[Cell], list[str]]:
@@ -45,7 +54,7 @@ def score(
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from None
-    found, again, otherwise, strange = rows(task, path, content)
+    found, odd = rows(task, path, content)
     if not found:
         raise UserError(f"{str(path)!r} is empty: give a file of answered questions, a line each")
     by_depth: dict[int, list[bool]] = defaultdict(list)
@@ -72,21 +81,23 @@ def score(
         train_max_depth=task.train_depths[-1], parameters=parameters, train_flops=0, train_seconds=0.0, steps=0,
         status="ok", versions=made_with, device="elsewhere", threads=1, git_commit=git_commit, git_dirty=git_dirty,
     )  # fmt: skip
-    return ran, audited(cells, task.version, task.sizes), notes(task, cells, again, otherwise, strange)
+    return ran, audited(cells, task.version, task.sizes), notes(task, cells, odd)
 
 
-def notes(task: Task, cells: list[Cell], again: int, otherwise: int, strange: int) -> list[str]:
+def notes(task: Task, cells: list[Cell], odd: Odd) -> list[str]:
     """What a reader of these cells should know beside their counts."""
     told, asked = [], [cell.depth for cell in cells]
-    if strange:
+    if odd.strange:
         told.append(
-            f"{strange} lines give what is no word of {task.name}, and count as wrong: words are as in `tokens`"
+            f"{odd.strange} lines give what is no word of {task.name}, and count as wrong: words are as in `tokens`"
         )
+    if odd.silent:
+        told.append(f"{odd.silent} lines give no answer to a deepest question of theirs, which counts as wrong")
     known = (*task.train_depths, *task.selection_depths, *task.test_depths)
-    if again:
+    if odd.again:
         told.append(
-            f"{again} lines ask what another has asked, and count no second time"
-            + (f" ({otherwise} answer otherwise)" if otherwise else "")
+            f"{odd.again} lines ask what another has asked, and count no second time"
+            + (f" ({odd.otherwise} answer otherwise)" if odd.otherwise else "")
         )
     if few := [str(cell.depth) for cell in cells if cell.count < FEW]:
         told.append(f"fewer than {FEW} questions at depth {', '.join(few)}: 95% of so few says little")
@@ -95,19 +106,18 @@ def notes(task: Task, cells: list[Cell], again: int, otherwise: int, strange: in
     return told
 
 
-def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], int, int, int]:
-    """What the lines say, by their tokens, the first of each; how many ask what another has asked, how many of these
-    answer otherwise, and how many give what is no word."""
+def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], Odd]:
+    """What the lines say, by their tokens, the first of each; and how many lines are odd."""
     words = {word: index for index, word in enumerate(task.vocabulary)}
     found: dict[bytes, Scored] = {}
-    again = otherwise = strange = 0
+    again = otherwise = strange = silent = 0
     for number, text in enumerate(content.splitlines(), 1):
         if not text.strip():
             continue
         try:
             line = read(task, words, text)
             tokens = np.array([words[word] for word in line["tokens"].split()])
-            row = scored(task, tokens, line)
+            row, answered = scored(task, tokens, line)
             first = found.setdefault(tokens.tobytes(), row)
         except UserError as error:
             raise UserError(f"{path}: line {number}: {error}") from None
@@ -115,7 +125,8 @@ def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], i
         otherwise += first != row
         given = line["given"].values() if isinstance(line["given"], dict) else [line["given"]]
         strange += any(answer.strip() not in words for answer in given)
-    return found, again, otherwise, strange
+        silent += not answered
+    return found, Odd(again, otherwise, strange, silent)
 
 
 def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:
@@ -146,8 +157,8 @@ def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:
     return line
 
 
-def scored(task: Task, tokens: np.ndarray, line: dict[str, Any]) -> Scored:
-    """The oracle answers the row once more, and decides what is right."""
+def scored(task: Task, tokens: np.ndarray, line: dict[str, Any]) -> tuple[Scored, bool]:
+    """The oracle answers the row once more, and decides what is right; and whether all that counts was answered."""
     targets, depths = oracle(task, tokens)
     new = task.asked_first(tokens[None])[0]
     known = {str(place): task.vocabulary[targets[place]] for place in np.flatnonzero(depths)}
@@ -166,8 +177,9 @@ def scored(task: Task, tokens: np.ndarray, line: dict[str, Any]) -> Scored:
         last = places[-1]
         if depths[last] != line["depth"]:
             raise UserError("its last question is not its deepest: give the answers by their places")
-        return Scored(line["depth"], [given.strip() == known[str(last)]])
-    return Scored(line["depth"], [given.get(str(place), "").strip() == known[str(place)] for place in deepest])
+        return Scored(line["depth"], [given.strip() == known[str(last)]]), True
+    right = [given.get(str(place), "").strip() == known[str(place)] for place in deepest]
+    return Scored(line["depth"], right), all(str(place) in given for place in deepest)
 
 
 def oracle(task: Task, tokens: np.ndarray) -> Answers:

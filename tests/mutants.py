@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 141
+LEAST = 142
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -597,8 +597,8 @@ MUTANTS = (
     ),
     Mutant(
         "an interval over seeds of the first less the second", "evaluate/show/differences.py",
-        "over_seeds(shares[1], shares[0], (counts[1], counts[0]))",
-        "over_seeds(shares[0], shares[1], (counts[0], counts[1]))",
+        "over_seeds(trained[1][0], trained[0][0], (trained[1][1], trained[0][1]))",
+        "over_seeds(trained[0][0], trained[1][0], (trained[0][1], trained[1][1]))",
         "test_compare.py::test_an_interval_over_seeds_is_welchs_of_the_second_less_the_first",
     ),
     Mutant(
@@ -674,6 +674,11 @@ MUTANTS = (
         "a lead is as sure as the first model alone", "evaluate/statistics.py",
         "parts[0][1] - parts[1][1]", "parts[0][1] - parts[1][0]",
         "test_statistics.py::test_the_interval_of_a_lead_covers[14-3]",
+    ),
+    Mutant(
+        "runs that failed are no seeds of a comparison", "evaluate/show/differences.py",
+        "np.where(none, 0.0, shares), np.where(none, count.max(0), count)", "shares, count",
+        "test_compare.py::test_seeds_that_failed_count_as_nothing_right_over_seeds",
     ),
     Mutant(
         "compare takes any rule", "evaluate/show/compare.py",

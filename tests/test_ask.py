@@ -138,6 +138,25 @@ def test_a_run_of_a_plugin_asks_for_the_plugin(folder, sizes):
         as_recorded({**run, "run": "another", "experiment": {**run["experiment"], "task": task}})
 
 
+@pytest.mark.parametrize("change", [{"architecture": {"injection": "convex"}, "parts_plugin": "convex.py 0a1b"}, None,
+                                    {"architecture": {"width": 0}}, {"train": 3}, {"task": "mod_chain"}])  # fmt: skip
+def test_a_record_of_no_experiment_is_told_in_a_line(folder, tmp_path, capsys, change):
+    shutil.copytree(folder, tmp_path / "odd")
+    runs = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
+    for run in runs:
+        run["experiment"] = {**run["experiment"], **change} if change else {}
+    (tmp_path / "odd/runs.jsonl").write_text("".join(json.dumps(run) + "\n" for run in runs))
+    assert run_benchmarks.main(["ask", str(tmp_path / "odd"), "--depths", "4"]) == 2
+    told = capsys.readouterr().err
+    assert (
+        "of the plugin convex.py: name it" if change and len(change) > 1 else "that this code does not have"
+    ) in told
+    assert len(told.splitlines()) == 1
+    words = ["run", "--preset", "smoke", "--models", "rdt", "--tasks", "mod_chain", "--workers", "1", *SMALL]
+    assert run_benchmarks.main([*words, "--out", str(tmp_path / "odd")]) == 2
+    assert "holds another experiment of mod_chain" in capsys.readouterr().err
+
+
 def test_a_size_that_is_called_length_is_not_the_length_of_a_row():
     rows = [
         {"depth": 2, "length": 4 * n, "rule": "fixed", "sizes": {"length": n}, "correct": n, "count": 32}

@@ -270,6 +270,34 @@ def test_failures_are_told_beside_the_difference(tmp_path, capsys):
     assert "1 of 3 runs of b failed" in out
 
 
+def test_seeds_that_failed_count_as_nothing_right_over_seeds(tmp_path, capsys):
+    """Two that are better and four that failed are no better than six."""
+    a = folder(tmp_path / "a", models=("deep",), seeds=range(6), truth=lambda *_: 0.85)
+    b = folder(tmp_path / "b", models=("deep",), seeds=(0, 1), truth=lambda *_: 0.95, salt=1)
+    whole = folder(tmp_path / "c", models=("deep",), seeds=(0, 1), truth=lambda *_: 0.95, salt=2)
+    more = folder(tmp_path / "d", models=("deep",), seeds=(2, 3, 4, 5), status="diverged", salt=1)
+    dump(b / "runs.jsonl", lines(b / "runs.jsonl") + lines(more / "runs.jsonl"))
+    compared, without = rows(a, b), rows(a, whole)
+    assert any(row["significant"] for row in without) and not any(row["significant"] for row in compared)
+    assert all(row["difference"] > 0 > row["seeds_low"] and row["p_seeds"] == 1 for row in compared)
+    out = " ".join(told(capsys, "compare", a, b)[1].split())
+    assert (
+        f"no cell of {len(compared)} tells b from a" in out and "4 of 6 runs of b failed; 6 seeds or more a side" in out
+    )
+
+
+def test_the_oracle_is_compared_with_nobody(tmp_path):
+    """It knows the answers: its cells are shown, and are no evidence."""
+    a = folder(tmp_path / "a", models=("deep",), rules=("act", "oracle"), truth=lambda *_: 0.4)
+    b = folder(tmp_path / "b", models=("deep",), rules=("act", "oracle"), truth=lambda *_: 0.6, salt=1)
+    of = {asked: [row for row in rows(a, b) if (row["first_asked"] == "oracle") == asked] for asked in (True, False)}
+    assert all(row["false_discovery_rate"] is None and not row["significant"] for row in of[True]) and of[True]
+    assert all(row["difference"] is not None for row in of[True])
+    p = [max(row["p_questions"], row["p_seeds"]) for row in of[False]]
+    rates = multipletests(p, method="fdr_bh")[1]
+    assert [row["false_discovery_rate"] for row in of[False]] == pytest.approx(rates.tolist(), rel=1e-4)
+
+
 def test_every_task_and_model_is_shown_and_corrected_for_together(tmp_path):
     """Of three tasks and two models: the rates are those of all cells at once."""
     tasks = ("t", "u", "v")

@@ -61,6 +61,17 @@ def run_smoke(tmp_path, code, capsys, *more):
     return status, capsys.readouterr(), out
 
 
+def test_an_own_training_is_tried_with_horizons_that_fall_as_they_do_in_training(tmp_path):
+    code = OWN.replace("import torch\n", "import torch\nfrom model.rdt import Outputs\n", 1).replace(
+        "    def forward",
+        "    def training_outputs(self, tokens, horizons, gradient_loops):\n"
+        "        assert horizons == sorted(horizons, reverse=True), horizons\n"
+        "        return Outputs([self.table(tokens)], [], torch.zeros(()))\n\n    def forward",
+    )
+    listed(tmp_path, code)
+    assert "echo" in MODELS
+
+
 def test_an_own_model_is_trained_and_told_apart_by_its_code(tmp_path, capsys):
     status, shown, out = run_smoke(tmp_path, OWN, capsys)
     assert status == 0 and "echo" in shown.out

@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import faults
 import numpy as np
@@ -24,7 +26,7 @@ from together import frees, late, losses, meet, together
 
 import evaluate.run.train as training
 import run_benchmarks
-from evaluate.run import carry
+from evaluate.run import carry, local
 from evaluate.run.extrapolation import asked_together, evaluate, undecided
 from evaluate.run.folder import claimed
 from evaluate.run.presets import smoke
@@ -120,6 +122,36 @@ def test_a_rank_that_dies_ends_the_run_in_a_line_and_it_resumes(tmp_path, dies):
     shown, told = again.communicate(timeout=400)
     assert again.returncode == 0 and shown.count("plots: ") == 1, told
     assert len((tmp_path / "out/runs.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_sweep_keeps_no_outcome_that_was_handed_over(monkeypatch, tmp_path):
+    """Weights and answers of hundreds of runs: the one that is written, and no other, is in memory."""
+
+    class Pool:
+        _processes = None
+
+        def __init__(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def submit(self, *_: Any) -> Future[Any]:
+            ended: Future[Any] = Future()
+            ended.set_result(Big())
+            return ended
+
+        def shutdown(self, **_: Any) -> None:
+            pass
+
+    class Big:
+        alive: ClassVar[weakref.WeakSet[Big]] = weakref.WeakSet()
+
+        def __init__(self) -> None:
+            self.alive.add(self)
+
+    monkeypatch.setattr(local, "ProcessPoolExecutor", Pool)
+    left = []
+    for _ in local.carry_out_here(smoke(), tmp_path, None, workers=2):
+        left.append(len(Big.alive))
+    assert len(left) == len(smoke()) > 3 and left == sorted(left, reverse=True) and left[-1] == 1
 
 
 @pytest.mark.soak

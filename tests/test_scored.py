@@ -91,6 +91,20 @@ def test_what_a_reader_of_the_counts_should_know_is_told(tmp_path):
     assert notes[1].endswith("(1 answer otherwise)"), "the first counts, as of a model that draws its answers"
 
 
+def test_an_answer_that_is_left_out_counts_as_wrong_and_is_told(tmp_path):
+    task, path = TASKS["mod_chain"](), tmp_path / "answered.jsonl"
+    rows = exported(task, [4], count=30)
+    given = [
+        {place: word for place, word in row["answers"].items() if n > 3 or word != last(row)}
+        for n, row in enumerate(rows)
+    ]
+    given[4] = {}
+    path.write_text("\n".join(json.dumps({**row, "given": answer}) for row, answer in zip(rows, given, strict=True)))
+    _, (cell,), notes = score(task, {}, path, "mine", 0, 0, (None, None))
+    assert cell.count - cell.correct == 5
+    assert "5 lines give no answer to a deepest question of theirs, which counts as wrong" in notes
+
+
 def test_tables_tell_which_shallower_depths_a_model_was_not_asked(tmp_path, capsys):
     task, answered = TASKS["mod_chain"](), tmp_path / "answered.jsonl"
     answered.write_text("\n".join(json.dumps({**line, "given": last(line)}) for line in exported(task, [2, 10])))

@@ -146,16 +146,17 @@ def runs_of(known: argparse.Namespace) -> list[Experiment]:
 def as_recorded(run: dict[str, Any]) -> Experiment:
     """The experiment of a run's record, if this code has it still."""
     from evaluate.run.experiment import from_json
+    from evaluate.run.folder import task_of
 
     if run["experiment"].get("elsewhere"):
         raise UserError(f"{run['model']} answered elsewhere: there is no model here to ask")
     try:
         experiment = from_json(run["experiment"])
-    except (TypeError, UserError):
+    except UserError:
         experiment = None
     if experiment is None or experiment.run != run["run"]:
         plain = run["experiment"]
-        if stamp := plain["task"].get("plugin") or plain.get("model_plugin") or plain.get("parts_plugin"):
+        if stamp := task_of(plain).get("plugin") or plain.get("model_plugin") or plain.get("parts_plugin"):
             raise UserError(f"run {run['run']} is of the plugin {stamp.split()[0]}: name it, unchanged, by --plugin")
         raise UserError(f"run {run['run']} is of an experiment that this code does not have: ask it by the code of it")
     return experiment

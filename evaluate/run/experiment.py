@@ -188,17 +188,20 @@ def on_cpu(model: nn.Module, experiment: Experiment) -> nn.Module:
 
 
 def from_json(plain: dict[str, Any]) -> Experiment:
-    """The experiment of a run's record."""
-    sizes = {k: v for k, v in plain["task"].items() if k not in ("name", "version", "plugin")}
-    cls = task_class(plain["task"]["name"])
-    return Experiment(
-        task=_fill(cls, sizes),
-        model=plain["model"],
-        seed=plain["seed"],
-        architecture=_fill(ModelConfig, plain["architecture"]),
-        train=_fill(Train, plain["train"]),
-        evaluate=_fill(Evaluate, plain["evaluate"]),
-    )
+    """The experiment of a run's record. UserError where this code has none such, whatever the record holds."""
+    try:
+        sizes = {k: v for k, v in plain["task"].items() if k not in ("name", "version", "plugin")}
+        cls = task_class(plain["task"]["name"])
+        return Experiment(
+            task=_fill(cls, sizes),
+            model=plain["model"],
+            seed=plain["seed"],
+            architecture=_fill(ModelConfig, plain["architecture"]),
+            train=_fill(Train, plain["train"]),
+            evaluate=_fill(Evaluate, plain["evaluate"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"this code has no such experiment: {error}") from None
 
 
 def _fill(cls: type, values: dict[str, Any]) -> Any:

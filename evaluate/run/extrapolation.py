@@ -218,7 +218,8 @@ def answered_right(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 class Flops:
-    """FLOPs of one question by torch's counter. They are linear in loops, so that two counts tell all the others."""
+    """FLOPs of one question by torch's counter. They are linear in loops, so that two counts tell all others: for the
+    suite's models (with `adapter_past=off` loops past the adapters cost less); for others it is assumed."""
 
     def __init__(self, model: nn.Module, row: Tensor) -> None:
         def counted(count: int | None) -> int:

@@ -71,6 +71,12 @@ def settings(plain: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key != "seed"}
 
 
+def task_of(plain: dict[str, Any]) -> dict[str, Any]:
+    """The task's fields of a record's experiment; none where that is no experiment of ours."""
+    task = plain.get("task")
+    return task if isinstance(task, dict) else {}
+
+
 def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
     """Refuse a folder that holds a run of the same task and model under other settings, or of the same task otherwise
     made for another model: a table of both would lie."""
@@ -94,7 +100,7 @@ def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
                     f"({difference(mine, held)}): choose another --out"
                 )
         for task, mine in tasks.items():
-            there = line["experiment"]["task"]
+            there = task_of(line["experiment"])
             if line["task"] == task.name and there != mine and not line["experiment"].get("elsewhere"):
                 raise UserError(
                     f"{str(folder)!r} holds {task.name} of other sizes or depths, of {line['model']} "
@@ -108,7 +114,7 @@ def refuse_sizes(task: Task, plain: dict[str, Any], lines: Iterable[dict[str, An
     """Refuse a folder whose runs (`lines`) hold this task at other sizes. plain: the task as a record names it."""
     here = {name: plain[name] for name in task.sizes if name in plain}
     for line in lines:
-        there = {name: line["experiment"]["task"].get(name) for name in here}
+        there = {name: task_of(line["experiment"]).get(name) for name in here}
         if line["task"] == task.name and there != here:
             raise UserError(
                 f"{str(folder)!r} holds {task.name} at other sizes ({difference(here, there, 'task.')}): choose "

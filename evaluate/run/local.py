@@ -42,7 +42,7 @@ def carry_out_here(
                 pool.submit(in_worker, e, folder, means): e for e in todo
             }
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            yield futures.pop(future), future.result()  # which holds all that the run has left
     except BrokenProcessPool:
         raise UserError(
             "a worker process was killed (out of memory?): the same command goes on from there, "

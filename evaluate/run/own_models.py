@@ -87,7 +87,7 @@ def check_training(whose: str, net: nn.Module, tokens: Tensor) -> None:
     """Has what it answers in training a gradient?"""
     with guard(whose):
         if hasattr(net, "training_outputs"):
-            outputs = net.training_outputs(tokens, [1, 3, 2], 2)  # type: ignore[operator]
+            outputs = net.training_outputs(tokens, [3, 2, 1], 2)  # type: ignore[operator]  # as in training, they fall
             if not all(hasattr(outputs, part) for part in Outputs._fields):
                 allowed = f"model.rdt.Outputs({', '.join(Outputs._fields)})"
                 raise UserError(f"{whose}: training_outputs gave {shape_of(outputs)}: allowed is {allowed}")

@@ -1,7 +1,8 @@
 """One model trained by several processes together (torchrun): the same batch, losses and steps as by one.
 
-Every rank draws the whole batch and takes its own rows of it, so that nothing is sent but gradients, the loss, the
-answers and the routers' loads.
+(But for noise on the state, and with gradient through more loops than a rank's longest row is unrolled for: its gate is
+judged on as many of them as that row has.) Every rank draws the whole batch and takes its own rows of it, so that
+nothing is sent but gradients, the loss, the answers and the routers' loads.
 """
 
 from __future__ import annotations

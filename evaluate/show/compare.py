@@ -207,7 +207,7 @@ def sentence(one: Difference, rate: np.ndarray) -> str:
     """What came of one task, in a sentence."""
     first, second = one.names
     better, worse = int(((rate < LEVEL) & (one.value > 0)).sum()), int(((rate < LEVEL) & (one.value < 0)).sum())
-    cells = int((~np.isnan(one.value)).sum())
+    cells = int((~np.isnan(one.p)).sum())
     c = one.headline
     reached = [
         how_deep(grid, grid.columns.index(column))
@@ -241,9 +241,11 @@ def _most(one: Difference, rate: np.ndarray) -> str:
 def _sure(one: Difference) -> str:
     failed = [f"{grid.failed.sum()} of {len(grid.runs)} runs of {name} failed"
               for name, grid in zip(one.names, (one.first, one.second), strict=True) if grid.failed.any()]  # fmt: skip
-    ended = [int((~grid.failed).sum()) for grid in (one.first, one.second)]
-    where = "a side" if max(ended) < 2 else f"of {one.names[ended.index(min(ended))]}"
+    trained = [len(grid.runs) for grid in (one.first, one.second)]
+    where = "a side" if max(trained) < 2 else f"of {one.names[trained.index(min(trained))]}"
     seeds = (
-        f"one seed {where}: of these trained models only" if min(ended) < 2 else f"{min(ended)} seeds or more a side"
+        f"one seed {where}: of these trained models only"
+        if min(trained) < 2
+        else f"{min(trained)} seeds or more a side"
     )
     return "".join(f"; {part}" for part in [*failed, seeds])

@@ -40,7 +40,7 @@ class Difference:
     high: np.ndarray
     seeds_low: np.ndarray  # over seeds; nan with fewer than two a side
     seeds_high: np.ndarray
-    p_questions: np.ndarray
+    p_questions: np.ndarray  # nan for the oracle's cells: who knows the answers is compared with nobody
     p_seeds: np.ndarray
     paired: np.ndarray  # were the same questions compared one by one?
 
@@ -112,16 +112,39 @@ def difference(first: Grid, second: Grid, names: tuple[str, str], rule: str | No
     paired = np.zeros(both.shape, bool)
     if same_questions(first, second):
         paired = _pair(rights, counts, low, high, p)
-    seeds_low, seeds_high, p_seeds = statistics.over_seeds(shares[1], shares[0], (counts[1], counts[0]))
+    trained = [_of_all(*of) for of in zip((first, second), shares, counts, strict=True)]
+    seeds_low, seeds_high, p_seeds = statistics.over_seeds(trained[1][0], trained[0][0], (trained[1][1], trained[0][1]))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        second_mean, first_mean = (np.nansum(share, 0) / (n > 0).sum(0) for share, n in reversed(trained))
+    turned = (second_mean - first_mean) * (means[1] - means[0]) < 0  # what failed turns it over
+    known = np.array([first.columns[i].halting == "oracle" for i, _ in pairs])
     heads = [grid.headline(rule) for grid in (first, second)]
     at = next(i for i, pair in enumerate(pairs) if pair == (heads[0], heads[1])) if tuple(heads) in pairs else 0
     return Difference(
-        first, second, names, mismatches(first, second, names), depths,
-        [first.bands[row] for row in rows[0]], [(first.columns[i], second.columns[j]) for i, j in pairs], at,
-        (means[0], means[1]), np.where(both, low, np.nan), np.where(both, high, np.nan),
-        np.where(both, seeds_low, np.nan), np.where(both, seeds_high, np.nan), p, np.where(both, p_seeds, np.nan),
-        paired,
-    )  # fmt: skip
+        first=first,
+        second=second,
+        names=names,
+        mismatch=mismatches(first, second, names),
+        depths=depths,
+        bands=[first.bands[row] for row in rows[0]],
+        columns=[(first.columns[i], second.columns[j]) for i, j in pairs],
+        headline=at,
+        shares=(means[0], means[1]),
+        low=np.where(both, low, np.nan),
+        high=np.where(both, high, np.nan),
+        seeds_low=np.where(both, seeds_low, np.nan),
+        seeds_high=np.where(both, seeds_high, np.nan),
+        p_questions=np.where(known, np.nan, p),
+        p_seeds=np.where(both & ~known, np.where(turned, 1.0, p_seeds), np.nan),
+        paired=paired,
+    )
+
+
+def _of_all(grid: Grid, shares: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What each training came to (seeds, depths, columns): a run that failed has none of the questions right that the
+    others were asked. Over questions nothing is said of it, as it gave no answers."""
+    none = grid.failed[:, None, None] & (count.max(0) > 0)
+    return np.where(none, 0.0, shares), np.where(none, count.max(0), count)
 
 
 def _column_pairs(first: Grid, second: Grid, rule: str | None) -> list[tuple[int, int]]:

@@ -69,7 +69,7 @@ def seconds_of(experiment: Experiment) -> float:
 
     The rules that stop by themselves cost about as much again as the loops (ANSWERED).
     """
-    model = build(experiment.model, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
+    model = build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
     made, train = optimizers(model, experiment.train), experiment.train
     rows = training_rows(experiment, 0, experiment.task)
     tokens, targets, _ = (torch.from_numpy(array) for array in rows)

@@ -1,21 +1,8 @@
-"""What the counts mean: intervals, and the headline figures. Counts in, numbers out; needs no torch."""
+"""What the counts mean: the headline figures. Counts in, numbers out; needs no torch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-
-Z95 = 1.959963984540054  # two-sided 95% point of the normal distribution
-
-
-def wilson(correct: int, count: int) -> tuple[float, float]:
-    """Wilson's 95% interval for a share of `correct` out of `count` (Wilson 1927), both between 0 and 1."""
-    if not 0 <= correct <= count or count < 1:
-        raise ValueError(f"correct {correct} of {count}: allowed is 0 to count, and a count of 1 or more")
-    share, z2 = correct / count, Z95**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = Z95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return (max(0.0, middle - half) if correct else 0.0), (min(1.0, middle + half) if correct < count else 1.0)
 
 
 def depth95(accuracy: Mapping[int, float]) -> int:

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.metrics import Z95
-
+Z95 = 1.959963984540054  # two-sided 95% point of the normal distribution
 DRAWS = 4000
 """Bootstrap draws: the ends of a 95% interval then move by about a fiftieth of its width from seed to seed."""
 
@@ -26,6 +25,14 @@ def wilson_many(correct: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.
     return np.where(share > 0, np.clip(middle - half, 0, 1), share), np.where(
         share < 1, np.clip(middle + half, 0, 1), share
     )
+
+
+def wilson(correct: int, count: int) -> tuple[float, float]:
+    """The same of one cell, both ends between 0 and 1."""
+    if not 0 <= correct <= count or count < 1:
+        raise ValueError(f"correct {correct} of {count}: allowed is 0 to count, and a count of 1 or more")
+    low, high = wilson_many(np.array(correct), np.array(count))
+    return float(low), float(high)
 
 
 def effective_count(right: np.ndarray) -> float:

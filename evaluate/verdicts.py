@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.metrics import wilson
-from evaluate.statistics import newcombe, paired_interval
+from evaluate.statistics import newcombe, paired_interval, wilson
 
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
 UNITS = ("%", "points", "x", "")  # of a share, a difference of shares, a ratio, a number
@@ -92,7 +91,7 @@ ALIKE = 6
 seeds would has a chance of 2 / 2^6 = 3% (the sign test). Of fewer nothing tells what others would give."""
 
 
-def over_seeds(values: Sequence[float], unit: str = "") -> tuple[float, float]:
+def mean_over_seeds(values: Sequence[float], unit: str = "") -> tuple[float, float]:
     """Student's t interval (95%) of the mean over seeds; of ratios in logarithms. Without an end for a single seed."""
     from scipy.special import stdtrit
 
@@ -123,7 +122,7 @@ def judge(part: Part, measured: Measured) -> Judged:
     elif len(values) < 2 and measured.questions:
         (low, high), over = measured.questions, "questions, of one seed"
     else:
-        (low, high), over = over_seeds(values, part.unit), f"{len(values)} seed{'s' * (len(values) > 1)}"
+        (low, high), over = mean_over_seeds(values, part.unit), f"{len(values)} seed{'s' * (len(values) > 1)}"
         if measured.questions:
             low, high = min(low, measured.questions[0]), max(high, measured.questions[1])
             over += " and questions"

@@ -397,7 +397,7 @@ MUTANTS = (
     ),
     # what the counts mean
     Mutant(
-        "an interval of 90%", "evaluate/metrics.py",
+        "an interval of 90%", "evaluate/statistics.py",
         "Z95 = 1.959963984540054", "Z95 = 1.6448536269514722",
         "test_evaluate.py::test_wilson_agrees_with_scipy",
     ),
@@ -431,7 +431,7 @@ MUTANTS = (
         "seeds of the task with most are told of all", "evaluate/show/written.py",
         'return f"{most}" if fewest == most else f"{fewest} to {most}"',
         'return f"{most}"',
-        "test_report.py::test_the_claim_tells_who_has_one_seed_on_some_tasks",
+        "test_report.py::test_the_upshot_tells_who_has_one_seed_on_some_tasks",
     ),
     Mutant(
         "a wide table loses its last columns", "evaluate/show/screen.py",
@@ -632,7 +632,7 @@ MUTANTS = (
         "test_own_models.py::test_a_model_that_breaks_the_contract_is_refused_in_one_line",
     ),
     Mutant(
-        "models that share no task are ranked", "evaluate/show/claim.py",
+        "models that share no task are ranked", "evaluate/show/upshot.py",
         "    if not shared:\n", "    if False:\n",
         "test_report.py::test_models_that_share_no_task_are_not_ranked",
     ),

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from evaluate.metrics import depth95, loops_enough, overthinking, wilson
+from evaluate.metrics import depth95, loops_enough, overthinking
 from evaluate.run.experiment import Evaluate, Experiment, on_cpu
 from evaluate.run.extrapolation import (
     Flops,
@@ -23,7 +23,7 @@ from evaluate.run.extrapolation import (
     trained_places,
 )
 from evaluate.run.presets import SMALL, recipe
-from evaluate.statistics import wilson_many
+from evaluate.statistics import wilson, wilson_many
 from evaluate.study.ask import ask
 from model import build
 from tasks import NOT_ASKED, TASKS

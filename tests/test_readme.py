@@ -13,7 +13,6 @@ import pytest
 
 import run_benchmarks
 from evaluate.commands import asking
-from evaluate.metrics import wilson
 from evaluate.records import read
 from evaluate.run import board, experiment
 from evaluate.run import sweep as sweeping
@@ -22,6 +21,7 @@ from evaluate.run.presets import PRESETS, UNSEEN
 from evaluate.show import example, plots, tables, written
 from evaluate.show.grid import Results
 from evaluate.show.measures import furthest_first
+from evaluate.statistics import wilson
 from evaluate.study import audit, bench_tasks
 from evaluate.study.bench_model import open_mythos
 from evaluate.study.claims import carry as claims

@@ -15,11 +15,11 @@ import pytest
 import run_benchmarks
 from evaluate.records import read, run_id
 from evaluate.show import plots, svg
-from evaluate.show.claim import claim
 from evaluate.show.colours import CIVIDIS, LINES, heat, ink
 from evaluate.show.command import command
 from evaluate.show.grid import Results
 from evaluate.show.measures import suite_rows
+from evaluate.show.upshot import upshot
 from evaluate.show.written import seed_count
 from model import MODELS
 from tasks import TASKS
@@ -38,13 +38,13 @@ def written(capsys, *words):
 
 
 def said(path):
-    return claim(Results(read(path)))
+    return upshot(Results(read(path)))
 
 
-# the claim
+# the upshot
 
 
-def test_the_claim_names_the_model_how_far_and_how_sure(tmp_path):
+def test_the_upshot_names_the_model_how_far_and_how_sure(tmp_path):
     sentence, tiles = said(folder(tmp_path / "two"))
     assert sentence.startswith(
         "deep extrapolates furthest: 95% of questions right down to depth 20, trained on depths up to 5"
@@ -60,7 +60,7 @@ def test_the_claim_names_the_model_how_far_and_how_sure(tmp_path):
     )
 
 
-def test_the_claim_says_on_which_of_the_tasks_it_stands(tmp_path):
+def test_the_upshot_says_on_which_of_the_tasks_it_stands(tmp_path):
     path = folder(tmp_path / "two", tasks=("t", "u"))
     more = folder(tmp_path / "more", tasks=("v",), models=("deep",))
     for name in ("runs.jsonl", "cells.jsonl"):
@@ -68,21 +68,21 @@ def test_the_claim_says_on_which_of_the_tasks_it_stands(tmp_path):
     assert "on 2 of 2 tasks, of the 3 here, which all models have; the next, shallow" in said(path)[0]
     results = Results(read(path))
     del results.grids["u", "shallow"]
-    assert "down to depth 20, trained on depths up to 5 of t; the next" in claim(results)[0]
+    assert "down to depth 20, trained on depths up to 5 of t; the next" in upshot(results)[0]
 
 
-def test_the_claim_of_a_model_that_answered_elsewhere_tells_what_the_suite_trains_on(tmp_path):
+def test_the_upshot_of_a_model_that_answered_elsewhere_tells_what_the_suite_trains_on(tmp_path):
     path = folder(tmp_path, tasks=("t", "u"), models=("deep",))
     assert "at 4x its training depth, and deeper than trained on 2 of 2 tasks" in said(path)[0]
     results = Results(read(path))
     for grid in results.grids.values():
         grid.runs[0]["experiment"]["elsewhere"] = True
-    sentence, tiles = claim(results)
+    sentence, tiles = upshot(results)
     assert "at 4x the suite's training depth, and deeper than the suite trains, on 2 of 2 tasks" in sentence
     assert "t depth 20, the suite trains to 5" in tiles[1][2]
 
 
-def test_the_claim_tells_who_has_one_seed_on_some_tasks(tmp_path):
+def test_the_upshot_tells_who_has_one_seed_on_some_tasks(tmp_path):
     path = folder(tmp_path, tasks=("t", "u"))
     gone = {r["run"] for r in lines(path / "runs.jsonl") if (r["task"], r["model"], r["seed"]) == ("u", "shallow", 1)}
     for name in ("runs.jsonl", "cells.jsonl"):
@@ -94,7 +94,7 @@ def test_the_claim_tells_who_has_one_seed_on_some_tasks(tmp_path):
     assert rows == {"deep": "2", "shallow": "1 to 2"}
 
 
-def test_the_claim_counts_those_that_are_alike(tmp_path):
+def test_the_upshot_counts_those_that_are_alike(tmp_path):
     def told(path, *models):
         return said(folder(path, tasks=("t", "u"), models=models, truth=lambda *_: 0.999))
 
@@ -107,7 +107,7 @@ def test_the_claim_counts_those_that_are_alike(tmp_path):
     assert sentence.startswith("also and 2 more extrapolate alike: ") and tiles[0][1] == "3 alike"
 
 
-def test_the_claim_claims_nothing_where_nothing_extrapolates(tmp_path):
+def test_the_upshot_claims_nothing_where_nothing_extrapolates(tmp_path):
     sentence, tiles = said(folder(tmp_path / "a", truth=lambda model, depth, loops: 0.995 if depth <= 5 else 0.1))
     assert sentence.startswith("No model extrapolates") and tiles[0][1] == "none"
     sentence, _ = said(folder(tmp_path / "b", models=("deep",), truth=lambda *_: 0.2))
@@ -120,7 +120,7 @@ def test_the_claim_claims_nothing_where_nothing_extrapolates(tmp_path):
     )
 
 
-def test_the_claim_says_where_seeds_do_not_settle_it(tmp_path):
+def test_the_upshot_says_where_seeds_do_not_settle_it(tmp_path):
     def wild(model, depth, loops):
         return 0.995 if depth <= (20 if model == "deep" else 10) else 0.1
 
@@ -136,11 +136,11 @@ def test_models_that_share_no_task_are_not_ranked(tmp_path):
     path = folder(tmp_path / "apart", tasks=("t", "u"))
     results = Results(read(path))
     del results.grids["t", "shallow"], results.grids["u", "deep"]
-    sentence, tiles = claim(results)
+    sentence, tiles = upshot(results)
     assert sentence.startswith("No task was asked of all 2 models here") and "by --tasks or --models." in sentence
     assert [tile[1] for tile in tiles] == ["not compared"] and "furthest" not in sentence
     del results.grids["u", "shallow"]
-    assert claim(results)[0].startswith("deep extrapolates:")
+    assert upshot(results)[0].startswith("deep extrapolates:")
 
 
 def test_nothing_is_said_of_depths_that_were_not_asked(tmp_path):

@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 import run_benchmarks
 from evaluate.records import pack
-from evaluate.show import claim, figures, measures, tables, written
+from evaluate.show import figures, measures, tables, upshot, written
 from evaluate.show.rows import formatted
 from tests.fakes import DEPTHS, altered, dump, folder, lines, results, told
 
@@ -328,7 +328,7 @@ def test_the_fewest_questions_of_a_cell_are_told_as_the_fewest(tmp_path):
     path = altered(folder(tmp_path / "more"), "cells.jsonl", lambda at, cell: {**cell, "count": 200, "right": None}
                    if cell["depth"] == 1 else cell)  # fmt: skip
     assert "; 128 or more questions a cell;" in tables.show(results(path), sections=["grid"])
-    assert "; 128 or more questions a cell" in claim.claim(results(path)).tiles[-1][2]
+    assert "; 128 or more questions a cell" in upshot.upshot(results(path)).tiles[-1][2]
 
 
 def test_a_csv_without_a_row_is_refused(tmp_path, capsys):

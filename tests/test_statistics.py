@@ -8,7 +8,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint, proportions_ztest
 
 from evaluate import statistics
-from evaluate.metrics import corrected, halting_cost, interquartile_mean, wilson
+from evaluate.metrics import corrected, halting_cost, interquartile_mean
+from evaluate.statistics import wilson
 
 TABLES = 1000
 

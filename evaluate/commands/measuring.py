@@ -94,21 +94,20 @@ def bench_of_scaling(preset: str, style: str) -> None:
 
 
 def bench_of_model(what: str, folder: Path, style: str) -> None:
-    import torch
-
+    from evaluate.run.carry import on_threads
     from evaluate.show.rows import formatted, told
     from evaluate.study import bench_cache, bench_model, bench_settling, bench_slots
 
-    torch.set_num_threads(1)
     bench: ModuleType
-    if what == "settling":
-        rows, bench = bench_settling.bench_settling(folder), bench_settling
-    elif what == "slots":
-        rows, bench = bench_slots.bench_slots(folder), bench_slots
-    elif what == "cache":
-        rows, bench = bench_cache.bench_cache(), bench_cache
-    else:
-        rows, bench = bench_model.bench_model(), bench_model
+    with on_threads(1):
+        if what == "settling":
+            rows, bench = bench_settling.bench_settling(folder), bench_settling
+        elif what == "slots":
+            rows, bench = bench_slots.bench_slots(folder), bench_slots
+        elif what == "cache":
+            rows, bench = bench_cache.bench_cache(), bench_cache
+        else:
+            rows, bench = bench_model.bench_model(), bench_model
     tell(formatted(rows, bench.COLUMNS, style), told(bench.LEGEND, style), style=style)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,10 +80,9 @@ def carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone =
     Raises RunFailed where memory does not do, and for whatever a user's own model raises. What the folder's disk does
     is not the model's doing, and is raised as it is.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(means.threads)
     try:
-        return _carry_out(experiment, folder, means, ranks)
+        with on_threads(means.threads):
+            return _carry_out(experiment, folder, means, ranks)
     except RunFailed as failure:
         raise RunFailed(f"{label(experiment)}: {failure}") from None
     except (Exception, SystemExit) as error:
@@ -93,6 +94,15 @@ def carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone =
         if model_origin(experiment.base) and not ours:
             raise RunFailed(in_a_line(label(experiment), error)) from error
         raise
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """So many of torch's threads, and afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
     finally:
         torch.set_num_threads(before)
 

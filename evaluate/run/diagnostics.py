@@ -33,7 +33,7 @@ def diagnostics(model: nn.Module, experiment: Experiment, device: torch.device) 
     routing: list[list[float]] = []
     norms: list[float | None] = []
     changes: list[float | None] = []
-    with torch.compiler.set_stance("force_eager"), heard(routers) as shares:  # compiled Blocks call no hooks
+    with torch.compiler.set_stance("force_eager"), expert_shares(routers) as shares:  # compiled Blocks call no hooks
         states = islice(model.trajectory(tokens), LOOPS + 1)
         before = next(states)
         for h in states:
@@ -49,7 +49,7 @@ def diagnostics(model: nn.Module, experiment: Experiment, device: torch.device) 
 
 
 @contextmanager
-def heard(routers: list[Router]) -> Iterator[list[Tensor]]:
+def expert_shares(routers: list[Router]) -> Iterator[list[Tensor]]:
     """A list that each router, when it is called, adds its experts' mean weights to: (experts,), which sum to 1."""
     shares: list[Tensor] = []
 

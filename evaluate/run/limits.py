@@ -43,7 +43,7 @@ def check_limits(experiment: Experiment) -> None:
                 raise UserError(f"{name} is {value}: allowed is at most {most}")
     if experiment.evaluate.loops[-1] > MOST_LOOPS:
         raise UserError(f"evaluate.loops ends with {experiment.evaluate.loops[-1]}: allowed is at most {MOST_LOOPS}")
-    check_model(experiment)
+    check_size(experiment)
 
 
 def is_of_memory(error: BaseException) -> bool:
@@ -52,7 +52,7 @@ def is_of_memory(error: BaseException) -> bool:
     return told or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
-def check_model(experiment: Experiment) -> None:
+def check_size(experiment: Experiment) -> None:
     own = guard(f"model {experiment.base!r}") if model_origin(experiment.base) else nullcontext()
     try:
         with own, torch.device("meta"):

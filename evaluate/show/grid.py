@@ -326,13 +326,13 @@ def _grid(
 
     bands = by_depth(cells.band[rows])
     grid = Grid(
-        key[0], key[1], runs, depths,
-        [BANDS[int(band)] if band == band else "" for band in bands],
-        columns,
-        laid(cells.count[rows], 0), laid(cells.correct[rows], 0),
-        laid(cells.mean_loops[rows], np.nan), laid(cells.eval_flops[rows], 0),
-        by_depth(cells.chance[rows]), by_depth(cells.shortcut[rows]),
-        laid(cells.right[rows], None),  # type: ignore[arg-type]
+        task=key[0], model=key[1], runs=runs, depths=depths,
+        bands=[BANDS[int(band)] if band == band else "" for band in bands],
+        columns=columns,
+        count=laid(cells.count[rows], 0), correct=laid(cells.correct[rows], 0),
+        mean_loops=laid(cells.mean_loops[rows], np.nan), eval_flops=laid(cells.eval_flops[rows], 0),
+        chance=by_depth(cells.chance[rows]), shortcut=by_depth(cells.shortcut[rows]),
+        right=laid(cells.right[rows], None),  # type: ignore[arg-type]
     )  # fmt: skip
     if (by_depth(cells.band[rows])[depth] != cells.band[rows]).any():
         notes.append(f"{key[0]}, {key[1]}: a depth stands in two bands; the last one read is shown")

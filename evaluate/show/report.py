@@ -5,11 +5,11 @@ from __future__ import annotations
 from html import escape
 
 from evaluate.show import figures, ledger, page
-from evaluate.show.claim import Claim, claim
 from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, furthest_first, interval, measure_rows, suite_rows
 from evaluate.show.svg import tag
+from evaluate.show.upshot import Upshot, upshot
 from evaluate.show.written import MISSING, cost, of_seeds, points, reached, seed_count, span, times
 
 
@@ -21,7 +21,7 @@ def report(results: Results, chosen: bool = False) -> str:
         title = tag("h1", escape(f"Claims of the field, tested: {results.folder}"))
         told = [*results.records.notes, *ledger.beside(results.folder, results.records.runs)]
         return page.whole(f"loopbench: {results.folder}", [title, page.notes(told), tested])
-    said = claim(results)
+    said = upshot(results)
     looks = {model: place for place, model in enumerate(furthest_first(results))}
     by_task = {task: [(g, looks[g.model]) for g in _grids(results, task, looks)] for task in results.tasks}
     body = [_head(said, [str(results.folder)]), page.notes(results.notes)]
@@ -41,7 +41,7 @@ def _grids(results: Results, task: str, looks: dict[str, int]) -> list[Grid]:
     return sorted(grids, key=lambda grid: looks[grid.model])
 
 
-def _head(said: Claim, folders: list[str]) -> str:
+def _head(said: Upshot, folders: list[str]) -> str:
     tiles = "".join(
         tag(
             "div",

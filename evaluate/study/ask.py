@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluate.metrics import wilson
 from evaluate.run.extrapolation import Answer, answered_right, answers, questions, rows_at_once, trained_places
+from evaluate.statistics import wilson
 from model import RDT, ConfigError
 from model.attention import Places
 from model.settling import settle

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from evaluate.records import Cell, Records, Run, Writer
-from evaluate.run.carry import Means, carry_out
+from evaluate.run.carry import Means, carry_out, on_threads
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import asked_together, evaluate
 from evaluate.run.presets import PRESETS, smoke
@@ -99,16 +99,12 @@ def asked_seconds(experiment: Experiment, count: int) -> float:
 
 def bench_scaling() -> list[dict[str, Any]]:
     """A row for each cost and each size that it grows with."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     rows = []
-    try:
+    with on_threads(1):
         for against, sizes in (("depth", DEPTHS), ("loops", LOOPS), ("width", WIDTHS)):
             for cost, seconds_of in (("training step", step_seconds), ("evaluation", lambda e: asked_seconds(e, 16))):
                 seconds = [seconds_of(sized(**{against: size})) for size in sizes]
                 rows.append(row(cost, against, sizes, seconds))
-    finally:
-        torch.set_num_threads(threads)
     rows.append(row("sweep, wall time", "tasks", (1, 2, 4), [swept(n, 1) for n in (1, 2, 4)]))
     cores = [n for n in (1, 2, 4, 8) if n <= (os.cpu_count() or 1)]
     if len(cores) > 1:

@@ -50,12 +50,11 @@ def step_share(task: Task, length: int, seconds: float) -> float:
     """Seconds that making a training step's rows takes, over seconds of the step itself, on one thread."""
     import torch
 
+    from evaluate.run.carry import on_threads
     from evaluate.run.experiment import Experiment
     from evaluate.run.train import horizons, loss_of, training_rows
     from model import build
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     experiment = Experiment(task, "rdt")
     settings = experiment.train
     model = build("rdt", experiment.architecture, experiment.vocabulary, settings.mean_loops)
@@ -68,9 +67,9 @@ def step_share(task: Task, length: int, seconds: float) -> float:
     def step(block: int) -> None:
         loss_of(model, tokens[:rows], targets[:rows], loops, settings)[0].backward()
 
-    step_seconds = batch / rows / _rate(step, seconds)
-    make_seconds = 1 / _rate(lambda block: training_rows(experiment, block, task) and None, seconds)
-    torch.set_num_threads(threads)
+    with on_threads(1):
+        step_seconds = batch / rows / _rate(step, seconds)
+        make_seconds = 1 / _rate(lambda block: training_rows(experiment, block, task) and None, seconds)
     return make_seconds / step_seconds
 
 

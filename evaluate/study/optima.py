@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import fdtrc, stdtrit
 
-from evaluate.metrics import Z95
-from evaluate.statistics import DRAWS
+from evaluate.statistics import DRAWS, Z95
 from evaluate.study.estimates import Estimate, Values, checked
 
 POOL = 0.5

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from evaluate import ledger
 from evaluate.ledger import Entry
 from evaluate.records import Records
-from evaluate.run.carry import label
+from evaluate.run.carry import label, on_threads
 from evaluate.run.experiment import Experiment
 from evaluate.run.folder import claimed, refuse_versions
 from evaluate.run.sweep import Machine, sweep
@@ -127,14 +127,10 @@ def take_all(numbers: Sequence[int], experiments: dict[tuple[str, int], Experime
     ]
     if todo:
         refuse_versions({e.task.name for e in experiments.values()}, folder)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with on_threads(1):
         for name, experiment in tqdm(todo, desc="measured", leave=False, disable=None):
             if not measures.take(name, experiment, folder):
                 tqdm.write(f"{label(experiment)}: no weights to measure {name!r} from")
-    finally:
-        torch.set_num_threads(threads)
 
 
 def judged(claim: Claim, found: Evidence) -> tuple[list[Judged], str, str]:

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from evaluate.metrics import loops_enough, wilson
-from evaluate.statistics import newcombe
+from evaluate.metrics import loops_enough
+from evaluate.statistics import newcombe, wilson
 from evaluate.study.claims.designs import BUDGETS, FAR, MOST, RATES, RECURRENCES, TOP, TWICE
 from evaluate.study.claims.evidence import Evidence, Found, Lacking
 from evaluate.study.optima import iso_flop

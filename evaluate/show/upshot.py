@@ -10,14 +10,14 @@ from evaluate.show.measures import Row, suite_leads, suite_rows
 from evaluate.show.written import questions_a_cell, seed_count, times
 
 
-class Claim(NamedTuple):
+class Upshot(NamedTuple):
     """The sentence, and the same in three tiles: what, the answer, and what it rests on."""
 
     sentence: str
     tiles: list[tuple[str, str, str]]
 
 
-def claim(results: Results) -> Claim:
+def upshot(results: Results) -> Upshot:
     """Stands on the tasks that every model has. Where there are none, or nothing was asked that is deeper than what was
     trained on, it says so and ranks nothing."""
     shared = [task for task in results.tasks if all((task, model) in results.grids for model in results.models)]
@@ -47,7 +47,7 @@ def claim(results: Results) -> Claim:
     if len(shared) < len(results.tasks):
         among = f", of the {len(results.tasks)} here, which all models have" if len(shared) > 1 else f" of {shared[0]}"
     which = best["model"] if len(alike) == 1 else f"{len(alike)} alike"
-    return Claim(
+    return Upshot(
         f"{_which(best, second, alike)} {_far(best, grids, alike)}{among}{_than(best, second)}{why}",
         [
             ("which model", which if best["score"] > 1 else "none", _others(rows)),
@@ -57,9 +57,9 @@ def claim(results: Results) -> Claim:
     )
 
 
-def _unranked(told: str, rows: list[Row]) -> Claim:
+def _unranked(told: str, rows: list[Row]) -> Upshot:
     """What is said where no model is ahead of another, whatever the scores."""
-    return Claim(told, [("which model", "not compared", _others(rows))])
+    return Upshot(told, [("which model", "not compared", _others(rows))])
 
 
 def _asked_beyond(grid: Grid) -> bool:

@@ -117,25 +117,16 @@ def curve_fit(name: str, loops: np.ndarray, loss: np.ndarray, error: float) -> L
     clock = loops if name == "exponential" else np.log(loops)
     first = float(clock.min())
 
-    def rss(log_rate: float) -> float:
-        return float(linear(np.exp(-np.exp(log_rate) * (clock - first))[None], loss[None])[2][0, 0])
+    def rss(log_rate: np.ndarray) -> np.ndarray:
+        """Sums of squares (n,) of the best curves of these rates (n,)."""
+        squares: np.ndarray = linear(np.exp(-np.outer(np.exp(log_rate), clock - first)), loss[None])[2][0]
+        return squares
 
     grid = np.log(rates(clock))
-    on_grid = linear(np.exp(-np.outer(np.exp(grid), clock - first)), loss[None])[2][0]
-    at = int(on_grid.argmin())
-    around = (grid[max(at - 1, 0)], grid[min(at + 1, GRID - 1)])
-    found = minimize_scalar(rss, bounds=around, method="bounded", options={"xatol": 1e-10})
-    top, least = (float(found.x), float(found.fun)) if found.fun < on_grid[at] else (float(grid[at]), on_grid[at])
+    on_grid = rss(grid)
+    top, least = best_rate(rss, grid, on_grid)
     allowed = allowance(least, loss)
-    inside = np.flatnonzero(on_grid <= allowed)
-    left, right = (int(inside[0]), int(inside[-1])) if len(inside) else (GRID, -1)
-    start, end = (
-        min(float(grid[left]) if left < GRID else top, top),
-        max(float(grid[right]) if right >= 0 else top, top),
-    )
-    lower, upper = grid[grid < start], grid[grid > end]
-    low = brentq(lambda r: rss(r) - allowed, lower[-1], start) if len(lower) else -np.inf
-    high = brentq(lambda r: rss(r) - allowed, end, upper[0]) if len(upper) else np.inf
+    low, high = ends_of_rate(rss, grid, on_grid, top, allowed)
 
     between = np.append(np.exp(np.linspace(max(low, grid[0]), min(high, grid[-1]), 4 * GRID)), np.exp(top))
     basis = np.exp(-np.outer(between, clock - first))
@@ -151,6 +142,34 @@ def curve_fit(name: str, loops: np.ndarray, loss: np.ndarray, error: float) -> L
         Estimate(float(np.exp(top)), float(np.exp(low)), float(np.exp(high))),
         error,
     )
+
+
+def best_rate(rss: Callable[[np.ndarray], np.ndarray], grid: np.ndarray, on_grid: np.ndarray) -> tuple[float, float]:
+    """The logarithm of the rate with the least sum of squares, and that: the grid's best, refined between its
+    neighbours."""
+    at = int(on_grid.argmin())
+    around = (grid[max(at - 1, 0)], grid[min(at + 1, GRID - 1)])
+    found = minimize_scalar(
+        lambda rate: float(rss(np.array([rate]))[0]), bounds=around, method="bounded", options={"xatol": 1e-10}
+    )
+    return (float(found.x), float(found.fun)) if found.fun < on_grid[at] else (float(grid[at]), float(on_grid[at]))
+
+
+def ends_of_rate(
+    rss: Callable[[np.ndarray], np.ndarray], grid: np.ndarray, on_grid: np.ndarray, top: float, allowed: float
+) -> tuple[float, float]:
+    """Between which logarithms of rates, `top` among them, the sum of squares is within what is allowed; an end that
+    lies beyond the grid is infinite."""
+    inside = np.append(grid[on_grid <= allowed], top)
+    start, end = float(inside.min()), float(inside.max())
+    lower, upper = grid[grid < start], grid[grid > end]
+
+    def over(rate: float) -> float:
+        return float(rss(np.array([rate]))[0]) - allowed
+
+    low = brentq(over, lower[-1], start) if len(lower) else -np.inf
+    high = brentq(over, end, upper[0]) if len(upper) else np.inf
+    return low, high
 
 
 def step_fit(loops: np.ndarray, loss: np.ndarray, error: float) -> Law:

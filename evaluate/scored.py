@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +40,7 @@ class Odd(NamedTuple):
     otherwise: int = 0  # of these, are judged otherwise
     strange: int = 0  # give what is no word of the task
     silent: int = 0  # give no answer at a place of a deepest question
+    lost: tuple[str, ...] = ()  # depths of which lines of the export are missing, each with how many there are
 
 
 def score(
@@ -93,6 +94,9 @@ def notes(task: Task, cells: list[Cell], odd: Odd) -> list[str]:
         )
     if odd.silent:
         told.append(f"{odd.silent} lines give no answer to a deepest question of theirs, which counts as wrong")
+    if odd.lost:
+        lines = f"lines of the export are missing, there are {', '.join(odd.lost)}"
+        told.append(f'{lines}: what is left out counts neither way; give it with "given": null to count it as wrong')
     known = (*task.train_depths, *task.selection_depths, *task.test_depths)
     if odd.again:
         told.append(
@@ -111,6 +115,7 @@ def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], O
     words = {word: index for index, word in enumerate(task.vocabulary)}
     found: dict[bytes, Scored] = {}
     again = otherwise = strange = silent = 0
+    there, exported = Counter[int](), dict[int, int]()
     for number, text in enumerate(content.splitlines(), 1):
         if not text.strip():
             continue
@@ -126,7 +131,10 @@ def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], O
         given = line["given"].values() if isinstance(line["given"], dict) else [line["given"]]
         strange += any(answer.strip() not in words for answer in given)
         silent += not answered
-    return found, Odd(again, otherwise, strange, silent)
+        there[row.depth] += 1
+        exported[row.depth] = max(line.get("of", 0), exported.get(row.depth, 0))
+    lost = (f"{there[depth]} of {of} at {depth}" for depth, of in sorted(exported.items()) if there[depth] < of)
+    return found, Odd(again, otherwise, strange, silent, tuple(lost))
 
 
 def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:
@@ -141,6 +149,10 @@ def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:
     for name, allowed in FIELDS.items():
         if not allowed(line.get(name)):
             raise UserError(f"{name} is {shown(line.get(name))}: leave what `export` wrote as it was")
+    if not whole(line.setdefault("of", 0)):  # exports had none once
+        raise UserError(f"of is {shown(line['of'])}: leave what `export` wrote as it was")
+    if line.get("given", "") is None:
+        line["given"] = ""
     if line["version"] != task.version:
         raise UserError(f"version is {shown(line['version'])}: {task.name} is at {task.version}, export it anew")
     strange = [word for word in line["tokens"].split() if word not in words]

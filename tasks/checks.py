@@ -55,6 +55,7 @@ def _check_at(task: Task, depth: int) -> Batch:
     _check_asked(task, batch, depth)
     _check_repeats(task, batch, depth)
     _check_oracle(task, batch, depth)
+    _check_causal(task, batch, depth)
     _check_others(task, batch, depth)
     return batch
 
@@ -217,6 +218,25 @@ def _check_oracle(task: Task, batch: Batch, depth: int) -> None:
                 raise UserError(
                     f"{task.name}: depth {depth} is not honoured: position {place} of {row}: "
                     f"Batch.depths is {depths[place]}, but the oracle took {answers.depths[place]} steps"
+                )
+
+
+def _check_causal(task: Task, batch: Batch, depth: int) -> None:
+    """A place is answered by the tokens up to itself: of a row that ends there the oracle says the same, where it can
+    read such a row at all."""
+    reader = _constructed_like(task)
+    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
+        asked = np.flatnonzero(targets != NOT_ASKED)
+        for place in {int(asked[0]), int(asked[len(asked) // 2])}:
+            try:
+                answers = reader.solve(tokens[: place + 1].copy())
+                unlike = bool(answers.depths[place] > 0 and answers.targets[place] != targets[place])
+            except Exception:  # no row of the task: nothing is known
+                continue
+            if unlike:
+                raise UserError(
+                    f"{task.name}: position {place} of {text(task, tokens)} is answered by what stands behind it, as "
+                    f"{text(task, tokens[: place + 1])} has another answer: allowed is what the tokens up to it tell"
                 )
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 142
+LEAST = 144
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -746,13 +746,23 @@ MUTANTS = (
         "test_faults.py::test_who_is_refused_a_claim_leaves_the_folder_that_its_owner_has_just_made",
     ),
     Mutant(
+        "a preset that asks a task at two depths cannot go on", "evaluate/run/folder.py",
+        "if there not in forms.values()]", "if there != mine]",
+        "test_records.py::test_a_preset_that_asks_a_task_at_two_depths_goes_on_in_its_folder",
+    ),
+    Mutant(
+        "a question may be answered by what stands behind it", "tasks/checks.py",
+        "            if unlike:", "            if False:",
+        "test_plugin.py::test_a_breach_of_the_contract_is_told_in_one_line[what stands behind answers]",
+    ),
+    Mutant(
         "a task made smaller is trained on larger rows", "tasks/task.py",
         "for n in curriculum if n <= size", "for n in curriculum if size",
         "test_curriculum.py::test_a_task_made_smaller_trains_on_nothing_larger_or_deeper",
     ),
     Mutant(
         "a folder takes a task at two sizes", "evaluate/run/folder.py",
-        'there != mine and not line["experiment"]', 'there == mine and not line["experiment"]',
+        "if others and mine not in", "if others and mine in",
         "test_command_line.py::test_another_experiment_is_refused_and_nothing_is_written",
     ),
     Mutant(

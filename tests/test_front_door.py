@@ -11,6 +11,8 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -22,9 +24,11 @@ from hypothesis import strategies as st
 
 import run_benchmarks
 from evaluate.records import NAMES
+from evaluate.run import version
 from evaluate.run.experiment import Experiment, dotted_fields
 from model import MODELS, ModelConfig
 from tasks import TASKS
+from tests.pages import ROOT
 
 SMALL = [
     "--preset", "smoke", "--device", "cpu", "--workers", "1", "--evaluate.count", "1", "--evaluate.loops", "1",
@@ -273,3 +277,22 @@ def test_thirty_mangled_record_files(good):
 def test_a_thousand_mangled_record_files(good):
     drive_readers(good, 1000)
     print(f"\nmangled records by verb and status: {dict(seen)}")
+
+
+@pytest.mark.parametrize("verb,status", [("run", 2), ("claims", 2), ("table", 0)])
+def test_whoever_stops_reading_ends_a_verb_that_only_tells_and_a_sweep_says_that_it_is_not_done(verb, status):
+    code = "import sys, run_benchmarks as b\ndef gone(_):\n    raise BrokenPipeError\n"
+    code += f"b.COMMANDS[{verb!r}] = gone\nsys.exit(b.main([{verb!r}]))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert ended.returncode == status and ("nobody reads on" in ended.stderr) == (status == 2)
+
+
+def test_the_commit_of_a_repository_round_this_one_is_not_ours(tmp_path, monkeypatch):
+    inner = tmp_path / "thesis/suite"
+    inner.mkdir(parents=True)
+    line = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path / "thesis")]
+    subprocess.run([*line, "init", "-q"], check=True)
+    subprocess.run([*line, "commit", "-q", "--allow-empty", "-m", "thesis"], check=True)
+    for root, known in ((inner, False), (inner.parent, True)):
+        monkeypatch.setattr(version, "ROOT", root)
+        assert (version.commit.__wrapped__()[0] is not None) == known

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 import run_benchmarks
-from evaluate.run.experiment import Experiment
+from evaluate.run.experiment import Experiment, counted
 from evaluate.run.own_models import list_own_models
 from evaluate.show.command import command
 from evaluate.study.bench_model import open_mythos
@@ -59,6 +61,17 @@ def run_smoke(tmp_path, code, capsys, *more):
     words = ["run", "--preset", "smoke", "--plugin", str(path), "--tasks", "khop_facts", "--out", str(out), *more]
     status = run_benchmarks.main([*words, "--workers", "1"])
     return status, capsys.readouterr(), out
+
+
+def test_flops_of_torchs_own_recurrences_and_encoders_are_seen():
+    """What a CPU computes in one piece shows no matrix products."""
+    row, width = torch.randn(1, 20, 16), 16
+    lstm = nn.LSTM(width, width, batch_first=True)
+    encoder = nn.TransformerEncoderLayer(width, 2, 4 * width, batch_first=True).eval()
+    with torch.no_grad():
+        assert counted(lambda: lstm(row)) == 2 * 20 * 8 * width * width
+        assert counted(lambda: encoder(row)) == 2 * 20 * 12 * width * width
+    assert torch.backends.mha.get_fastpath_enabled() and torch.backends.mkldnn.enabled
 
 
 def test_an_own_training_is_tried_with_horizons_that_fall_as_they_do_in_training(tmp_path):
@@ -113,6 +126,17 @@ def test_an_own_model_that_keeps_what_it_computed_stands_beside_the_suites(tmp_p
             r"training_outputs gave \(3,\): allowed is model.rdt.Outputs",
         ),
         (("return torch.stack", "return 1 / 0 * torch.stack"), "ZeroDivisionError"),
+        (("for _ in loops", "* len(loops) for _ in loops"), "after 1, 2 and 3 loops depends on how many more"),
+        (
+            (
+                "vocabulary)\n\n    def forward(self, tokens, loops):\n",
+                "vocabulary)\n        nn.init.zeros_(self.table.weight)\n\n"
+                "    def forward(self, tokens, loops):\n        tokens = tokens.flip(1)\n",
+            ),
+            "answers a position by what stands behind it",
+        ),
+        (("self.table = nn", "self.lazy = nn.LazyLinear(3)\n        self.table = nn"), "lazy.weight has no shape yet"),
+        (("([self.table(tokens)", "([self.table(tokens)[:, : 40 - self.training]"), r"gave \(3, 39, 7\) in training"),
         (("return torch.stack", "return float('nan') * torch.stack"), "not all finite"),
         (('"echo"', '"rdt"'), "already taken"),
         (('"echo"', '"Echo!"'), "lower-case"),

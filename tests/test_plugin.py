@@ -96,6 +96,10 @@ BREACHES = {
     ],
     "band cannot be had": [("= (1, 2, 3, 4, 5)", "= (0, 1, 2)")],
     "bands overlap": [("= (6, 8)", "= (5, 8)")],
+    "what stands behind answers": [
+        (RETURN, "        targets[:, 1:] = targets[:, :0:-1].copy()\n" + RETURN),
+        ("return Answers(np.array(targets)", "return Answers(np.array([targets[0], *targets[:0:-1]])"),
+    ],
     "band is empty": [("= (6, 8)", "= ()")],
     "band is no tuple of ints": [("= (6, 8)", "= (6.0, 8)")],
     "name taken": [('= "walk"', '= "mod_chain"')],
@@ -181,6 +185,7 @@ SAYS = {
     "canonical forgets": "equal, but their answers differ",
     "too few questions": "walk at depth 1 has too few different questions",
     "band cannot be had": "walk has no depth 0: allowed are depths of 1 to 1000000",
+    "what stands behind answers": "is answered by what stands behind it, as 'p",
     "bands overlap": "selection_depths begin at 5, but must begin above the deepest of train_depths, 5",
     "band is empty": "selection_depths is empty",
     "band is no tuple of ints": "selection_depths is (6.0, 8): allowed is a tuple of whole numbers",

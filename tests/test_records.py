@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from evaluate.records import Cell, Diagnostics, Records, Run, Writer, audited_as, pack, read, run_id, shortcuts
+from evaluate.run.experiment import Experiment
+from evaluate.run.folder import refuse_mixture
 from evaluate.show import tables
 from evaluate.show.grid import Results
 from evaluate.show.written import percent, points
-from tasks import UserError
+from tasks import TASKS, UserError
 from tests.fakes import dump, folder, lines
 
 ROOT = Path(__file__).parent.parent
@@ -237,3 +239,31 @@ def test_a_million_records_take_seconds_and_little_memory(tmp_path):
         seconds, gigabytes = map(float, shown.stderr.split()[-2:])
         print(f"{words[0]}: {seconds:.1f} s, {gigabytes:.2f} GB")
         assert seconds < limit and gigabytes < 1
+
+
+def test_a_preset_that_asks_a_task_at_two_depths_goes_on_in_its_folder(tmp_path):
+    """As `ablation` does: its baselines are asked less deep. Whatever of both is there, the rest may join it."""
+    far, near = (e for e in (Experiment(TASKS["mod_chain"](), "rdt"), Experiment(TASKS["mod_chain"](), "transformer")))
+    far = replace(far, task=replace(far.task, test_depths=(10, 160)))
+    other = replace(near, task=replace(near.task, test_depths=(12, 20)))
+    path = folder(tmp_path, tasks=("mod_chain",), models=("rdt", "transformer"), seeds=(0,))
+
+    def holding(*experiments):
+        held = {line["model"]: line for line in lines(path / "runs.jsonl")}
+        own = [
+            {**next(iter(held.values())), "model": e.model, "experiment": e.to_json(), "run": e.run}
+            for e in experiments
+        ]
+        dump(path / "runs.jsonl", own)
+
+    holding(far)
+    refuse_mixture([far, near], path)
+    with pytest.raises(UserError, match=r"holds mod_chain of other sizes or depths, of rdt \(task.test_depths is"):
+        refuse_mixture([near], path)
+    holding(far, near)
+    for experiment in (far, near):
+        refuse_mixture([replace(experiment, seed=1)], path)
+    with pytest.raises(UserError, match="holds another experiment of mod_chain with transformer"):
+        refuse_mixture([far, other], path)
+    with pytest.raises(UserError, match="of other sizes or depths"):
+        refuse_mixture([replace(other, model="looped")], path)

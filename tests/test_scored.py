@@ -105,6 +105,28 @@ def test_an_answer_that_is_left_out_counts_as_wrong_and_is_told(tmp_path):
     assert "5 lines give no answer to a deepest question of theirs, which counts as wrong" in notes
 
 
+def test_lines_that_are_lost_are_missed_and_none_is_an_answer_that_is_wrong(tmp_path):
+    """Whoever drops what he could not answer has the rest right."""
+    task, path = TASKS["mod_chain"](), tmp_path / "answered.jsonl"
+    rows = [{**line, "given": last(line)} for line in exported(task, [4, 6], count=30)]
+
+    def told_of(kept):
+        path.write_text("\n".join(map(json.dumps, kept)))
+        _, cells, notes = score(task, {}, path, "mine", 0, 0, (None, None))
+        return cells, [note for note in notes if "missing" in note]
+
+    assert told_of(rows)[1] == []
+    cells, (note,) = told_of(rows[:20] + rows[30:])
+    assert "are missing, there are 20 of 30 at 4: what is left out counts neither way" in note
+    assert all(cell.correct == cell.count for cell in cells)
+    cells, notes = told_of(rows[:20] + [{**row, "given": None} for row in rows[20:30]] + rows[30:])
+    assert notes == [] and [cell.count - cell.correct for cell in cells] == [10, 0]
+    older = [{name: value for name, value in row.items() if name != "of"} for row in rows[:20]]
+    assert told_of(older)[1] == []
+    with pytest.raises(UserError, match="line 1: of is 'x': leave what `export` wrote"):
+        told_of([{**rows[0], "of": "x"}])
+
+
 def test_tables_tell_which_shallower_depths_a_model_was_not_asked(tmp_path, capsys):
     task, answered = TASKS["mod_chain"](), tmp_path / "answered.jsonl"
     answered.write_text("\n".join(json.dumps({**line, "given": last(line)}) for line in exported(task, [2, 10])))
@@ -186,7 +208,7 @@ def test_a_folder_holds_a_task_at_one_size(tmp_path, capsys):
 @pytest.mark.parametrize(
     "change,says",
     [
-        ({"given": None}, "line 1: given is None: allowed is the last answer, or answers by their places"),
+        ({"given": 3}, "line 1: given is 3: allowed is the last answer, or answers by their places"),
         ({"given": 7}, "line 1: given is 7"),
         ({"task": "chain_end"}, "line 1: task is 'chain_end': this is mod_chain"),
         ({"version": 99}, "line 1: version is 99: mod_chain is at 1, export it anew"),

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from re import fullmatch
+from shlex import quote
 
 from evaluate.commands.options import (
     Parser,
@@ -49,7 +50,7 @@ def new_task(arguments: Sequence[str]) -> None:
     plugin.write_skeleton(known.name, out)
     print(f"{out} holds a task that works; what to try:")
     for line in (f"show {known.name} --depth 3", f"audit {known.name}", "run --preset smoke"):
-        print(f"  python run_benchmarks.py {line} --plugin {out}")
+        print(f"  python run_benchmarks.py {line} --plugin {quote(str(out))}")
 
 
 def show(arguments: Sequence[str]) -> None:
@@ -137,4 +138,8 @@ def score(arguments: Sequence[str]) -> None:
         refuse_sizes(task, plain, held.values(), known.out)
         Writer(known.out).add(run, cells)
     told = ", ".join(f"{cell.correct} of {cell.count} at {cell.depth}" for cell in cells)
-    tell(f"{task.name}, {known.model}: {told}", *notes, f"what comes of it: python run_benchmarks.py table {known.out}")
+    tell(
+        f"{task.name}, {known.model}: {told}",
+        *notes,
+        f"what comes of it: python run_benchmarks.py table {quote(str(known.out))}",
+    )

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from evaluate.commands.options import (
@@ -63,7 +64,7 @@ def run(arguments: Sequence[str]) -> None:
     found = Results(held)
     tell(tables.show(found))
     drawn = plots.draw_all(found, out / "plots")
-    tell(f"\nplots: {out / 'plots'}, {len(drawn)} files\nas a page: python run_benchmarks.py report {out}")
+    tell(f"\nplots: {out / 'plots'}, {len(drawn)} files\nas a page: python run_benchmarks.py report {quote(str(out))}")
 
 
 def run_parser() -> Parser:

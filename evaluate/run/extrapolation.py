@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.records import Cell, pack
-from evaluate.run.experiment import Experiment, RunFailed, on_cpu
+from evaluate.run.experiment import Experiment, RunFailed, counted, on_cpu
 from model import RDT
 from model.attention import Places
 from model.stopping import rules
@@ -222,14 +221,9 @@ class Flops:
     suite's models (with `adapter_past=off` loops past the adapters cost less); for others it is assumed."""
 
     def __init__(self, model: nn.Module, row: Tensor) -> None:
-        def counted(count: int | None) -> int:
-            with FlopCounterMode(display=False) as counter:
-                model(row, None if count is None else (count,))
-            return int(counter.get_total_flops())
-
         looped = getattr(model, "looped", True)
-        self.once = counted(1 if looped else None)
-        self.more = counted(2) - self.once if looped else 0
+        self.once = counted(lambda: model(row, (1,) if looped else None))
+        self.more = counted(lambda: model(row, (2,))) - self.once if looped else 0
 
     def at(self, loops: float | None) -> int:
         return round(self.once + self.more * ((1 if loops is None else loops) - 1))

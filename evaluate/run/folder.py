@@ -79,14 +79,14 @@ def task_of(plain: dict[str, Any]) -> dict[str, Any]:
 
 def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
     """Refuse a folder that holds a run of the same task and model under other settings, or of the same task otherwise
-    made for another model: a table of both would lie."""
+    made for another model: a table of both would lie. What one command may mix, it may go on with."""
     if not folder.is_dir():
         return
     wanted: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    tasks: dict[Task, dict[str, Any]] = {}
+    tasks: dict[str, dict[Task, dict[str, Any]]] = {}  # by name: a preset may ask some of its models less deep
     for experiment in experiments:
         mine = settings(experiment.to_json())
-        tasks[experiment.task] = mine["task"]
+        tasks.setdefault(experiment.task.name, {})[experiment.task] = mine["task"]
         alike = wanted.setdefault((experiment.task.name, experiment.model), [])
         if mine not in alike:
             alike.append(mine)
@@ -99,15 +99,18 @@ def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
                     f"{str(folder)!r} holds another experiment of {line['task']} with {line['model']} "
                     f"({difference(mine, held)}): choose another --out"
                 )
-        for task, mine in tasks.items():
-            there = task_of(line["experiment"])
-            if line["task"] == task.name and there != mine and not line["experiment"].get("elsewhere"):
+    ours = [line for line in lines if not line["experiment"].get("elsewhere")]
+    for name, forms in tasks.items():
+        here = [(task_of(line["experiment"]), line["model"]) for line in ours if line["task"] == name]
+        for mine in forms.values():
+            others = [(there, model) for there, model in here if there not in forms.values()]
+            if others and mine not in [there for there, _ in here]:
                 raise UserError(
-                    f"{str(folder)!r} holds {task.name} of other sizes or depths, of {line['model']} "
-                    f"({difference(mine, there, 'task.')}): choose another --out"
+                    f"{str(folder)!r} holds {name} of other sizes or depths, of {others[0][1]} "
+                    f"({difference(mine, others[0][0], 'task.')}): choose another --out"
                 )
-    for task, mine in tasks.items():
-        refuse_sizes(task, mine, lines, folder)  # of what answered elsewhere too, which has depths of its own
+        for task, mine in forms.items():
+            refuse_sizes(task, mine, lines, folder)  # of what answered elsewhere too, which has depths of its own
 
 
 def refuse_sizes(task: Task, plain: dict[str, Any], lines: Iterable[dict[str, Any]], folder: Path) -> None:

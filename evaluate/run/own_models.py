@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from model import MODELS, RDT, SUMMARIES, ModelConfig
 from model.attention import ATTENTION, Places
@@ -23,6 +24,7 @@ SHARED: tuple[Mapping[str, Any], ...] = (INJECTION, ATTENTION, FEED_FORWARD, GAT
 """What a plugin may add to, and any model may then use."""
 
 VOCABULARY, SHAPE, LOOPS, NEAR = 7, (3, 40), 4, 1e-4  # of the rows that they are proven on, and of equal logits
+SHAKEN = 0.02  # noise on their weights
 ASKED = (1, 2, 3, 40)  # loops, as evaluation asks for many at once, few and far
 _own: dict[str, str] = {}  # the plugin's stamp of each model that is listed
 
@@ -64,10 +66,14 @@ def check_model(name: str, make: Callable[..., Any]) -> None:
         net = make(ModelConfig(), VOCABULARY, 12.0)
         if not isinstance(net, nn.Module):
             raise UserError(f"{whose} is a {type(net).__name__}: allowed is a torch.nn.Module")
+        if lazy := [name for name, weight in net.named_parameters() if is_lazy(weight)]:
+            raise UserError(f"{whose}: {lazy[0]} has no shape yet: allowed are parameters that are made at once")
+        shake(net)
         net.eval()
         loops = ASKED if getattr(net, "looped", True) else None
         changed = torch.cat([tokens[:, :-1], (tokens[:, -1:] + 1) % VOCABULARY], 1)
         logits, again, other, alone = (net(rows, loops) for rows in (tokens, tokens, changed, tokens[:1]))
+        each = [net(tokens, (count,)) for count in ASKED[:-1]] if loops else []
     wanted = (len(loops) if loops else 1, batch, length, VOCABULARY)
     if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != wanted:
         raise UserError(f"{whose}: forward(tokens, {loops}) gave {shape_of(logits)}: allowed are logits {wanted}")
@@ -75,11 +81,21 @@ def check_model(name: str, make: Callable[..., Any]) -> None:
         raise UserError(f"{whose}: its logits are not all finite")
     if not torch.allclose(logits, again, atol=NEAR, equal_nan=True):
         raise UserError(f"{whose} gave other logits when it was asked again: allowed are models that draw nothing then")
+    if any(not torch.allclose(logits[i], own[0], atol=NEAR, equal_nan=True) for i, own in enumerate(each)):
+        raise UserError(f"{whose}: what it answers after 1, 2 and 3 loops depends on how many more are asked for")
     if not torch.allclose(logits[:, :, :-1], other[:, :, :-1], atol=NEAR, equal_nan=True):
         raise UserError(f"{whose} answers a position by what stands behind it: allowed are causal models")
     if not torch.allclose(logits[:, :1], alone, atol=NEAR, equal_nan=True):
         raise UserError(f"{whose} answers a row by the rows beside it (is the batch its first axis?)")
     check_training(whose, net.train(), tokens)
+
+
+def shake(net: nn.Module) -> None:
+    """A little noise on every weight: a head or a gate that begins at zero would answer everything alike."""
+    noise = torch.Generator().manual_seed(1)
+    for weight in net.parameters():
+        if weight.is_floating_point():
+            weight.add_(torch.randn(weight.shape, generator=noise).to(weight), alpha=SHAKEN)
 
 
 @torch.enable_grad()
@@ -94,6 +110,8 @@ def check_training(whose: str, net: nn.Module, tokens: Tensor) -> None:
             logits = outputs.answers[0]
         else:
             logits = net(tokens, (3,) if getattr(net, "looped", True) else None)[0]
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != (*SHAPE, VOCABULARY):
+        raise UserError(f"{whose} gave {shape_of(logits)} in training: allowed are logits {(*SHAPE, VOCABULARY)}")
     if not logits.requires_grad:
         raise UserError(f"{whose}: what it answers in training has no gradient, so that nothing of it could be trained")
 

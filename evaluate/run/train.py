@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.run import checkpoint
 from evaluate.run.curriculum import Curriculum, rows_a_step
-from evaluate.run.experiment import Experiment, Train, on_cpu
+from evaluate.run.experiment import Experiment, Train, counted, on_cpu
 from evaluate.run.ranks import ALONE, Alone
 from model.rdt import Outputs, sent
 from tasks import NOT_ASKED, TRAIN, Batch, Task, UserError, draw, stream
@@ -187,9 +186,7 @@ def step_flops(model: nn.Module, experiment: Experiment, task: Task) -> int:
     if not hasattr(model, "training_outputs"):  # a step has one horizon for all rows
         longest = shortest = (longest + shortest) // 2
     spread = np.linspace(longest, shortest, len(tokens)).round().astype(int).tolist()
-    with FlopCounterMode(display=False) as counter:
-        loss_of(model, tokens, targets, spread, train)[0].backward()
-    return int(counter.get_total_flops())
+    return counted(lambda: loss_of(model, tokens, targets, spread, train)[0].backward())
 
 
 Averaging = Callable[[list[Tensor] | tuple[Tensor, ...], list[Tensor] | tuple[Tensor, ...], Tensor | int], None]

@@ -51,13 +51,16 @@ def file_of(module: str) -> Path:
 
 @cache
 def commit() -> tuple[str | None, bool | None]:
-    """The commit of the code that runs, and whether it was changed since; None where git cannot tell."""
+    """The commit of the code that runs, and whether it was changed since; None where git cannot tell, or tells of a
+    repository round this one."""
 
     def git(*words: str) -> str:
         line = ["git", "--no-optional-locks", *words]  # so as not to be in the way of a commit that a user makes
         return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        if not Path(git("rev-parse", "--show-toplevel")).samefile(ROOT):
+            return None, None
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):
         return None, None

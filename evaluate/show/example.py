@@ -109,7 +109,8 @@ def places(graph: nx.Graph) -> dict[str, tuple[float, float]]:
 
 
 def lines(task: Task, depths: Sequence[int], split: str, seed: int, count: int) -> Iterator[str]:
-    """One JSON line an example; answers and depths by the position, from 0, at which they are asked."""
+    """One JSON line an example; answers and depths by the position, from 0, at which they are asked. `of`: how many
+    there are of its depth, so that lines that get lost are missed."""
     words = task.vocabulary
     for depth in depths:
         batch = draw(task, seed, SPLITS[split], depth, 0, count)
@@ -121,6 +122,7 @@ def lines(task: Task, depths: Sequence[int], split: str, seed: int, count: int) 
                 "split": split,
                 "seed": seed,
                 "depth": depth,
+                "of": count,
                 "tokens": " ".join(words[token] for token in tokens),
                 "answers": {str(place): words[targets[place]] for place in asked},
                 "depths": {str(place): steps[place] for place in asked},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ import pytest
 
 from evaluate.study.audit import audit, best_shortcut
 from tasks import NOT_ASKED, TASKS, TEST, Answers, Batch, Task, draw
+from tests.fakes import told
 
 FACTS = 4
 LEAKS = ("majority", "question", "facts", "shallow", "candidates", "stop_trained", "stop_early", "last_steps")
@@ -144,3 +146,11 @@ def test_one_look_answers_carry_chain_as_its_docstring_says():
     nearest = np.maximum.accumulate(decides, axis=1)[:, :-1]  # of each column but the first, the one below that decides
     carry = np.take_along_axis(sums, nearest, axis=1) > 9
     assert ((sums[:, 1:] + carry) % 10 == targets[:, 3::2]).all() and depths.max() == 40
+
+
+def test_a_task_of_other_sizes_is_audited(capsys):
+    words = ["audit", "mod_chain", "--depths", "4", "--count", "40", "--format", "json"]
+    code, out, _ = told(capsys, *words, "--task.modulus", "5")
+    assert code == 0 and {row["chance"] for row in json.loads(out)} == {0.2}
+    code, _, err = told(capsys, *words, "--task.modulo", "5")
+    assert code == 2 and "did you mean" in err and len(err.splitlines()) == 1

@@ -22,6 +22,7 @@ from evaluate.commands.options import (
     names,
     not_empty,
     overrides,
+    sized,
     tell_unread,
     whole_numbers,
 )
@@ -140,7 +141,7 @@ def show_model(arguments: Sequence[str]) -> None:
 
 def audit(arguments: Sequence[str]) -> None:
     """what shortcuts would score at each depth of a task"""
-    parser = Parser(prog="run_benchmarks.py audit", allow_abbrev=False)
+    parser = Parser(prog="run_benchmarks.py audit", allow_abbrev=False, description="Sizes by --task.NAME.")
     parser.add_argument("tasks", metavar="TASK", nargs="*", help="default all, or those of --plugin")
     parser.add_argument("--depths", help="comma-separated (default each task's test depths)")
     parser.add_argument("--count", type=int, default=1000, help="questions a depth (default 1000)")
@@ -148,7 +149,8 @@ def audit(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the rows as JSON lines")
     add_format(parser)
     add_plugins(parser)
-    known = parser.parse_args(list(arguments))
+    known, rest = parser.parse_known_args(list(arguments))
+    changes = overrides(rest, parser)
     at_least(known, seed=0, count=1)
     at_most(known, seed=2**32 - 1)  # which is the most that the learners take
     from evaluate.show import rows as shown
@@ -157,7 +159,7 @@ def audit(arguments: Sequence[str]) -> None:
     shown.check_format(known.format)
     if known.out:
         refuse_taken(known.out)
-    rows = audited(asked_of(known), known.count, known.seed)
+    rows = audited(asked_of(known, changes), known.count, known.seed)
     if known.out:
         write_new(known.out, "".join(json.dumps(row) + "\n" for row in rows))
     table = shown.formatted(rows, ("task", "depth", "shortcut", "score", "chance"), known.format)
@@ -167,11 +169,15 @@ def audit(arguments: Sequence[str]) -> None:
     tell(table, shown.told("\n".join([*means, shown.verdict(rows)]), known.format), style=known.format)
 
 
-def asked_of(known: argparse.Namespace) -> list[tuple[Task, int]]:
-    """The tasks that were named, each with the depths that it is asked at."""
+def asked_of(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[tuple[Task, int]]:
+    """The tasks that were named, of the sizes that were set, each with the depths that it is asked at."""
     own = plugin.load(known.plugin)
     wanted = [name for words in known.tasks for name in names(words)] or own or list(TASKS)
-    tasks = [task_class(name)() for name in wanted]  # type: ignore[call-arg]
+    tasks: list[Task] = [task_class(name)() for name in wanted]  # type: ignore[call-arg]
+    if changes:
+        from evaluate.run.experiment import Experiment
+
+        tasks = [sized(Experiment(task, "rdt"), changes).task for task in tasks]
     depths = whole_numbers("depths", known.depths) if known.depths is not None else None
     asked = [(task, depth) for task in tasks for depth in depths or task.test_depths]
     for task, depth in asked:

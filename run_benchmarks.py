@@ -47,11 +47,6 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     except BrokenPipeError:  # whoever reads us has seen enough, as `| head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if verb in ("run", "claims"):  # which had more to do than to tell it
-            print(
-                "run_benchmarks.py: stopped, as nobody reads on; the same command goes on from there", file=sys.stderr
-            )
-            return 2
     except OSError as error:  # a disk that is full, a file that cannot be read
         print(f"run_benchmarks.py: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         return 2

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,7 +115,7 @@ def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], O
     words = {word: index for index, word in enumerate(task.vocabulary)}
     found: dict[bytes, Scored] = {}
     again = otherwise = strange = silent = 0
-    there, exported = Counter[int](), dict[int, int]()
+    there, exported = defaultdict[tuple[str, ...], set[int]](set), dict[tuple[str, ...], tuple[int, int]]()
     for number, text in enumerate(content.splitlines(), 1):
         if not text.strip():
             continue
@@ -129,12 +129,14 @@ def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], O
         again += first is not row
         otherwise += first != row
         given = line["given"].values() if isinstance(line["given"], dict) else [line["given"]]
-        strange += any(answer.strip() not in words for answer in given)
+        strange += any(answer is not None and answer.strip() not in words for answer in given)
         silent += not answered
-        there[row.depth] += 1
-        exported[row.depth] = max(line.get("of", 0), exported.get(row.depth, 0))
-    lost = (f"{there[depth]} of {of} at {depth}" for depth, of in sorted(exported.items()) if there[depth] < of)
-    return found, Odd(again, otherwise, strange, silent, tuple(lost))
+        export = (str(line.get("split")), str(line.get("seed")), str(row.depth))
+        there[export].add(line["row"])
+        exported[export] = (row.depth, line["of"])
+    lost = [(*exported[export], len(rows)) for export, rows in there.items() if len(rows) < exported[export][1]]
+    told = (f"{have} of {of} at {depth}" for depth, of, have in sorted(lost))
+    return found, Odd(again, otherwise, strange, silent, tuple(told))
 
 
 def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:
@@ -149,10 +151,9 @@ def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:
     for name, allowed in FIELDS.items():
         if not allowed(line.get(name)):
             raise UserError(f"{name} is {shown(line.get(name))}: leave what `export` wrote as it was")
-    if not whole(line.setdefault("of", 0)):  # exports had none once
-        raise UserError(f"of is {shown(line['of'])}: leave what `export` wrote as it was")
-    if line.get("given", "") is None:
-        line["given"] = ""
+    for name in ("row", "of"):  # exports had none once
+        if not whole(line.setdefault(name, 0)):
+            raise UserError(f"{name} is {shown(line[name])}: leave what `export` wrote as it was")
     if line["version"] != task.version:
         raise UserError(f"version is {shown(line['version'])}: {task.name} is at {task.version}, export it anew")
     strange = [word for word in line["tokens"].split() if word not in words]
@@ -164,7 +165,7 @@ def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:
         for place, answer in given.items():
             if place not in line["answers"] or not isinstance(answer, str):
                 raise UserError(f"given holds {shown({place: answer})}: allowed are words, at the places of answers")
-    elif not isinstance(given, str):
+    elif not isinstance(given, str) and not ("given" in line and given is None):
         raise UserError(f"given is {shown(given)}: allowed is the last answer, or answers by their places")
     return line
 
@@ -184,9 +185,10 @@ def scored(task: Task, tokens: np.ndarray, line: dict[str, Any]) -> tuple[Scored
     deepest = [place for place in places if depths[place] == line["depth"] and new[place]]
     if not deepest or line["depth"] != max(depths[place] for place in places):
         raise UserError(f"depth is {shown(line['depth'])}: its deepest question is of {max(depths[p] for p in places)}")
-    given = line["given"]
+    given, last = line["given"], places[-1]
+    if given is None:
+        return Scored(line["depth"], [False] * (1 if depths[last] == line["depth"] else len(deepest))), False
     if isinstance(given, str):
-        last = places[-1]
         if depths[last] != line["depth"]:
             raise UserError("its last question is not its deepest: give the answers by their places")
         return Scored(line["depth"], [given.strip() == known[str(last)]]), True

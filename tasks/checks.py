@@ -222,21 +222,22 @@ def _check_oracle(task: Task, batch: Batch, depth: int) -> None:
 
 
 def _check_causal(task: Task, batch: Batch, depth: int) -> None:
-    """A place is answered by the tokens up to itself: of a row that ends there the oracle says the same, where it can
-    read such a row at all."""
+    """A place is answered by the tokens up to itself. The oracle has another answer for a row that ends there, and for
+    one that goes on as another does: either alone may be no row of the task, which it reads otherwise or not at all."""
     reader = _constructed_like(task)
-    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
+    for tokens, targets, other in zip(batch.tokens, batch.targets, np.roll(batch.tokens, 1, axis=0), strict=True):
         asked = np.flatnonzero(targets != NOT_ASKED)
         for place in {int(asked[0]), int(asked[len(asked) // 2])}:
+            begun = tokens[: place + 1]
             try:
-                answers = reader.solve(tokens[: place + 1].copy())
-                unlike = bool(answers.depths[place] > 0 and answers.targets[place] != targets[place])
+                cut, spliced = (reader.solve(np.concatenate([begun, end])) for end in (begun[:0], other[place + 1 :]))
+                unlike = all(of.depths[place] > 0 and of.targets[place] != targets[place] for of in (cut, spliced))
             except Exception:  # no row of the task: nothing is known
                 continue
             if unlike:
                 raise UserError(
                     f"{task.name}: position {place} of {text(task, tokens)} is answered by what stands behind it, as "
-                    f"{text(task, tokens[: place + 1])} has another answer: allowed is what the tokens up to it tell"
+                    f"{text(task, begun)} has another answer: allowed is what the tokens up to it tell"
                 )
 
 

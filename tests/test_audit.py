@@ -152,5 +152,7 @@ def test_a_task_of_other_sizes_is_audited(capsys):
     words = ["audit", "mod_chain", "--depths", "4", "--count", "40", "--format", "json"]
     code, out, _ = told(capsys, *words, "--task.modulus", "5")
     assert code == 0 and {row["chance"] for row in json.loads(out)} == {0.2}
+    before = told(capsys, "audit", "--task.modulus", "5", *words[1:])
+    assert before[:2] == (0, out), "wherever it stands"
     code, _, err = told(capsys, *words, "--task.modulo", "5")
     assert code == 2 and "did you mean" in err and len(err.splitlines()) == 1

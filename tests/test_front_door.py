@@ -279,12 +279,19 @@ def test_a_thousand_mangled_record_files(good):
     print(f"\nmangled records by verb and status: {dict(seen)}")
 
 
-@pytest.mark.parametrize("verb,status", [("run", 2), ("claims", 2), ("table", 0)])
-def test_whoever_stops_reading_ends_a_verb_that_only_tells_and_a_sweep_says_that_it_is_not_done(verb, status):
-    code = "import sys, run_benchmarks as b\ndef gone(_):\n    raise BrokenPipeError\n"
-    code += f"b.COMMANDS[{verb!r}] = gone\nsys.exit(b.main([{verb!r}]))"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert ended.returncode == status and ("nobody reads on" in ended.stderr) == (status == 2)
+def test_whoever_stops_reading_ends_a_verb_that_only_tells_and_a_sweep_says_that_it_is_not_done(tmp_path):
+    """As `| head` does."""
+    gone = "import sys, run_benchmarks as b\ndef gone(*_):\n    raise BrokenPipeError\n"
+    out = str(tmp_path / "out")
+    for place, words, status in (
+        ("import evaluate.run.sweep as of\nof.sweep = gone\n", ["run", "--preset", "smoke", "--out", out], 2),
+        ("import evaluate.study.claims.carry as of\nof.carry = gone\n", ["claims", "1", "--quick", "--out", out], 2),
+        ("import evaluate.show.ledger as of\nof.show = gone\n", ["claims", "--show", "results/reference/claims"], 0),
+    ):
+        code = f"{gone}{place}sys.exit(b.main({words!r}))"
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+        assert ended.returncode == status, ended.stderr
+        assert ("stopped, as nobody reads on" in ended.stderr) == (status == 2)
 
 
 def test_the_commit_of_a_repository_round_this_one_is_not_ours(tmp_path, monkeypatch):

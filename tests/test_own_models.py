@@ -74,6 +74,17 @@ def test_flops_of_torchs_own_recurrences_and_encoders_are_seen():
     assert torch.backends.mha.get_fastpath_enabled() and torch.backends.mkldnn.enabled
 
 
+@pytest.mark.parametrize("more,answer", [
+    ("self.mask = nn.Parameter(torch.ones(99, 99).tril(), requires_grad=False)",
+     "(self.table(tokens)[:, None] * (self.mask[: tokens.shape[1], : tokens.shape[1]] != 0)[None, :, :, None]).sum(2)"),
+    ("self.spread = nn.Parameter(torch.full((vocabulary,), 0.01))", "self.table(tokens) * self.spread.sqrt()"),
+])  # fmt: skip
+def test_masks_that_are_no_weights_and_weights_that_stay_positive_are_no_breach(tmp_path, more, answer):
+    code = OWN.replace("        self.table = ", f"        {more}\n        self.table = ")
+    listed(tmp_path, code.replace("[self.table(tokens) for", f"[{answer} for"))
+    assert "echo" in MODELS
+
+
 def test_an_own_training_is_tried_with_horizons_that_fall_as_they_do_in_training(tmp_path):
     code = OWN.replace("import torch\n", "import torch\nfrom model.rdt import Outputs\n", 1).replace(
         "    def forward",

@@ -105,6 +105,16 @@ def test_an_answer_that_is_left_out_counts_as_wrong_and_is_told(tmp_path):
     assert "5 lines give no answer to a deepest question of theirs, which counts as wrong" in notes
 
 
+def test_no_answer_is_a_wrong_one_also_where_the_deepest_question_may_stand_anywhere(tmp_path):
+    task, path = TASKS["variable_assignment"](), tmp_path / "answered.jsonl"
+    rows = [{**line, "given": line["answers"]} for line in exported(task, [3], count=12)]
+    path.write_text("\n".join(map(json.dumps, [*rows[:8], *({**row, "given": None} for row in rows[8:])])))
+    _, (cell,), notes = score(task, {}, path, "mine", 0, 0, (None, None))
+    assert cell.count - cell.correct >= 4 and cell.correct >= 8
+    assert "4 lines give no answer to a deepest question of theirs, which counts as wrong" in notes
+    assert not any("no word" in note for note in notes)
+
+
 def test_lines_that_are_lost_are_missed_and_none_is_an_answer_that_is_wrong(tmp_path):
     """Whoever drops what he could not answer has the rest right."""
     task, path = TASKS["mod_chain"](), tmp_path / "answered.jsonl"
@@ -121,7 +131,12 @@ def test_lines_that_are_lost_are_missed_and_none_is_an_answer_that_is_wrong(tmp_
     assert all(cell.correct == cell.count for cell in cells)
     cells, notes = told_of(rows[:20] + [{**row, "given": None} for row in rows[20:30]] + rows[30:])
     assert notes == [] and [cell.count - cell.correct for cell in cells] == [10, 0]
-    older = [{name: value for name, value in row.items() if name != "of"} for row in rows[:20]]
+    (note,) = told_of(rows[:20] + rows[:10] + rows[30:])[1]
+    assert "there are 20 of 30 at 4: " in note, "who gives some twice lacks others all the same"
+    more = [{**line, "given": last(line)} for line in map(json.loads, lines(task, [4], "test", 1, 30))]
+    (note,) = told_of(rows[:20] + rows[30:] + more)[1]
+    assert "there are 20 of 30 at 4: " in note, "another export fills no gap"
+    older = [{name: value for name, value in row.items() if name not in ("row", "of")} for row in rows[:20]]
     assert told_of(older)[1] == []
     with pytest.raises(UserError, match="line 1: of is 'x': leave what `export` wrote"):
         told_of([{**rows[0], "of": "x"}])

@@ -322,6 +322,17 @@ def test_seeds_that_are_alike_leave_room_for_other_questions_in_a_suite_score(tm
     assert row["low"] < 6, "half of other sets of questions end either seed at 20, 4 times as deep as trained"
 
 
+def test_two_models_that_are_alike_to_the_question_may_still_differ_by_others(tmp_path):
+    """What other questions would make of each is drawn apart, or a lead of nothing would be known for sure."""
+
+    def at_122(at, cell):
+        return {**cell, "correct": 122, "right": None} if cell["depth"] == 40 else cell
+
+    path = altered(folder(tmp_path, models=("deep", "also"), seeds=(0,), truth=lambda *_: 1.0), "cells.jsonl", at_122)
+    lead, low, high = measures.suite_leads(results(path), "deep", "also")
+    assert lead == 1.0 and low < 0.7 and high > 1.4
+
+
 def test_the_fewest_questions_of_a_cell_are_told_as_the_fewest(tmp_path):
     even = results(folder(tmp_path / "even"))
     assert "; 128 questions a cell;" in tables.show(even, sections=["grid"])

@@ -19,6 +19,7 @@ from evaluate.commands.options import (
     at_least,
     at_most,
     check_plugin,
+    joined,
     names,
     not_empty,
     overrides,
@@ -149,7 +150,7 @@ def audit(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the rows as JSON lines")
     add_format(parser)
     add_plugins(parser)
-    known, rest = parser.parse_known_args(list(arguments))
+    known, rest = parser.parse_known_args(joined(arguments))
     changes = overrides(rest, parser)
     at_least(known, seed=0, count=1)
     at_most(known, seed=2**32 - 1)  # which is the most that the learners take
@@ -241,3 +242,5 @@ def carried_out(wanted: list[str], known: argparse.Namespace) -> list[Entry]:
         return carry.carry(numbers, seeds, out, Machine("cpu", known.workers, 1, 64), options)
     except KeyboardInterrupt:
         raise UserError(f"stopped; what is whole is in {out}: the same command goes on from there") from None
+    except BrokenPipeError:
+        raise UserError(f"stopped, as nobody reads on; what is whole is in {out}") from None

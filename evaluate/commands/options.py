@@ -89,6 +89,15 @@ def overrides(rest: list[str], parser: Parser) -> list[tuple[str, str]]:
     return pairs
 
 
+def joined(arguments: Sequence[str]) -> list[str]:
+    """`--task.NAME VALUE` as one word, so that a verb that takes any number of words takes no value for one of them."""
+    words: list[str] = []
+    for word in arguments:
+        lacks = bool(words) and words[-1].startswith("--task.") and "=" not in words[-1] and not word.startswith("--")
+        words[-1:] = [f"{words[-1]}={word}"] if lacks else [*words[-1:], word]
+    return words
+
+
 def sized(experiment: Experiment, changes: Sequence[tuple[str, str]]) -> Experiment:
     """The experiment with sizes of its task changed, by --task.NAME, and nothing else."""
     from evaluate.run.experiment import override

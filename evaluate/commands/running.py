@@ -59,6 +59,8 @@ def run(arguments: Sequence[str]) -> None:
     except KeyboardInterrupt:
         kept = f"what is whole is in {out}: the same command goes on from there" if out.exists() else "nothing was kept"
         raise UserError(f"stopped; {kept}") from None
+    except BrokenPipeError:
+        raise UserError(f"stopped, as nobody reads on; what is whole is in {out}") from None
     held = records.read(out)
     print(tables.heading(held))
     found = Results(held)

@@ -110,11 +110,11 @@ def places(graph: nx.Graph) -> dict[str, tuple[float, float]]:
 
 def lines(task: Task, depths: Sequence[int], split: str, seed: int, count: int) -> Iterator[str]:
     """One JSON line an example; answers and depths by the position, from 0, at which they are asked. `of`: how many
-    there are of its depth, so that lines that get lost are missed."""
+    there are of its depth and `row` which of them it is, so that lines that get lost are missed."""
     words = task.vocabulary
     for depth in depths:
         batch = draw(task, seed, SPLITS[split], depth, 0, count)
-        for tokens, targets, steps in zip(*(array.tolist() for array in batch), strict=True):
+        for row, (tokens, targets, steps) in enumerate(zip(*(array.tolist() for array in batch), strict=True)):
             asked = [place for place, target in enumerate(targets) if target != NOT_ASKED]
             line = {
                 "task": task.name,
@@ -122,6 +122,7 @@ def lines(task: Task, depths: Sequence[int], split: str, seed: int, count: int) 
                 "split": split,
                 "seed": seed,
                 "depth": depth,
+                "row": row,
                 "of": count,
                 "tokens": " ".join(words[token] for token in tokens),
                 "answers": {str(place): words[targets[place]] for place in asked},

@@ -178,12 +178,12 @@ def question_draws(grid: Grid, column: int | None) -> np.ndarray | None:
     same; None of others, which tell it better, and where one has failed."""
     if column is None or grid.failed.any() or len(set(grid.depth95s(column).tolist())) > 1:
         return None
-    own = zlib.crc32(grid.task.encode())  # alike tasks are drawn apart
+    own = [zlib.crc32(name.encode()) for name in (grid.task, grid.model)]  # what is alike is drawn apart
     drawn = []
     for s in range(len(grid.runs)):
         asked = np.flatnonzero(grid.count[s, :, column])
         correct, count = grid.correct[s, asked, column], grid.count[s, asked, column]
-        drawn.append(drawn_depth95(grid.depths[asked], correct, count, np.random.default_rng([own, s])))
+        drawn.append(drawn_depth95(grid.depths[asked], correct, count, np.random.default_rng([*own, s])))
     return np.stack(drawn)
 
 

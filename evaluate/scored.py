@@ -115,7 +115,7 @@ def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], O
     words = {word: index for index, word in enumerate(task.vocabulary)}
     found: dict[bytes, Scored] = {}
     again = otherwise = strange = silent = 0
-    there, exported = defaultdict[tuple[str, ...], set[int]](set), dict[tuple[str, ...], tuple[int, int]]()
+    there = defaultdict[tuple[int, int, str], set[int]](set)  # rows of each depth of each export, and how many it had
     for number, text in enumerate(content.splitlines(), 1):
         if not text.strip():
             continue
@@ -131,12 +131,9 @@ def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], O
         given = line["given"].values() if isinstance(line["given"], dict) else [line["given"]]
         strange += any(answer is not None and answer.strip() not in words for answer in given)
         silent += not answered
-        export = (str(line.get("split")), str(line.get("seed")), str(row.depth))
-        there[export].add(line["row"])
-        exported[export] = (row.depth, line["of"])
-    lost = [(*exported[export], len(rows)) for export, rows in there.items() if len(rows) < exported[export][1]]
-    told = (f"{have} of {of} at {depth}" for depth, of, have in sorted(lost))
-    return found, Odd(again, otherwise, strange, silent, tuple(told))
+        there[row.depth, line["of"], f"{line.get('split')} {line.get('seed')}"].add(line["row"])
+    lost = (f"{len(have)} of {of} at {depth}" for (depth, of, _), have in sorted(there.items()) if len(have) < of)
+    return found, Odd(again, otherwise, strange, silent, tuple(lost))
 
 
 def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:

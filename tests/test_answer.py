@@ -14,7 +14,7 @@ from evaluate.run.extrapolation import questions
 from evaluate.run.presets import HEADLINE, PRESETS, RECIPES, recipe
 from evaluate.show import tables, written
 from evaluate.show.grid import Results
-from evaluate.show.measures import measure_rows, ratio_rows, suite_leads, suite_rows, used_loops
+from evaluate.show.measures import depth_range, measure_rows, ratio_rows, suite_leads, suite_rows, used_loops
 from model import build
 from tasks import TASKS
 from tests.pages import README, ROOT, SAID, WORDS, best_loops, never_came, rows, runs_of_all
@@ -540,6 +540,16 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     )
     assert f"{told} not tell the two apart" in SAID and low < 1 < high
     assert "it is {:.2f} ({:.2f} to {:.2f}).".format(*stopped) in SAID
+    edges = results.grids["relation_composition", "rdt"]
+    at, full = edges.depths.tolist().index(16), edges.headline()
+    assert len(edges.runs) == 1 and depth_range(edges, full)[0] == 6 == 2 * edges.train_max_depth
+    told = (
+        f"has {edges.correct[0, at, full]} of {edges.count[0, at, full]} right at 16 edges, the least that counts, so"
+    )
+    assert f"its one seed {told} that other questions might have ended it at 6, 2 times as deep; a second, by" in SAID
+    again = Results(read(ROOT / "results/reference/confirmation")).grids["relation_composition", "rdt"]
+    at, full = again.depths.tolist().index(20), again.headline()
+    assert f"by frozen recipes, has {again.correct[0, at, full]} of {again.count[0, at, full]} at 20." in SAID
     grids, own = ([results.grids[task, of] for task in HEADLINE] for of in (name, "rdt"))
     right, less = (sum(grid.correct[:, -1, grid.headline()].sum() for grid in of) for of in (grids, own))
     used = [[round(n) for grid in of for n in sorted(grid.mean_loops[:, -1, grid.headline("settled")])]

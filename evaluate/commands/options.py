@@ -93,8 +93,10 @@ def joined(arguments: Sequence[str]) -> list[str]:
     """`--task.NAME VALUE` as one word, so that a verb that takes any number of words takes no value for one of them."""
     words: list[str] = []
     for word in arguments:
-        lacks = bool(words) and words[-1].startswith("--task.") and "=" not in words[-1] and not word.startswith("--")
-        words[-1:] = [f"{words[-1]}={word}"] if lacks else [*words[-1:], word]
+        if words and words[-1].startswith("--task.") and "=" not in words[-1] and not word.startswith("--"):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
     return words
 
 

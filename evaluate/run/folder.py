@@ -102,8 +102,8 @@ def refuse_mixture(experiments: list[Experiment], folder: Path) -> None:
     ours = [line for line in lines if not line["experiment"].get("elsewhere")]
     for name, forms in tasks.items():
         here = [(task_of(line["experiment"]), line["model"]) for line in ours if line["task"] == name]
+        others = [(there, model) for there, model in here if there not in forms.values()]
         for mine in forms.values():
-            others = [(there, model) for there, model in here if there not in forms.values()]
             if others and mine not in [there for there, _ in here]:
                 raise UserError(
                     f"{str(folder)!r} holds {name} of other sizes or depths, of {others[0][1]} "

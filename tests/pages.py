@@ -8,8 +8,8 @@ from evaluate.records import read
 from evaluate.show.grid import Grid, Results
 
 ROOT = Path(__file__).parent.parent
-RECORD = ("README.md", "recipes.md", "costs.md", "claims/README.md")
-NAMES = ("README.md", "results/README.md", *(f"results/reference/{name}" for name in RECORD))
+RECORD = ("README.md", "answer.md", "recipes.md", "costs.md", "claims/README.md")
+NAMES = ("README.md", "evaluate/run/README.md", "results/README.md", *(f"results/reference/{name}" for name in RECORD))
 PAGES = {name: (ROOT / name).read_text() for name in NAMES}
 README = PAGES["README.md"]
 ALL = "\n".join(PAGES.values())

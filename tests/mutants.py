@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 144
+LEAST = 145
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -303,6 +303,11 @@ MUTANTS = (
         "blanks in all rows but a share", "evaluate/run/train.py",
         "rng.random(len(tokens)) < settings.blank", "rng.random(len(tokens)) > settings.blank",
         "test_train.py::test_a_blank_stands_in_a_share_of_the_rows_and_nothing_else_changes",
+    ),
+    Mutant(
+        "where last answers alone are asked, those on the way are too", "evaluate/run/train.py",
+        "targets[asked < asked.max(1, keepdims=True)] = NOT_ASKED", "pass",
+        "test_train.py::test_where_deepest_answers_alone_are_asked_rows_of_all_depths_ask_nothing_on_the_way",
     ),
     Mutant(
         "horizons rise", "evaluate/run/train.py",

@@ -305,6 +305,24 @@ def test_rows_and_horizons_repeat_and_differ():
     assert sorted(order) == list(range(64)) and horizons(experiment.train, 0, 8, 64)[0] != loops
 
 
+@pytest.mark.parametrize("name", ["mod_chain", "khop_context", "carry_chain", "chain_end"])
+def test_where_deepest_answers_alone_are_asked_rows_of_all_depths_ask_nothing_on_the_way(name):
+    sizes = {"khop_context": {"nodes": 8, "names": 8, "curriculum": (), "hops": 6}}.get(name, {})
+    task = TASKS[name](**sizes)
+    experiment = replace(tiny(batch=60, answers="deepest", blank=0.0), task=task)
+    tokens, targets, depths = training_rows(experiment, 3, task)
+    blank = len(task.vocabulary)
+    assert not (tokens == blank).any()
+    asked = targets != NOT_ASKED
+    for row, own, of, deep in zip(tokens, targets, asked, depths, strict=True):
+        length = max(np.flatnonzero(deep)) + 1
+        solved = task.solve(row[:length])
+        assert of.any() and np.array_equal(of[:length], solved.depths == solved.depths.max()), "by the oracle's count"
+        assert np.array_equal(own[of], solved.targets[of[:length]]) and not of[length:].any()
+    shares = np.bincount(depths.max(1))[list(task.train_depths)]
+    assert shares.min() and np.ptp(shares) <= 1, "each depth in as many rows"
+
+
 def test_rows_of_every_depth_get_few_loops_and_many():
     task = TASKS["chain_end"](
         train_depths=(1, 2, 3), test_depths=(7, 8), chains=2, length=9, names=18, queries=1, curriculum=()

@@ -21,8 +21,13 @@ from tasks import Task, UserError, plugin, task_class, unknown
 
 OPTIMIZERS = ("muon", "adamw")
 PRECISIONS = ("float32", "bfloat16")
+ANSWERS = ("all", "deepest")
 
-LATER = {"architecture": ("memory", "noise", "late", "prelude_window", "head"), "khop_facts": ("curriculum",)}
+LATER = {
+    "architecture": ("memory", "noise", "late", "prelude_window", "head"),
+    "train": ("answers",),
+    "khop_facts": ("curriculum",),
+}
 """Fields of a part, or of a task, younger than its first records. At its default such a field is left out, so that a
 run keeps its id."""
 
@@ -59,6 +64,7 @@ class Train:
     blank: float = 0.125  # share of rows in which one token is blanked out, so that some answers cannot be known
     gradient_loops: int = 5  # the last loops of each row, through which the gradient flows
     precision: str = "float32"  # of products in training; "bfloat16" is autocast
+    answers: str = "all"  # that a row asks for; "deepest": of its deepest questions alone, in rows of all depths alike
 
     @property
     def mean_loops(self) -> float:
@@ -107,6 +113,8 @@ class Experiment:
             raise unknown("optimizer", train.optimizer, OPTIMIZERS)
         if train.precision not in PRECISIONS:
             raise unknown("precision", train.precision, PRECISIONS)
+        if train.answers not in ANSWERS:
+            raise unknown("train.answers", train.answers, ANSWERS)
         if train.optimizer == "muon" and not hasattr(torch.optim, "Muon"):
             raise UserError(
                 f"train.optimizer is 'muon', which torch {torch.__version__} lacks: allowed here is 'adamw'"
@@ -151,7 +159,7 @@ class Experiment:
     def to_json(self) -> dict[str, Any]:
         """The whole experiment as plain JSON data, the task by its name, version and sizes, and a plugin's code."""
         plain = dataclasses.asdict(self)
-        for part, kind in (("architecture", "architecture"), ("task", self.task.name)):
+        for part, kind in (("architecture", "architecture"), ("train", "train"), ("task", self.task.name)):
             for name in LATER.get(kind, ()):
                 if plain[part][name] == getattr(type(getattr(self, part)), name):
                     del plain[part][name]

@@ -45,15 +45,16 @@ class Trained:
 def training_rows(experiment: Experiment, step: int, task: Task) -> Batch:
     """The rows of one step at one stage, padded on the right, where a causal model sees nothing of it.
 
-    A task whose rows ask all shallower depths too draws its deepest training depth; the others draw all in turn. Where
-    rows of all depths are equally long, a shallow row may look otherwise: there some rows are shallower all the same.
-    In a share of the rows one token, at any place, is a blank. The answers behind it cannot be known, and all that is
-    right is to stay unsure, for however many loops. Without such rows nothing that waits in training waits for long,
-    and at depths beyond training a model that loops talks itself into an answer before there is one.
+    A task whose rows ask all shallower depths too draws its deepest training depth; the others draw all in turn, and so
+    does each where training asks for the answers of a row's deepest questions alone. Where rows of all depths are
+    equally long, a shallow row may look otherwise: there some rows are shallower all the same. In a share of the rows
+    one token, at any place, is a blank. The answers behind it cannot be known, and all that is right is to stay unsure,
+    for however many loops. Without such rows nothing that waits in training waits for long, and at depths beyond
+    training a model that loops talks itself into an answer before there is one.
     """
     settings, seed, batch = experiment.train, experiment.seed, rows_a_step(experiment, task)
     depths = task.train_depths
-    if not task.prefixes:
+    if not task.prefixes or settings.answers == "deepest":
         shares = [batch // len(depths) + (i < batch % len(depths)) for i in range(len(depths))]
     else:
         lots = stream(seed, SHALLOWS, 0, step).random(batch) if task.fixed_length else np.ones(batch)
@@ -68,6 +69,8 @@ def training_rows(experiment: Experiment, step: int, task: Task) -> Batch:
     tokens = np.concatenate([padded(part.tokens, 0) for part in parts])
     targets = np.concatenate([padded(part.targets, NOT_ASKED) for part in parts])
     asked = np.concatenate([padded(part.depths, 0) for part in parts])
+    if settings.answers == "deepest":
+        targets[asked < asked.max(1, keepdims=True)] = NOT_ASKED
     rng = stream(seed, BLANKS, 0, step)
     (rows,) = np.nonzero(rng.random(len(tokens)) < settings.blank)
     tokens[rows, rng.integers(length, size=len(rows))] = len(task.vocabulary)

@@ -27,7 +27,7 @@ def test_the_record_is_what_the_records_say():
     assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in README
     preset = {one.run for one in PRESETS["reference"]()}
     assert set(records.runs) <= preset, "a recipe was changed after its run"
-    assert f"{len(records.runs)} of its {len(preset)} runs" in SAID
+    assert f"Of the {len(preset)} runs of the preset `reference`, {len(records.runs)} are in" in SAID
     assert not any(run["git_dirty"] for run in records.runs.values())
     for task, _, told in rows(f"{'task':>21} | trained to | right |"):
         depths = [int(depth) for depth in re.findall(r"at (\d+)", told)]
@@ -55,7 +55,7 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     early = [row["task"] for row in ratio_rows(results, "act") if row["rdt"] < row["trained"]]
     told = re.search(r"and in five \(([^)]*)\) `act` falls short of what it was trained on", said)
     assert sorted(re.findall(r"`(\w+)`", told[1])) == sorted(early) and len(early) == 5
-    assert "falls short of that in nine tasks, and in five of what it was trained on (suite score" in said
+    assert "falls short of that in nine tasks, and in five it falls short of the trained depth (suite score" in said
     assert said.count("in nine of fourteen") == 2, "of claim 8"
     for rule in ("act", "converged"):
         grid = results.grids["khop_facts", "rdt"]
@@ -66,13 +66,17 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
         rdt, plain = scores["rdt"], scores["transformer"]
         assert plain["tasks"] == rdt["tasks"] == 14
         told = (
-            f"is {written.times(rdt['score'])} for the RDT, with the most loops and by `settled` ({{}} or more by a 95%"
+            f"is {written.times(rdt['score'])} for the RDT, both with the most loops and by `settled` ({{}} or "
+            "more by a 95%"
         )
         assert (
-            f"{told.format(written.times(rdt['low']))} interval, over seeds where those of a task differ, and else"
-            in said
+            f"{told.format(written.times(rdt['low']))} interval, which is over seeds where those of a task "
+            "differ, and over questions otherwise)." in said
         )
-        told = f"`transformer` has {written.times(plain['score'])}, and never came to {{}} of the tasks themselves."
+        told = (
+            f"`transformer` has {written.times(plain['score'])}, and in {{}} tasks it never got past the smaller "
+            "sizes to the task"
+        )
         assert told.format(WORDS[len(never_came(results, "transformer"))]) in said
     shared = [task for task in results.tasks if all((task, model) in results.grids for model in results.models)]
     both = [{row["model"]: written.times(row["score"]) for row in suite_rows(results, rule, shared)}
@@ -84,10 +88,13 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     )
     told = told.format(**both[0]).replace("LATER", both[1]["looped"]).replace("ITS", both[1]["looped_normed"])
     assert told in said and f"On the {WORDS[len(shared)]} tasks that all seven models have so far, the RDT has" in said
-    ceiling = f"and {written.times(rdt['most'])} is the most that could be had;"
-    assert f"in thirteen tasks the RDT reaches the deepest that was asked, {ceiling} it depends on how far one" in said
+    ceiling = f"and {written.times(rdt['most'])} is the most that could be had."
+    assert (
+        f"It is a floor: in thirteen tasks the RDT reaches the deepest depth asked, {ceiling} It depends on "
+        "how far one" in said
+    )
     floor = sum(row["rdt"] == row["deepest"] for row in most)
-    assert floor == 13 and "It is a floor, as in thirteen tasks the RDT reaches the deepest that was asked," in said
+    assert floor == 13 and "in thirteen tasks the RDT reaches the deepest depth asked," in said
     grids = [results.grids[task, "rdt"] for task in RECIPES]
     depths = [np.minimum(g.depth95s(g.headline()), 80 if g.task in HEADLINE else 1000) for g in grids]
     nearer = [np.mean(np.log1p(depth / g.train_max_depth)) for g, depth in zip(grids, depths, strict=True)]
@@ -99,7 +106,7 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
         next(written.times(row["score"]) for row in suite_rows(results, rule) if row["model"] == "rdt")
         for rule in ("act", "converged")
     )
-    assert f"what it was trained on (suite score {act};" in said
+    assert f"it falls short of the trained depth (suite score {act};" in said
     assert f"Their suite scores are {act} and {sure}, as against {written.times(rdt['score'])}." in said
     tasks = ("chain_end", "tree_path", "reachability", "variable_assignment", "nested_expression")
     tasks = (*tasks, "relation_composition", "p_hop_induction")
@@ -118,7 +125,7 @@ def test_what_is_said_of_rules_that_stop_is_what_the_records_say():
     alone = {task for task in RECIPES if {m for t, m in results.grids if t == task} == {"rdt", "transformer"}}
     only = " and ".join(f"`{task}`" for task in sorted(alone))
     told = f"In {WORDS[len(alone)]} of the fourteen tasks ({only}) the RDT stands alone but for it, and in `nested_ex"
-    assert told in said and f"In {only} no other was carried out beside the RDT but `transformer`." in said
+    assert told in said and f"In {only}, `transformer` is the only model besides the RDT that was run." in said
     either = {task for task in RECIPES if {m for t, m in results.grids if t == task} & {"looped", "gru"}} | alone
     others = sorted({*RECIPES} - either)
     told = (
@@ -158,7 +165,10 @@ def test_the_answer_so_far_is_what_the_records_say():
     for of in (best, most):
         assert all(row["rdt"] >= 4 * row["trained"] for row in of.values())
     assert sum(row["rdt"] == row["deepest"] for row in most.values()) == 13 and len(most) == 14
-    assert "In all of the 14 tasks it goes 4 times as deep as it was trained, or more, and in 13 as deep as" in said
+    assert (
+        "It goes at least 4 times as deep as it was trained in all of the 14 tasks, and reaches the deepest "
+        "depth asked in 13." in said
+    )
     for model, told in (("gru", "8 and 8"), ("transformer_deep", "5 and 5")):
         reached = [max(of[task][model] for of in (best, most)) for task in HEADLINE]
         assert told == f"{reached[0]} and {reached[1]}"
@@ -170,9 +180,10 @@ def test_the_answer_so_far_is_what_the_records_say():
     over += [reached / row["trained"] for row in most.values() for model, reached in row.items()
              if model in ("transformer", "transformer_deep", "transformer_rope") and reached is not None]  # fmt: skip
     told = (
-        "`looped`, which has neither that norm nor A and B, and the three stacks, which do not loop, end at 2.4 times"
+        "`looped`, which has neither that norm nor A and B, and the three stacks, which do not loop, go no "
+        "further than 2.4 times"
     )
-    assert max(over) == 2.4 and f"{told} the trained depth or sooner." in said
+    assert max(over) == 2.4 and f"{told} the trained depth." in said
     deep = {
         task: max(of[task]["transformer_deep"] for of in (best, most))
         for task, model in results.grids
@@ -189,9 +200,10 @@ def test_the_answer_so_far_is_what_the_records_say():
     ends = {task: sorted(grid.depth95s(grid.headline()).tolist()) for task, grid in grids.items()}
     beyond = {task: of for task, of in ends.items() if of[-1] > most[task]["trained"]}
     assert beyond == {"n_ary_addition": [6, 6, 8], "mod_chain": [5, 5, 5, 5, 6]} and not further
-    told = "of `n_ary_addition` one seed of three reaches 8 numbers{} 6{}, {}of `mod_chain` one of five 6 steps{} 5{}"
-    assert told.format(", where", " were trained", "and ", ", where", " were)") in said
-    assert told.format(" instead of", "", "", " instead of", " (in four its heads do not") in SAID
+    told = "in `n_ary_addition` one seed of three reaches 8 numbers, where 6 were trained, and in `mod_chain` one of"
+    assert f"{told} five reaches 6 steps, where 5 were)" in said
+    told = "of `n_ary_addition` one seed of three reaches 8 numbers instead of 6, of `mod_chain` one of five 6 steps"
+    assert f"{told} instead of 5 (in four its heads do not" in SAID
     grid = results.grids["khop_context", "transformer_deep"]
     correct, count = (counted[:, grid.headline()].tolist() for counted in grid.pooled)
     at = grid.depths.tolist()
@@ -208,8 +220,8 @@ def test_the_answer_so_far_is_what_the_records_say():
     grid = results.grids["group_word", "gru"]
     (right, asked) = (counted[-1, grid.headline()] for counted in grid.pooled)
     assert "In `prefix_sum`, `carry_chain` and `n_ary_addition` the GRU goes as deep as was asked." in said
-    told = f"it reaches {most['group_word']['gru']} letters where {grid.train_max_depth} were trained, and has "
-    told += f"{written.points(right / asked)}% of {grid.depths[-1]} (a guesser {100 * grid.chance[-1]:.1f}%)"
+    told = f"it reaches {most['group_word']['gru']} letters, where {grid.train_max_depth} were trained, and has "
+    told += f"{written.points(right / asked)}% of {grid.depths[-1]} right (a guesser {100 * grid.chance[-1]:.1f}%)"
     assert told in said
     assert most["khop_context"]["gru"] == 0
     kept = [grid.depths.tolist().index(grid.train_max_depth) for grid in results.grids.values()]
@@ -224,39 +236,46 @@ def test_the_answer_so_far_is_what_the_records_say():
         kind: [row[f"transformer_{kind}"] >= row["trained"] for row in rows]
         for kind, rows in zip(("deep", "rope"), stacks, strict=True)
     }
-    told = "`transformer_deep` of {} of {}, `transformer_rope` of {} of {}."
+    told = "`transformer_deep` has it in {} of {}, `transformer_rope` in {} of {}."
     assert told.format(*(WORDS[n] for of in held.values() for n in (sum(of), len(of)))) in said
     rope = [results.grids[task, "transformer_rope"] for task in HEADLINE]
     assert all(len(g.runs) >= 3 and (g.shares[:, :5, g.headline()] == 1).all() for g in rope)
     assert all(g.depths.tolist()[5:7] == [6, 8] for g in rope)
     (a, b), (c, d) = ([f"{written.points(x)}%" for x in g.shares[:, 5:7, g.headline()].mean(0)] for g in rope)
-    told = f"right, on every seed, {a} and {c} of 6, and {b} and {d} of 8, where a guesser has 2.5% and 9.1%."
+    told = (
+        f"right, on every seed. Of 6 steps it gets {a} and {c} right, and of 8 steps {b} and {d}, where a "
+        "guesser has 2.5% and 9.1%."
+    )
     assert told in said
     both = stacks[1]
     ends, deep = ([row[name] for row in both] for name in ("transformer_rope", "trained"))
-    told = (
-        f"Of the {WORDS[len(ends)]} tasks where it was carried out it learns {{}} as deep as they are trained, and none"
-    )
+    told = f"Of the {WORDS[len(ends)]} tasks that it was run on, it learns {{}} to the trained depth, and none deeper"
     assert told.format(WORDS[sum(x == y for x, y in zip(ends, deep, strict=True))]) in said
     assert all(x <= y for x, y in zip(ends, deep, strict=True))
     best_of = {
         row["task"]: row["transformer_rope best"] for row in both if row["transformer_rope best"] > row["trained"]
     }
     assert best_of == {"carry_chain": 6} and len(results.grids["carry_chain", "transformer_rope"].runs) == 3
-    assert "(of a fourth, `carry_chain`, one seed of three goes to 6, where 5 were trained)" in said
+    assert "(in a fourth, `carry_chain`, one seed of three goes to 6, where 5 were trained)" in said
     learnt_deep = WORDS[sum(held["deep"])]
-    assert f"learns {learnt_deep} of {WORDS[len(stacks[0])]}, and goes beyond in none (of" in said
+    assert (
+        f"learns {learnt_deep} of {WORDS[len(stacks[0])]} tasks, and goes beyond the trained depth in "
+        "none (but in" in said
+    )
     again = Results(read(ROOT / "results/reference/confirmation"))
     reached = {task: g.depth95s(g.headline())[0] for (task, model), g in again.grids.items() if model == "transformer"}
     assert [task for task, depth in reached.items() if depth >= 5] == ["khop_facts"]
     ends = {row["task"]: f"{row['rdt ratio']:.3g}" for row in ratio_rows(again)}
-    told = f"where it then ends at {ends['tree_path']} and {ends['n_ary_addition']} times the deepest trained"
+    told = f"so that it ends there at {ends['tree_path']} and {ends['n_ary_addition']} times the deepest trained depth"
     assert told in said and "p_hop_induction" not in ends
     low = sorted((float(ratio), task) for task, ratio in ends.items() if float(ratio) < 3.5)
     assert [task for _, task in low] == ["tree_path"]
     told = f"By frozen recipes another seed of `tree_path` ends at {low[0][0]:.1f} times the trained depth."
     assert told in " ".join(README.split())
-    assert "`transformer` has 95% at the deepest trained depth of no task in `reference`, and of one in" in said
+    assert (
+        "`transformer` has 95% at the deepest trained depth in no task of `reference`, and in one of "
+        "`confirmation`;" in said
+    )
     stacks = {name: {len(net.blocks) for net in nets(name)} for name in ("transformer", "transformer_deep")}
     assert stacks["transformer"] == {2, 3} and (min(stacks["transformer_deep"]), max(stacks["transformer_deep"])) == (
         10,
@@ -288,7 +307,8 @@ def test_the_answer_so_far_is_what_the_records_say():
     )
     assert sorted(local) == ["carry_chain", "group_word", "n_ary_addition", "prefix_sum"]
     told = (
-        "cannot take many fewer than one a step in `group_word`, `carry_chain` and `n_ary_addition`, and half of one in"
+        "cannot take many fewer than one loop per step in `group_word`, `carry_chain` and `n_ary_addition`, "
+        "nor many fewer than half a loop per step in"
     )
     assert f"{told} `prefix_sum`." in said
     plain = recipe("khop_facts", "rdt").train
@@ -307,9 +327,10 @@ def test_the_answer_so_far_is_what_the_records_say():
         0 in run.get("stage_steps", [1]) for run in g.runs)]  # fmt: skip
     staged = [task for task in RECIPES if len(recipe(task, "transformer").task.stages) > 1]
     told = (
-        f"In {WORDS[len(staged)]} tasks training begins at smaller sizes (a curriculum); `transformer` never came to "
+        f"In {WORDS[len(staged)]} tasks training begins at smaller sizes (a curriculum); `transformer` never "
+        "reached its end in any"
     )
-    assert f"{told}the end of it in any of these." in said and len(stuck) == len(staged)
+    assert f"{told}" in said and len(stuck) == len(staged)
     grids = [results.grids["khop_context", model] for model in ("transformer", "transformer_rope", "gru")]
     first = [grid.pooled[0][0, grid.headline()] / grid.pooled[1][0, grid.headline()] for grid in grids]
     assert f"of single hops they have {first[0]:.0%}, {first[1]:.0%} and {first[2]:.0%} right" in SAID
@@ -322,29 +343,42 @@ def test_the_short_answer_is_what_the_records_say():
     most = {row["task"]: row for row in ratio_rows(results)}
     asked = sum(row["rdt"] == row["deepest"] for row in most.values())
     least = floor(min(row["rdt"] / row["trained"] for row in most.values()))
-    told = f"The RDT goes {least} times as deep as it was trained, or more, in all {len(most)} tasks, and in {asked} as"
-    assert told in said and f"and it goes {least} times as deep as it was trained, or more, in all {len(most)}." in said
+    told = (
+        f"The RDT goes at least {least} times as deep as it was trained in all {len(most)} tasks, and reaches "
+        f"the deepest depth asked in {asked}."
+    )
+    assert told in said and f"and it goes at least {least} times as deep as it was trained in all {len(most)}." in said
     ends = {task: sorted((g := results.grids[task, "rdt"]).depth95s(g.headline()).tolist()) for task in HEADLINE}
     assert ends == {"khop_facts": [500] * 5, "mod_chain": [80, *[500] * 4]}
-    assert "on each of five seeds in `khop_facts`, on four of five in `mod_chain` (80 on the fifth)." in said
+    assert "on each of five seeds in `khop_facts`, and on four of five in `mod_chain` (80 on the fifth)." in said
     name, held = "looped_normed", [task for task, model in results.grids if model == "looped_normed"]
     deep = sum(most[task][name] == most[task]["deepest"] for task in held)
-    assert f"goes as deep as was asked in {deep} of {len(held)} tasks." in said
+    assert f"and reaches the deepest depth asked in {deep} of {len(held)} tasks." in said
     scores = {row["model"]: written.times(row["score"]) for row in suite_rows(results, None, held)}
-    assert f"is {scores[name]}, and the RDT's {scores['rdt']}; a 95% interval" in said
+    assert f"is {scores[name]}, and the RDT's is {scores['rdt']}." in said
     _, low, high = suite_leads(results, "rdt", name)
-    assert f"over the other, {low:.2f} to {high:.2f}, does not tell the two apart." in said and low < 1 < high
+    assert low < 1 < high
+    assert f"has a 95% interval of {low:.2f} to {high:.2f}, which does not tell the two apart; stopped by" in said
+    _, low, high = suite_leads(results, "rdt", name, "settled")
+    assert f"`looped_normed` too soon in two tasks, it is {low:.2f} to {high:.2f}." in said
+    edges = results.grids["relation_composition", "rdt"]
+    at, full = edges.depths.tolist().index(16), edges.headline()
+    told = f"{edges.correct[0, at, full]} of {edges.count[0, at, full]} right at 16 edges, the least that counts."
+    assert f"In `relation_composition` its one seed has {told}" in said and len(edges.runs) == 1
     short = []
     for kind in ("rope", "deep"):
         rows_of = [row for row in most.values() if row[f"transformer_{kind}"] is not None]
         assert all(row[f"transformer_{kind}"] <= row["trained"] for row in rows_of)
         short += [sum(row[f"transformer_{kind}"] < row["trained"] for row in rows_of), len(rows_of)]
-    told = "in {} of {} tasks and in {} of {} they do not learn the trained depths either."
+    told = "In {} of {} tasks and in {} of {}, respectively, they do not learn the trained depths either."
     assert told.format(*(WORDS[n] for n in short)) in said
     deep = results.grids["khop_context", "transformer_deep"]
     share = {d: deep.pooled[0][at, deep.headline()] / deep.pooled[1][at, deep.headline()]
              for at, d in enumerate(deep.depths.tolist())}  # fmt: skip
-    told = f"`transformer_deep` has all of 3 hops right, as it was trained, and {written.points(share[4])}% of 4."
+    told = (
+        "`transformer_deep` gets all questions of 3 hops right, the deepest it was trained on, and "
+        f"{written.points(share[4])}% of those of 4 (one seed)."
+    )
     assert share[3] == 1 and deep.train_max_depth == 3 and told in said
     few = {}
     for row in most.values():
@@ -354,19 +388,25 @@ def test_the_short_answer_is_what_the_records_say():
         few[row["task"]] = 100 * (correct / count - grid.chance[-1])
     over = {task: more for task, more in few.items() if more > 5}
     told = (
-        f"RDT has at most 5 points more than a guess, but in `nested_expression` ({few['nested_expression']:.1f} more)"
+        "RDT is at most 5 points above a guess, except in `nested_expression` "
+        f"({few['nested_expression']:.1f} points above)"
     )
     assert [*over] == ["nested_expression"] and told in said
     rows_by = {rule: ratio_rows(results, rule) for rule in ("act", "settled")}
     assert all(row["rdt"] == most[row["task"]]["rdt"] for row in rows_by["settled"])
     fall = WORDS[sum(row["rdt"] < most[row["task"]]["rdt"] for row in rows_by["act"])]
-    assert f"The halting that it learns (`act`) falls short of that in {fall}." in said
+    assert f"The halting that it learns (`act`) falls short of that in {fall} (in the median of the seeds)." in said
     grid = results.grids["mod_chain", "rdt"]
     costs = {row["model"]: row["eval_flops"] for row in measure_rows(results, "settled") if row["task"] == "mod_chain"}
     over_deep = costs["rdt"] / costs["transformer_deep"]
-    assert f"the RDT takes {over_deep:.0f} times the FLOPs of `transformer_deep`." in said
+    costs = {row["model"]: row["eval_flops"] for row in measure_rows(results) if row["task"] == "mod_chain"}
+    all_loops = costs["rdt"] / costs["transformer_deep"]
+    assert (
+        f"the RDT takes {over_deep:.0f} times the FLOPs of `transformer_deep` when `settled` stops it, and "
+        f"{all_loops:.0f} times" in said
+    )
     seeds = [len(results.grids[task, "rdt"].runs) for task in RECIPES]
-    told = "the RDT has five in {} tasks, three in {}, two in {} and one in {}. By"
+    told = "the RDT has five in {} tasks, three in {}, two in {} and one in {}. In"
     assert told.format(*(WORDS[seeds.count(n)] for n in (5, 3, 2, 1))) in said
     staged = WORDS[sum(len(recipe(task, "rdt").task.stages) > 1 for task in RECIPES)]
     asks = WORDS[sum(cls().prefixes for cls in TASKS.values())]
@@ -374,7 +414,10 @@ def test_the_short_answer_is_what_the_records_say():
     parts = [recipe(task, "rdt").architecture for task in RECIPES]
     bare = WORDS[sum(a.adapters == "none" and a.coda_blocks == 0 and a.injection == "normed" for a in parts)]
     local = WORDS[sum(a.local_heads == a.heads for a in parts)]
-    assert f"in {bare} it has no adapters and no Coda and another injection, and in {local} all heads are" in said
+    assert (
+        f"in {bare} tasks it has no adapters, no Coda and a different injection; and in {local} all its heads "
+        "are local." in said
+    )
 
 
 def test_the_answer_in_numbers_of_tasks_is_what_the_records_say():
@@ -399,8 +442,8 @@ def test_the_rdt_needs_loops_as_it_has_steps():
             fewer = fixed[given[-1][1]]
             guessed = correct[-1, fewer] / count[-1, fewer]
             if grid.task == "nested_expression":
-                told = f"{written.points(guessed)}%, where a guesser has {100 * grid.chance[-1]:.1f}% and whoever looks"
-                assert f"in `nested_expression` {told} at the last three steps alone 24%." in SAID
+                told = f"{written.points(guessed)}%, a guesser {100 * grid.chance[-1]:.1f}%, and whoever looks"
+                assert f"except in `nested_expression`, where it has {told} at the last three steps alone 24%." in SAID
             else:
                 assert guessed <= grid.chance[-1] + 0.05
             if grid.task in wrong:
@@ -419,11 +462,15 @@ def test_the_rdt_needs_loops_as_it_has_steps():
     more = [name for name, cls in TASKS.items() if cls().stages[-1] != cls()]
     assert sorted(more) == ["p_hop_induction", "reachability", "relation_composition"]
     told = (
-        "it asks for the answer of each, in two of these (`relation_composition`, `p_hop_induction`) for what lies on"
+        "it asks for the answer of each step, and in two of these (`relation_composition`, "
+        "`p_hop_induction`) also for what lies on"
     )
-    assert f"{told} the way as well, in `reachability` for the end of the chain too," in SAID
-    told = f"(in `chain_end` and `tree_path` {wrong['chain_end']} and {wrong['tree_path']}, where a guesser has 50%)"
-    assert f"48 in the others), it has at most 5 points more than a guess, seeds pooled {told}" in SAID
+    assert f"{told} the way. In `reachability` it asks for the end of the chain too," in SAID
+    told = (
+        f"(in `chain_end` and `tree_path` it has {wrong['chain_end']} and {wrong['tree_path']}, where a "
+        "guesser has 50%)"
+    )
+    assert f"48 in the others). With seeds pooled, the RDT is at most 5 points above a guess {told}" in SAID
     assert (
         sorted(given)
         == [(16, 10)] * 4 + [(24, 20)] * 3 + [(25, 20), (40, 20), (48, 40)] + [(160, 80)] * 2 + [(500, 320)] * 2
@@ -482,7 +529,7 @@ def test_there_are_as_many_seeds_as_is_said():
     have = {run["run"] for run in runs_of_all()}
     whole = [task for task in RECIPES if all(one.run in have for one in preset if one.task.name == task)]
     told = f"{', '.join(f'`{task}`' for task in whole[:-1])} and `{whole[-1]}`."
-    told = f"{WORDS[len(whole)].capitalize()} tasks are carried out whole, all seven models on all seeds: {told}"
+    told = f"{WORDS[len(whole)].capitalize()} tasks are complete, with all seven models on all seeds: {told}"
     assert told in SAID
     held: dict[int, list[str]] = {}
     for task in RECIPES:
@@ -532,7 +579,7 @@ def test_what_was_made_anew_is_what_stood_in_the_record():
     shared = held[0].keys() & held[1].keys()
     assert {run for run, *_ in shared} == {*again.runs} and all(held[0][key] == held[1][key] for key in shared)
     assert all(held[1][key][1] for key in shared) and {key[3] for key in held[1].keys() - shared} == {"oracle"}
-    told = f"in {WORDS[len(again.runs)]} tasks, were made anew by one later version ([again](again)):"
+    told = f"in {WORDS[len(again.runs)]} tasks, were made anew with one later version ([again](again)):"
     assert f"{told} in each of {len(shared)} cells the same questions are right." in SAID
 
 
@@ -549,7 +596,7 @@ def test_what_is_said_of_costs_and_of_the_threshold_is_what_the_records_say():
     order = ("transformer_deep", "looped", "looped_normed", "gru", "transformer_rope", "transformer")
     assert told.format(*(end for model in order for end in ends[model])) in SAID
     few, many = ends["transformer_rope"]
-    assert f"no other positions were tried, and it has {few} to {many} of the RDT's training FLOPs;" in SAID
+    assert f"no other positions were tried, and it has {few} to {many} of the RDT's training FLOPs." in SAID
     grids = [results.grids[task, "rdt"] for task in HEADLINE]
     right = [grid.correct[:, grid.depths.tolist().index(500), grid.headline()].tolist() for grid in grids]
     far = [n for of in right for n in of if n >= 0.95 * 128]
@@ -564,7 +611,7 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     as_deep = [task for task in held if most[task][name] == most[task]["deepest"]]
     lengths = [most[task]["deepest"] for task in as_deep]
     told = (
-        f"Of the {len(held)} tasks that both were carried out in, `looped_normed` goes as deep as was asked in "
+        f"Of the {len(held)} tasks that both were run on, `looped_normed` reaches the deepest depth asked in "
         f"{len(as_deep)}, the RDT in {sum(most[task]['rdt'] == most[task]['deepest'] for task in held)}."
     )
     assert told in SAID and (min(lengths), max(lengths)) == (16, 500)
@@ -586,37 +633,45 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     scores = [{row["model"]: written.times(row["score"]) for row in suite_rows(results, rule, held)}
               for rule in (None, "settled")]  # fmt: skip
     told = f"{scores[0]['rdt']}, and `looped_normed` {scores[0][name]} ({scores[1][name]} by `settled`)."
-    assert f"On the {WORDS[len(held)]} tasks that `looped_normed` has too, it has {told}" in SAID
+    assert f"On the {WORDS[len(held)]} tasks that `looped_normed` was run on too, the RDT has {told}" in SAID
     whole = {row["model"]: row for row in suite_rows(results, None, held)}
-    told = f"[suite scores](#how-it-is-counted) there are {scores[0][name]} and {scores[0]['rdt']}, of at most "
+    told = f"[suite scores](#how-it-is-counted) are {scores[0][name]} and {scores[0]['rdt']}, of at most "
     assert (
-        f"{told}{written.times(whole['rdt']['most'])}: 1 + score is" in SAID
+        f"{told}{written.times(whole['rdt']['most'])}. The RDT's 1 + score is" in SAID
         and whole[name]["most"] == whole["rdt"]["most"]
     )
     (lead, low, high), stopped = (suite_leads(results, "rdt", name, rule) for rule in (None, "settled"))
     told = (
-        f"1 + score is {lead:.2f} times as much for the RDT, and a 95% interval of that, {low:.2f} to {high:.2f}, does"
+        f"The RDT's 1 + score is {lead:.2f} times that of `looped_normed`; the 95% interval of this ratio, "
+        f"{low:.2f} to {high:.2f}, does"
     )
     assert f"{told} not tell the two apart" in SAID and low < 1 < high
-    assert "it is {:.2f} ({:.2f} to {:.2f}).".format(*stopped) in SAID
+    assert "the ratio is {:.2f} ({:.2f} to {:.2f}).".format(*stopped) in SAID
     edges = results.grids["relation_composition", "rdt"]
     at, full = edges.depths.tolist().index(16), edges.headline()
     assert len(edges.runs) == 1 and depth_range(edges, full)[0] == 6 == 2 * edges.train_max_depth
     told = (
-        f"has {edges.correct[0, at, full]} of {edges.count[0, at, full]} right at 16 edges, the least that counts, so"
+        f"has {edges.correct[0, at, full]} of {edges.count[0, at, full]} right at 16 edges, the least that "
+        "counts, so with"
     )
-    assert f"its one seed {told} that other questions might have ended it at 6, 2 times as deep; a second, by" in SAID
+    assert (
+        f"Its one seed there {told} other questions it might have ended at 6, 2 times the trained depth. A "
+        "second seed," in SAID
+    )
     again = Results(read(ROOT / "results/reference/confirmation")).grids["relation_composition", "rdt"]
     at, full = again.depths.tolist().index(20), again.headline()
-    assert f"by frozen recipes, has {again.correct[0, at, full]} of {again.count[0, at, full]} at 20." in SAID
+    assert f"with frozen recipes, has {again.correct[0, at, full]} of {again.count[0, at, full]} right at 20." in SAID
     grids, own = ([results.grids[task, of] for task in HEADLINE] for of in (name, "rdt"))
     right, less = (sum(grid.correct[:, -1, grid.headline()].sum() for grid in of) for of in (grids, own))
     used = [[round(n) for grid in of for n in sorted(grid.mean_loops[:, -1, grid.headline("settled")])]
             for of in (own, grids)]  # fmt: skip
-    told = f"of {right} questions of 500 steps, ten seeds, it has all right, and the RDT {less}, in more loops (by "
+    told = (
+        f"of {right} questions of 500 steps, over ten seeds, it has all right, and the RDT has {less}. The "
+        "RDT also takes more loops (by "
+    )
     assert (
-        f"{told}`settled` {min(used[0])} to {max(used[0])}, on each seed, and {min(used[1])} to {max(used[1])} for"
-        in SAID
+        f"{told}`settled`, {min(used[0])} to {max(used[0])} depending on the seed, against {min(used[1])} to "
+        f"{max(used[1])} for" in SAID
     )
     assert right == sum(grid.count[:, -1, grid.headline()].sum() for grid in grids) and grids[0].depths[-1] == 500
     told = (

@@ -184,10 +184,14 @@ def test_the_summary_is_what_a_few_lines_of_json_say():
     right = {depth: [c["correct"] / 128 for c in cells if c["depth"] == depth and c["run"] in others
                      and c["halting"] != "oracle"] for depth in (20, 80)}  # fmt: skip
     most = [ceil(100 * max(shares)) for shares in right.values()]
-    told = f"with whatever number of loops, at most {most[0]}% is right at 20, and at most {most[1]}%, hardly more than"
+    told = (
+        f"with whatever number of loops, get at most {most[0]}% right at depth 20, and at most {most[1]}%, hardly more"
+    )
     assert told in SAID
-    assert f"128 right of 128 is a 95% interval from {100 * wilson(128, 128)[0]:.1f}%" in " ".join(README.split())
-    assert max(cell["loops"] or 0 for cell in cells) == 640 and "the most loops asked for (640)" in README
+    assert f"128 right of 128 gives a 95% interval that begins at {100 * wilson(128, 128)[0]:.1f}%" in " ".join(
+        README.split()
+    )
+    assert max(cell["loops"] or 0 for cell in cells) == 640 and "the most loops asked for (640)" in SAID
 
 
 def test_the_tasks_are_what_the_code_says():
@@ -223,12 +227,15 @@ def test_what_is_said_of_shortcuts_is_what_the_audit_says():
     assert f"{near} at 60, {most} at 120, {far} at 240)" in SAID
     six, seven, eight = (best["p_hop_induction", depth] for depth in (6, 7, 8))
     assert {row["shortcut"] for row in (six, seven, eight)} == {"stop_trained"}
-    told = f"stops after two of six moves has {six['score']:.0%} right, of eight {eight['score']:.0%}, and after three "
-    told += f"of seven, which only `confirmation` asks, {seven['score']:.0%}; a guesser has {six['chance']:.0%}"
+    told = (
+        f"stopping after two of six moves gets {six['score']:.0%} right, after two of eight "
+        f"{eight['score']:.0%}, and after three "
+    )
+    told += f"of seven, which only `confirmation` asks, {seven['score']:.0%}; guessing gets {six['chance']:.0%}"
     assert told in SAID
     last = best["nested_expression", 25]
     assert last["shortcut"] == "last_steps"
-    assert f"by the last three of 25 {last['score']:.0%} are right, and {last['chance']:.0%} by guessing" in SAID
+    assert f"the last three of 25 get {last['score']:.0%} right, and guessing {last['chance']:.0%}." in SAID
 
 
 def test_what_is_said_of_questions_that_count_once_or_more_is_so():

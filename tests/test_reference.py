@@ -144,7 +144,7 @@ def test_what_was_asked_anew_is_what_the_records_say():
     made = read(ROOT / "results/reference/all").runs
     files = sorted((ROOT / "results/reference/asked").iterdir())
     found = {path.name.partition("-")[0]: lines_of("asked", path.name) for path in files}
-    walks, _ = found.pop("khop_context"), found.pop("variable_assignment")
+    walks, *_ = (found.pop(name) for name in ("khop_context", "variable_assignment", "last_answers"))
     for task, told in found.items():
         seeds = (0, 1, 2) if task == "prefix_sum" else (0,)
         assert {(made[row["run"]]["task"], made[row["run"]]["seed"]) for row in told} == {
@@ -345,9 +345,12 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     results.only(list(HEADLINE), [])
     told = tables.show(results, "github", ["ratios"], "settled")
     assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in ALL
+    results.only([], [one for one in results.models if "train.answers" not in one])  # of those the next test
     said = SAID
     seeds = {task: [len(g.runs) for g in results.grids.values() if g.task == task] for task in HEADLINE}
-    assert {n for of in seeds.values() for n in of} == {3} and "Each has three seeds in both tasks." in said
+    assert {n for of in seeds.values() for n in of} == {
+        3
+    } and "Each has three seeds in both tasks, but for some" in said
     reached = {
         (g.task, g.model.removeprefix("rdt@")): g.depth95s(g.headline("settled")) for g in results.grids.values()
     }
@@ -400,8 +403,8 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     habits = {
         ("mod_chain", "rdt"): [80, 160, 160], ("khop_facts", "rdt"): [160] * 3,
         ("khop_facts", "global_drop=0"): [40, 80, 160], ("mod_chain", "global_drop=0"): [160] * 3,
-        ("khop_facts", "train.optimizer=adamw"): [80, 160, 160], ("khop_facts", "loop_signal=sinusoidal"
-        "loop_signal=sinusoidal"): [40, 80, 160],
+        ("khop_facts", "train.optimizer=adamw"): [80, 160, 160],
+        ("khop_facts", "loop_signal=sinusoidal"): [40, 80, 160],
         ("mod_chain", "train.optimizer=adamw"): [40, 160, 160], ("mod_chain", "loop_signal=sinusoidal"): [40, 160, 160],
         **{(task, "attention=full"): [80, 160, 160] for task in HEADLINE},
         ("mod_chain", "train.gradient_loops=18"): [40, 80, 160], ("mod_chain", "train.average=0"): [80, 80, 160],
@@ -450,6 +453,44 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     trained = none.depths <= none.train_max_depth
     known = [column.halting != "oracle" for column in none.columns]
     assert (none.pooled[0] / none.pooled[1])[trained][:, known].max() < 0.2, "nothing is learnt"
+
+
+def test_what_is_said_of_last_answers_alone_is_what_the_records_say():
+    results = Results(read(ROOT / "results/reference/ablation"))
+    alone, wide = "@train.answers=deepest", "@train.answers=deepest@train.batch=640"
+    shown = {"`rdt`, each step asked": ("rdt", 128, 640), "`rdt`": (f"rdt{wide}", 640, 640)}
+    shown |= {f"`{model}`": (f"{model}{wide}", 640, 640) for model in ("looped_normed", "transformer_rope")}
+    shown["`rdt`, as few rows"] = (f"rdt{alone}", 128, 128)
+    made = []
+    for name, (model, batch, answers) in shown.items():
+        grids = [results.grids[task, model] for task in HEADLINE]
+        trains = [run["experiment"]["train"] for grid in grids for run in grid.runs]
+        assert {train["batch"] for train in trains} == {batch} and recipe("khop_facts", "rdt").train.batch == 128
+        assert {train.get("answers", "all") for train in trains} == {"deepest" if "@" in model else "all"}
+        ends = [", ".join(map(str, grid.depth95s(grid.headline("settled")).tolist())) for grid in grids]
+        made.append([name, str(batch), str(answers), *ends])
+    assert made == rows(" model | rows a step | answers a step |")
+    assert [row[3:] for row in made[1:3]] == [["160, 160, 160", "160, 160, 80"], ["160, 160", "160, 160"]]
+    over = [results.grids[task, f"rdt{wide}"].train_flops / results.grids[task, "rdt"].train_flops for task in HEADLINE]
+    assert {round(of) for of in over} == {5} and "in five times as many rows (and 5 times the FLOPs), the RDT" in SAID
+    bands = {(row["task"], row["model"]): row["accuracy"] for row in band_rows(results, "settled")
+             if row["band"] == "train"}  # fmt: skip
+    few = [written.points(bands[task, f"rdt{alone}"]) for task in HEADLINE]
+    assert f"of the trained band {few[0]}% of `khop_facts` and {few[1]}% of `mod_chain` is right, where" in SAID
+    assert min(bands[task, f"transformer_rope{wide}"] for task in HEADLINE) > 0.95
+    far = [row for task in HEADLINE for row in lines_of("asked", f"last_answers-{task}.jsonl")]
+    made_by = {run["run"]: run for run in read(ROOT / "results/reference/ablation").runs.values()}
+    assert all(made_by[row["run"]]["model"] == f"rdt{wide}" and row["depth"] == 500 for row in far) and len(far) == 6
+    right = [[row["correct"] for row in far if row["task"] == task] for task in HEADLINE]
+    told = f"they have {sum(right[0])} of 384 right at 500 steps of `khop_facts`, by `settled`, three seeds, and "
+    told += f"{right[1][0]}, {right[1][1]} and {right[1][2]} of 128 at 500 of `mod_chain`."
+    assert told in SAID and {row["count"] for row in far} == {128}
+    facts = TASKS["khop_facts"]()
+    told = (
+        f"{facts.entities} entities, {facts.relations} relations | 5 hops | 500 hops ({sum(right[0])} of "
+        "384), three seeds"
+    )
+    assert told in SAID
 
 
 def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():

@@ -36,7 +36,8 @@ def angles(length: int, half: int, device: torch.device) -> tuple[Tensor, Tensor
 
 def rotate(x: Tensor) -> Tensor:
     """Rotary positions (RoFormer, 2104.09864) on x (..., length, width), the pairs being (i, i + width / 2)."""
-    return turn(x, *angles(x.shape[-2], x.shape[-1] // 2, x.device))
+    table = angles.__wrapped__ if torch.compiler.is_compiling() else angles  # a compiler warns of caches
+    return turn(x, *table(x.shape[-2], x.shape[-1] // 2, x.device))
 
 
 def rotate_at(x: Tensor, places: Places) -> Tensor:

@@ -3,7 +3,8 @@
 Its tensors hold their values in the memory of the CPU, and are computed there, but say that they are on device "far".
 Code that would fail on a GPU fails on it: an operation on near and far tensors together is refused (but for near ones
 without dimensions, as CUDA has it), and whatever needs a value here, for which a GPU would be waited for, is noted in
-`WAITS`. What only a GPU has stays untried: its kernels, its memory, its speed.
+`WAITS`, and so is what is sent there without `non_blocking`. What only a GPU has stays untried: its kernels, its
+memory, its speed.
 
 torch is told of the device for good (its "PrivateUse1"), so that whoever wants it calls it in a process of its own.
 """
@@ -69,6 +70,8 @@ def carried_out(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         raise Mismatch(f"{name}: far tensors, and near ones of shapes {[tuple(tensor.shape) for tensor in near]}")
     device = kwargs.get("device")
     goes_far = bool(far) if device is None else torch.device(device).type == "far"
+    if goes_far and not far and name == "_to_copy" and not kwargs.get("non_blocking"):
+        WAITS.append(f"upload {asked_for()}")
     if far and waits(name, args, goes_far):
         WAITS.append(f"{name} {asked_for()}")
     if device is not None:

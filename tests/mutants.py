@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 145
+LEAST = 146
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -308,6 +308,11 @@ MUTANTS = (
         "where last answers alone are asked, those on the way are too", "evaluate/run/train.py",
         "targets[asked < asked.max(1, keepdims=True)] = NOT_ASKED", "pass",
         "test_train.py::test_where_deepest_answers_alone_are_asked_rows_of_all_depths_ask_nothing_on_the_way",
+    ),
+    Mutant(
+        "rows are sent to a device that waits for them", "model/rdt.py",
+        "non_blocking=True", "non_blocking=False",
+        "test_far.py::test_no_step_waits_for_the_device",
     ),
     Mutant(
         "horizons rise", "evaluate/run/train.py",

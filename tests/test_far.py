@@ -19,6 +19,7 @@ from evaluate.run.experiment import Experiment
 from evaluate.run.presets import smoke
 from model import MODELS, build
 from model.settling import settle
+from tasks import TASKS
 
 
 def experiment(model: str, **changes: Any) -> Experiment:
@@ -28,6 +29,14 @@ def experiment(model: str, **changes: Any) -> Experiment:
     asked = replace(first.evaluate, loops=(1, 3), count=24)
     task = replace(first.task, train_depths=(1, 2), selection_depths=(3,), test_depths=(4,))  # type: ignore[call-arg]
     return replace(first, task=task, model=model, train=train, evaluate=asked)
+
+
+def staged() -> Experiment:
+    """A task with a curriculum, which the first look leads on."""
+    task = TASKS["khop_facts"](
+        entities=4, relations=2, train_depths=(1, 2), selection_depths=(3,), test_depths=(4,), curriculum=(1,)
+    )
+    return replace(experiment("rdt", steps=2 * training.CHECK_EVERY), task=task)
 
 
 def new(of: Experiment) -> Any:
@@ -70,8 +79,8 @@ def alike(here: dict[str, Any], there: dict[str, Any]) -> None:
 def waited(model: str) -> list[Counter[str]]:
     """What two steps wait for, and four, with one look at the end."""
     far.register()
-    with far.Far():
-        return [trained(experiment(model, steps=steps), "far")[2] for steps in (2, 4)]
+    with far.Far():  # steps whose weights are averaged send a number
+        return [trained(experiment(model, steps=steps, average=0.0), "far")[2] for steps in (2, 4)]
 
 
 def looked_at(folder: Path) -> dict[str, Any]:
@@ -87,6 +96,7 @@ def looked_at(folder: Path) -> dict[str, Any]:
         far.WAITS.clear()
         found["seen"] = [float(there.sum()), there[there > 2].numel(), there.cpu().tolist()], far.WAITS.copy()
         found["waits"] = waited("rdt")
+        found["staged"] = [trained(staged(), device)[1] for device in ("cpu", "far")]
         found["muon"] = [trained(experiment("rdt", optimizer="muon", steps=2), device)[1] for device in ("cpu", "far")]
         training.CHECK_EVERY = 1
         model, through, _ = trained(experiment("rdt"), "far")
@@ -130,6 +140,7 @@ def test_the_stand_in_refuses_what_a_gpu_would_and_sees_who_waits(found):
 def test_the_rdt_elsewhere_is_the_rdt_here(found):
     alike(*found["whole"])
     assert found["muon"][1] == pytest.approx(found["muon"][0], rel=1e-3)
+    assert found["staged"][1] == pytest.approx(found["staged"][0], rel=1e-2) and len(found["staged"][1]) == 2
     assert found["settled"][0] < 1e-4 < found["settled"][1]
 
 

@@ -151,6 +151,7 @@ def record(experiment: Experiment, net: nn.Module, trained: Trained, where: torc
     """What is kept of a run beside its cells: what was carried out, by what, and what it took."""
     git_commit, git_dirty = means.commit
     made_with = {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__}
+    made_with |= {"compiled": "Blocks"} if means.compile else {}
     return Run(
         run=experiment.run,
         experiment=experiment.to_json(),

@@ -57,7 +57,7 @@ class Curriculum(nn.Module):
 
     def look(self) -> None:
         """Go on to the next stage if what was counted since the last look is good enough."""
-        asked, right = self.tally.tolist()
+        asked, right = self.tally.cpu().tolist()
         if asked and right >= PASS * asked and int(self.stage) + 1 < len(self.stages):
             self.stage += 1
         self.tally.zero_()

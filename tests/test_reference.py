@@ -470,7 +470,7 @@ def test_what_is_said_of_last_answers_alone_is_what_the_records_say():
         ends = [", ".join(map(str, grid.depth95s(grid.headline("settled")).tolist())) for grid in grids]
         made.append([name, str(batch), str(answers), *ends])
     assert made == rows(" model | rows a step | answers a step |")
-    assert [row[3:] for row in made[1:3]] == [["160, 160, 160", "160, 160, 80"], ["160, 160", "160, 160"]]
+    assert [row[3:] for row in made[1:3]] == [["160, 160, 160", "160, 160, 80"], ["160, 160, 160", "160, 160"]]
     over = [results.grids[task, f"rdt{wide}"].train_flops / results.grids[task, "rdt"].train_flops for task in HEADLINE]
     assert {round(of) for of in over} == {5} and "in five times as many rows (and 5 times the FLOPs), the RDT" in SAID
     bands = {(row["task"], row["model"]): row["accuracy"] for row in band_rows(results, "settled")

@@ -8,8 +8,10 @@ from statistics import median_low
 import numpy as np
 
 from evaluate.records import Records, read
+from evaluate.run.experiment import from_json
 from evaluate.run.extrapolation import questions
 from evaluate.run.presets import HEADLINE, ORDINARY_HEADS, PRESETS, RATED, RECIPES, UNSEEN, recipe
+from evaluate.run.train import training_rows
 from evaluate.show import tables, written
 from evaluate.show.grid import Results
 from evaluate.show.measures import band_rows, measure_rows, ratio_rows
@@ -22,7 +24,7 @@ from evaluate.study.claims.figures import ran_off
 from evaluate.study.saturation import fit
 from model import build
 from model.adapters import adapter_of
-from tasks import TASKS
+from tasks import NOT_ASKED, TASKS
 from tests.pages import (
     ALL,
     README,
@@ -467,6 +469,8 @@ def test_what_is_said_of_last_answers_alone_is_what_the_records_say():
         trains = [run["experiment"]["train"] for grid in grids for run in grid.runs]
         assert {train["batch"] for train in trains} == {batch} and recipe("khop_facts", "rdt").train.batch == 128
         assert {train.get("answers", "all") for train in trains} == {"deepest" if "@" in model else "all"}
+        made_anew = from_json(grids[0].runs[0]["experiment"])
+        assert (training_rows(made_anew, 0, made_anew.task).targets != NOT_ASKED).sum() == answers
         ends = [", ".join(map(str, grid.depth95s(grid.headline("settled")).tolist())) for grid in grids]
         made.append([name, str(batch), str(answers), *ends])
     assert made == rows(" model | rows a step | answers a step |")
@@ -482,7 +486,10 @@ def test_what_is_said_of_last_answers_alone_is_what_the_records_say():
     made_by = {run["run"]: run for run in read(ROOT / "results/reference/ablation").runs.values()}
     assert all(made_by[row["run"]]["model"] == f"rdt{wide}" and row["depth"] == 500 for row in far) and len(far) == 6
     right = [[row["correct"] for row in far if row["task"] == task] for task in HEADLINE]
-    told = f"they have {sum(right[0])} of 384 right at 500 steps of `khop_facts`, by `settled`, three seeds, and "
+    told = (
+        f"the RDT's seeds have {sum(right[0])} of 384 right at 500 steps of `khop_facts`, by `settled`, three "
+        "seeds, and "
+    )
     told += f"{right[1][0]}, {right[1][1]} and {right[1][2]} of 128 at 500 of `mod_chain`."
     assert told in SAID and {row["count"] for row in far} == {128}
     facts = TASKS["khop_facts"]()

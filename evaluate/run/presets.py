@@ -292,7 +292,7 @@ ABLATED = (
     "rdt@injection=none@train.gradient_loops=18",  # or e, seen once, is not reached by the gradient
     "rdt@injection=additive@train.matrix_learning_rate=0.01@train.learning_rate=2e-3",  # `looped`'s rates
     "rdt@feed_forward=dense@adapters=none@halting=none",  # `looped`, with A and B
-    "rdt@train.answers=deepest",  # one answer a row, and so a fifth as many
+    "rdt@train.answers=deepest",  # one answer a row in these tasks, and so a fifth as many
     "rdt@train.answers=deepest@train.batch=640",  # and as many
     "looped_normed@train.answers=deepest@train.batch=640",
     "transformer_rope@train.answers=deepest@train.batch=640",

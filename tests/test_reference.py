@@ -440,13 +440,8 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     dropped = results.grids["khop_facts", "rdt@global_drop=0"]
     own = results.grids["khop_facts", "rdt"]
     left, had = (sorted(of.correct[:, -1, of.headline("settled")].tolist()) for of in (dropped, own))
-    told = (
-        f"ends at 40, 80 and 160 ({left[0]}, {left[1]} and {left[2]} of 128 right at 160, where the RDT has "
-        f"{had[0]} or "
-    )
-    told += f"{had[1]})"
-    assert had[1] == had[2] == 128
-    assert told in said
+    told = f"ends at 40, 80 and 160 ({left[0]}, {left[1]} and {left[2]} of 128 right at 160, where the RDT has"
+    assert f"{told} {had[0]} or {had[1]})" in said and had[1] == had[2] == 128
     served = {task: gradient_by_adapter(task) for task in ("khop_facts", "mod_chain", "prefix_sum", "n_ary_addition")}
     assert all(served[task][0] == 0 and round(100 * served[task][3]) == 95 for task in HEADLINE)
     assert "the first of the four adapters has none, and 95% of the loops with gradient use the last" in said

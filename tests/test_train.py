@@ -440,6 +440,7 @@ def test_compiled_blocks_train_as_plain_ones(tmp_path, monkeypatch):
                 experiment, tmp_path / str(compiled), Means("cpu", 1, 64, 1e9, (None, None), compile=compiled)
             )
         weights.append(load(made.weights))
+        assert made.run.versions.get("compiled") == ("Blocks" if compiled else None)
         ran.append({event.key: event.count for event in told.key_averages() if "CompiledFunction" in event.key})
     plain, ours = ran
     assert not plain and {"CompiledFunction", "CompiledFunctionBackward"} <= set(ours)

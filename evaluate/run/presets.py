@@ -311,12 +311,14 @@ RELIEVED = (
     ("tree_path", "rdt@feed_forward=dense@halting=none"),
     ("variable_assignment", "rdt@injection=normed_additive"),  # the RDT, with the injection of `looped_normed`
     ("variable_assignment", "rdt@memory=0.4"),  # and with the A of walks
+    ("relation_composition", "rdt@train.steps=3000"),  # half as many again
     *((task, f"transformer_deep{ORDINARY_HEADS}") for task in RECIPES if not RECIPES[task].architecture.prelude_window),
 )
 """Models without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long
 row's beginning, or that do not know where those tokens stand; and, in `looped_normed`, RMSNorm(h) + e in the place of
 A RMSNorm(h) + B e, which forgets more of where a walk has been; and the RDT without these A and B, or with a smaller A,
-by which values fade that are handed on. And with it: noise, which grows with a state that grows from loop to loop."""
+by which values fade that are handed on; and with more steps, where a seed's selection band was not yet all right. And
+with it: noise, which grows with a state that grows from loop to loop."""
 
 
 def ablation() -> list[Experiment]:

@@ -301,6 +301,12 @@ ABLATED = (
 ORDINARY_HEADS = "@attention=full@local_heads=4@window=500"
 """Heads of the usual kind: all see the whole row, and where its tokens stand, with keys and values of their own."""
 
+AS_MANY_FLOPS = {
+    "khop_facts": 3000, "mod_chain": 3000, "prefix_sum": 1300, "group_word": 3600, "carry_chain": 2400,
+    "n_ary_addition": 4200, "khop_context": 2900,
+}  # fmt: skip
+"""Steps by which `transformer_rope` is trained with the FLOPs of the RDT, or up to a tenth more."""
+
 RELIEVED = (
     ("prefix_sum", "transformer_deep@local_heads=2"),
     ("group_word", "transformer_deep@local_heads=2"),
@@ -313,12 +319,14 @@ RELIEVED = (
     ("variable_assignment", "rdt@memory=0.4"),  # and with the A of walks
     ("relation_composition", "rdt@train.steps=3000"),  # half as many again
     *((task, f"transformer_deep{ORDINARY_HEADS}") for task in RECIPES if not RECIPES[task].architecture.prelude_window),
+    *((task, f"transformer_rope@train.steps={steps}") for task, steps in AS_MANY_FLOPS.items()),
 )
 """Models without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long
 row's beginning, or that do not know where those tokens stand; and, in `looped_normed`, RMSNorm(h) + e in the place of
 A RMSNorm(h) + B e, which forgets more of where a walk has been; and the RDT without these A and B, or with a smaller A,
-by which values fade that are handed on; and with more steps, where a seed's selection band was not yet all right. And
-with it: noise, which grows with a state that grows from loop to loop."""
+by which values fade that are handed on; and with more steps, where a seed's selection band was not yet all right, or
+where a stack has fewer FLOPs by as many steps. And with it: noise, which grows with a state that grows from loop to
+loop."""
 
 
 def ablation() -> list[Experiment]:

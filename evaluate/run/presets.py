@@ -328,6 +328,11 @@ by which values fade that are handed on; and with more steps, where a seed's sel
 where a stack has fewer FLOPs by as many steps. And with it: noise, which grows with a state that grows from loop to
 loop."""
 
+LAST_ANSWERS = tuple(
+    ("khop_context", f"{model}@train.answers=deepest") for model in ("rdt", "looped_normed", "transformer_rope")
+)
+"""Where facts stand in the prompt: a row of walks of three hops asks for the third of each."""
+
 
 def ablation() -> list[Experiment]:
     """each part and habit of the RDT taken away alone, and of baselines what may hold them back"""
@@ -339,8 +344,8 @@ def ablation() -> list[Experiment]:
         for task in HEADLINE
     ]
     parts = [replace(e, task=replace(e.task, test_depths=(10, 20, 40, 80, 160))) for e in experiments]
-    relieved = [recipe(task, model, seed) for seed in range(3) for task, model in RELIEVED]
-    return [as_named(e) for e in (*parts, *relieved)]
+    others = [recipe(task, model, seed) for seed in range(3) for task, model in (*RELIEVED, *LAST_ANSWERS)]
+    return [as_named(e) for e in (*parts, *others)]
 
 
 RATED = (*HEADLINE, "prefix_sum", "group_word", "carry_chain", "n_ary_addition", "khop_context")

@@ -269,6 +269,9 @@ def anew(e: Experiment) -> Experiment:
     return replace(e, task=task, evaluate=replace(e.evaluate, seed=1))
 
 
+ORDINARY_HEADS = "@attention=full@local_heads=4@window=500"
+"""Heads of the usual kind: all see the whole row, and where its tokens stand, with keys and values of their own."""
+
 ABLATED = (
     "rdt",
     "rdt@injection=unconstrained",  # A of any size
@@ -296,10 +299,13 @@ ABLATED = (
     "rdt@train.answers=deepest@train.batch=640",  # and as many
     "looped_normed@train.answers=deepest@train.batch=640",
     "transformer_rope@train.answers=deepest@train.batch=640",
+    f"looped_normed{ORDINARY_HEADS}",  # `transformer_rope`'s, in a loop
+    "looped_normed@recurrent_blocks=3@train.shortest_horizon=2@train.longest_horizon=6@train.gradient_loops=2",
+    "looped_normed@recurrent_blocks=6@train.shortest_horizon=1@train.longest_horizon=3@train.gradient_loops=1",
+    "transformer_rope@train.blank=0",  # rows with a blank were made for models that loop
+    "gru@train.blank=0",
+    "gru@train.steps=6000",
 )
-
-ORDINARY_HEADS = "@attention=full@local_heads=4@window=500"
-"""Heads of the usual kind: all see the whole row, and where its tokens stand, with keys and values of their own."""
 
 AS_MANY_FLOPS = {
     "khop_facts": 3000, "mod_chain": 3000, "prefix_sum": 1300, "group_word": 3600, "carry_chain": 2400,

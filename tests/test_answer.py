@@ -1,5 +1,6 @@
 """The README's answer: every figure of it, recomputed from results/reference/all."""
 
+import json
 import re
 from math import floor
 from statistics import median_low
@@ -308,8 +309,8 @@ def test_the_answer_so_far_is_what_the_records_say():
     )
     assert sorted(local) == ["carry_chain", "group_word", "n_ary_addition", "prefix_sum"]
     told = (
-        "cannot take many fewer than one loop per step in `group_word`, `carry_chain` and `n_ary_addition`, "
-        "nor many fewer than half a loop per step in"
+        "So about one loop per step is forced in `group_word`, `carry_chain` and `n_ary_addition`, "
+        "and about half a loop in"
     )
     assert f"{told} `prefix_sum`." in said
     plain = recipe("khop_facts", "rdt").train
@@ -356,14 +357,14 @@ def test_the_short_answer_is_what_the_records_say():
     assert "on each of five seeds in `khop_facts`, and on four of five in `mod_chain` (80 on the fifth)." in said
     name, held = "looped_normed", [task for task, model in results.grids if model == "looped_normed"]
     deep = sum(most[task][name] == most[task]["deepest"] for task in held)
-    assert f"and reaches the deepest depth asked in {deep} of {len(held)} tasks." in said
+    assert f"it reaches the deepest depth asked in {deep} of {len(held)} tasks." in said
     scores = {row["model"]: written.times(row["score"]) for row in suite_rows(results, None, held)}
     assert f"is {scores[name]}, and the RDT's is {scores['rdt']}." in said
     _, low, high = suite_leads(results, "rdt", name)
     assert low < 1 < high
-    assert f"has a 95% interval of {low:.2f} to {high:.2f}, which does not tell the two apart; nor does that of" in said
+    assert f"has a 95% interval of {low:.2f} to {high:.2f}. Under `settled`, which stops" in said and low < 1 < high
     _, low, high = suite_leads(results, "rdt", name, "settled")
-    assert f"nor does that of {low:.2f} to {high:.2f}, stopped by `settled`," in said and low < 1 < high
+    assert f"in two tasks, it is {low:.2f} to {high:.2f}." in said and low < 1 < high
     edges = results.grids["relation_composition", "rdt"]
     assert edges.depth95s(edges.headline()).tolist() == [16, 6]
     assert "one of two seeds ends at 16 edges, 5.33 times the deepest trained, and one at 6, twice." in said
@@ -485,6 +486,25 @@ def test_the_rdt_needs_loops_as_it_has_steps():
     right, asked = grid.correct[:, at, column].sum(), grid.count[:, at, column].sum()
     told = f"{right} of {asked} answers to 120 bits are right after {used_loops(grid)[at, column]:.0f} loops"
     assert told in SAID
+
+
+def test_what_is_said_of_written_steps_is_what_the_ledger_measured():
+    found = read(ROOT / "results/reference/claims").runs
+    lines = (ROOT / "results/reference/claims/measures.jsonl").read_text().splitlines()
+    written_steps = [line for line in map(json.loads, lines) if line["measure"] == "written"]
+    runs = [found[line["run"]] for line in written_steps]
+    assert {(run["model"], run["experiment"]["task"]["entities"], run["train_max_depth"]) for run in runs} == {
+        ("transformer", 8, 5)
+    }
+    assert len({run["seed"] for run in runs}) == len(runs) == 10
+    right, asked = (sum(line["value"]["40"][part] for line in written_steps) for part in ("correct", "count"))
+    assert right == asked == 960
+    for told in (
+        "has all of 960 questions of 40 hops right ([claim 4]",
+        "has all of 960 questions of 40 hops right, over",
+    ):
+        assert told in SAID
+    assert SAID.count("among 8 entities, has all of 960") == 2
 
 
 @pytest.mark.parametrize("task,enough", [("prefix_sum", True), ("group_word", False), ("carry_chain", False),

@@ -8,13 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from evaluate.study.audit import audit, best_shortcut
-from tasks import NOT_ASKED, TASKS, TEST, Answers, Batch, Task, draw
+from tasks import NOT_ASKED, TASKS, TEST, TRAIN, Answers, Batch, Task, draw
 from tests.fakes import told
 
 FACTS = 4
-LEAKS = ("majority", "question", "facts", "shallow", "candidates", "stop_trained", "stop_early", "last_steps")
+LEAKS = (
+    "majority", "question", "facts", "shallow", "candidates", "stop_trained", "stop_early", "corrected", "last_steps",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Leaky(Task):
             "stop_trained": lambda: sum(question[:2]) % 10,
             "first_step": lambda: question[0],
             "stop_early": lambda: sum(question[:-1]) % 10,
-            "last_steps": lambda: sum(question[-3:]) % 10,
+            "corrected": lambda: (sum(question[:2]) + (2 * sum(question) > 9 * len(question))) % 10,
+            "last_steps": lambda: sum(question[-2:]) % 10,
         }[self.leak]()
 
     def solve(self, tokens: np.ndarray) -> Answers:
@@ -106,14 +110,14 @@ def test_none_is_found_where_there_is_none() -> None:
 
 def test_rows_count_what_they_say() -> None:
     task = TASKS["mod_chain"]()
-    rows = audit(task, depths=(3, 10), count=50, seed=1)
-    assert rows == audit(task, depths=(3, 10), count=50, seed=1)
-    assert rows != audit(task, depths=(3, 10), count=50, seed=2)
+    rows = audit(task, depths=(1, 10), count=50, seed=1)
+    assert rows == audit(task, depths=(1, 10), count=50, seed=1)
+    assert rows != audit(task, depths=(1, 10), count=50, seed=2)
     for row in rows:
         assert row["task"] == "mod_chain" and row["count"] == 50 and row["chance"] == task.chance
         assert row["score"] == row["correct"] / 50
-    shortcuts = {depth: {row["shortcut"] for row in rows if row["depth"] == depth} for depth in (3, 10)}
-    assert shortcuts[10] - shortcuts[3] == {"last_steps"}  # at depth 3 it sees everything
+    shortcuts = {depth: {row["shortcut"] for row in rows if row["depth"] == depth} for depth in (1, 10)}
+    assert shortcuts[10] - shortcuts[1] == {"last_steps", "stop_trained", "stop_early", "corrected"}  # of a part of it
     assert best_shortcut(rows, 4) is None
 
 
@@ -146,6 +150,100 @@ def test_one_look_answers_carry_chain_as_its_docstring_says():
     nearest = np.maximum.accumulate(decides, axis=1)[:, :-1]  # of each column but the first, the one below that decides
     carry = np.take_along_axis(sums, nearest, axis=1) > 9
     assert ((sums[:, 1:] + carry) % 10 == targets[:, 3::2]).all() and depths.max() == 40
+
+
+def test_who_counts_columns_answers_some_of_carry_chain_as_its_docstring_says():
+    """Where the run of nines leaves few others below, most of these decide as the one does that matters."""
+    task, right = TASKS["carry_chain"](), {}
+    for depth in (10, 40):
+        tokens, targets, depths = draw(task, 0, TEST, depth, 0, 1000)
+        places = tokens.shape[1] - 1 - (depths == depth)[:, ::-1].argmax(axis=1)
+        sums = tokens[:, ::2] + tokens[:, 1::2]
+        below = np.arange(sums.shape[1]) < (places // 2)[:, None]
+        carry = ((sums > 9) & below).sum(axis=1) > ((sums < 9) & below).sum(axis=1)
+        row = np.arange(len(tokens))
+        right[depth] = np.mean((sums[row, places // 2] + carry) % 10 == targets[row, places])
+    assert 0.56 < right[10] < 0.64 < right[40] < 0.71
+
+
+def test_counts_of_its_steps_answer_little_of_mod_chain_as_its_docstring_says():
+    """The commonest result of those steps in other orders."""
+    task, rng, right = TASKS["mod_chain"](), np.random.default_rng(0), {}
+    for depth in (10, 20):
+        tokens, targets, _ = draw(task, 0, TEST, depth, 0, 300)
+        said = []
+        for row in tokens:
+            orders = [np.append(row[:1], rng.permutation(row[1:])) for _ in range(40)]
+            said.append(np.bincount([task.solve(order).targets[-1] for order in orders]).argmax())
+        right[depth] = np.mean(np.array(said) == targets[:, -1])
+    assert 0.12 < right[10] < 0.22 and right[20] < 0.14
+
+
+def by_place(task: Task, depth: int, split: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What stands where, seen from where three moves of a row's first walk lead: for each letter (count, letters,
+    features), whether it is the answer (count, letters), and the answer (count,)."""
+    tokens, targets, depths = draw(task, 0, split, depth, 0, count)
+    row, text = np.arange(count), tokens[:, 1 : 2 * task.length : 2]
+    at = (tokens[:, : 2 * task.length : 2] == tokens[:, [2 * task.length]]).argmax(axis=1)
+    walked = [text[row, at]]
+    for _ in range(3):
+        before = (text == walked[-1][:, None]) & (np.arange(task.length) < at[:, None])
+        at = task.length - before[:, ::-1].argmax(axis=1)
+        walked.append(text[row, at])
+    back = np.stack([np.where(at >= far, text[row, at - far], -1) for far in range(task.length)], axis=1)
+    letters = np.concatenate([text[:, : task.length // 2], back, np.stack(walked, axis=1)], axis=1)
+    alike = letters[:, None] == np.arange(task.alphabet)[:, None]
+    features = np.concatenate([alike, np.broadcast_to(at[:, None, None], (count, task.alphabet, 1))], axis=2)
+    answers = targets[row, (depths == depth).argmax(axis=1)]
+    return features, answers[:, None] == np.arange(task.alphabet), answers
+
+
+def test_three_moves_and_a_guess_answer_some_of_p_hop_induction_as_its_docstring_says():
+    task, right = TASKS["p_hop_induction"](), {}
+    for depth in (8, 16):
+        seen, is_answer, _ = by_place(task, depth, TRAIN, 8000)
+        trees = HistGradientBoostingClassifier(max_iter=100, random_state=0, early_stopping=False)
+        trees.fit(seen.reshape(-1, seen.shape[2]), is_answer.reshape(-1))
+        seen, _, answers = by_place(task, depth, TEST, 1000)
+        likely = trees.predict_proba(seen.reshape(-1, seen.shape[2]))[:, 1].reshape(len(answers), -1)
+        right[depth] = np.mean(likely.argmax(axis=1) == answers)
+    assert 0.38 < right[16] < 0.47 and 0.55 < right[8] < 0.66
+
+
+def levels_left(task: Task, tokens: np.ndarray) -> list[int]:
+    """Of each variable, how many levels are still read where its sum is written out as one of lower variables."""
+    prime, levels, weights, left = task.modulus, {}, {}, []
+    definitions = [tuple(task.vocabulary[t] for t in row) for row in tokens.reshape(-1, 4)]
+    for a, _, b, x in definitions:
+        levels[x] = 1 + max(levels.get(word, 0) for word in (a, b))
+        weights[x] = (a, b)
+    means = {x: (a, op, b) for a, op, b, x in definitions}
+    for x in means:
+        form, read = {x: 1}, 0
+        for level in range(levels[x], 0, -1):
+            here = {v: form.pop(v) for v in [*form] if levels[v] == level}
+            read += any(here.values())
+            for v, by in here.items():
+                a, op, b = means[v]
+                if op == "x":
+                    number, a = (int(a), b) if a.isdigit() else (int(b), a) if b.isdigit() else (0, a)
+                    shares = [(a, by * number)]
+                else:
+                    shares = [(a, by), (b, by if op == "+" else -by)]
+                for word, share in shares:
+                    if not word.isdigit():
+                        form[word] = (form.get(word, 0) + share) % prime
+        left.append(read)
+    return left
+
+
+def test_levels_fall_out_of_variable_assignment_as_its_docstring_says():
+    task = TASKS["variable_assignment"]()
+    tokens, _, depths = draw(task, 0, TEST, 24, 0, 300)
+    left = [levels_left(task, row) for row in tokens]
+    deepest = np.array([max(zip(depths[i, 3::4], of, strict=True))[1] for i, of in enumerate(left)])
+    assert (depths.max(axis=1) == 24).all() and 20.5 < deepest.mean() < 22.5
+    assert 0.55 < np.mean(deepest < 24) < 0.71 and np.mean(deepest <= 12) < 0.09
 
 
 def test_a_task_of_other_sizes_is_audited(capsys):

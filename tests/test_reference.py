@@ -117,6 +117,16 @@ def test_how_much_hangs_on_95_percent_is_what_the_records_say():
         told[-1].append(score("looped_normed", held, bar, sure))
         assert float(told[-1][2][:-1]) >= float(told[-1][3][:-1]), "ahead by little or by nothing"
     assert told == rows(" at least | `rdt`, 14 tasks |")
+    beyond = {}
+    for bar, (key, grid) in product((0.95, 0.9, 0.85), results.grids.items()):
+        reached = (grid.correct[:, :, grid.headline()] >= bar * grid.count[:, :, grid.headline()]).cumprod(1).sum(1)
+        depth = median_low(np.append(0, grid.depths)[reached].tolist())
+        if key[1].startswith("transformer") and depth > grid.train_max_depth:
+            beyond[bar, *key] = depth
+    deep = {(bar, task, "transformer_deep"): 6 for bar in (0.9, 0.85) for task in HEADLINE}
+    assert beyond == {**deep, (0.85, "n_ary_addition", "transformer_deep"): 8}
+    assert "at 90%, in the median of its five seeds, `transformer_deep` goes to 6 steps of `khop_facts` and of" in SAID
+    assert "and at 85% to 8 numbers of `n_ary_addition`, where 6 were. Nothing else goes further than trained" in SAID
     assert wilson_many(np.array(127), np.array(128))[0] >= 0.95 > wilson_many(np.array(126), np.array(128))[0]
 
 

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from tasks import TEST, TRAIN, Task, draw
+from tasks import NOT_ASKED, TEST, TRAIN, Task, draw
 
 MEANS = {
     "majority": "the commonest answer",
@@ -29,12 +29,12 @@ MEANS = {
     "candidates": "a learner that weighs each token as the answer by what stands near it",
     "stop_trained": "the oracle, after as many steps as a trained depth has, of these the best by training rows",
     "stop_early": "the oracle, stopped one step early",
-    "last_steps": "the oracle, having seen only the last few steps",
+    "corrected": "the oracle as in stop_trained, and a learner that tells by token counts where it is wrong",
+    "last_steps": "the oracle, having seen only the last steps, as many as a trained depth has, the best of these",
 }
 """`candidates` sees where a token stands and what it stands next to, whatever its name: what "the node without a
 successor" looks like to it, it can tell."""
 
-LAST_STEPS = 3  # "the last few": as deep as the shallowest default training band goes
 NEAR = 8  # positions before the asked one that a learner sees by their distance to it
 LEARN = 4  # a learner trains on so many times the rows that it is tested on
 
@@ -92,24 +92,33 @@ def _scores(task: Task, depth: int, count: int, seed: int) -> dict[str, int]:
         scores[name] = _learn(known, asked, part, len(task.vocabulary), seed)
     scores["candidates"] = _weigh(known, asked, facts, len(task.vocabulary), seed)
 
+    trained = range(1, task.train_depths[-1] + 1)
     oracles = {
-        "stop_trained": (task.partial, range(1, task.train_depths[-1] + 1)),
+        "stop_trained": (task.partial, trained),
         "stop_early": (task.partial, [depth - 1]),
-        "last_steps": (task.recent, [LAST_STEPS]),
+        "last_steps": (task.recent, trained),
     }
     few = Questions(*(part[:count] for part in known))
     for name, (oracle, numbers) in oracles.items():
         able = [steps for steps in numbers if 1 <= steps < depth]  # more would be the whole oracle
         if able and oracle(tokens[0], able[0]) is not None:
-            best = max(able, key=lambda steps: _right(oracle, steps, few)) if len(able) > 1 else able[0]
-            scores[name] = _right(oracle, best, asked)
+            best = able[0]
+            if len(able) > 1:
+                best = max(able, key=lambda steps: int((_said(oracle, steps, few) == few.answers).sum()))
+            said = _said(oracle, best, asked)
+            scores[name] = int((said == answers).sum())
+            if name == "stop_trained":
+                scores["corrected"] = _correct(known, asked, _said(oracle, best, known), said, len(task.vocabulary))
     return scores
 
 
-def _right(oracle: Callable[[np.ndarray, int], np.ndarray | None], steps: int, asked: Questions) -> int:
-    """How many questions such an oracle answers by so many steps."""
-    guesses = ((oracle(row, steps), place, answer) for row, place, answer in zip(*asked, strict=True))
-    return sum(int(guess is not None and guess[place] == answer) for guess, place, answer in guesses)
+Oracle = Callable[[np.ndarray, int], np.ndarray | None]
+
+
+def _said(oracle: Oracle, steps: int, asked: Questions) -> np.ndarray:
+    """What such an oracle answers by so many steps (count,)."""
+    rows = [oracle(row, steps) for row in asked.tokens]
+    return np.array([NOT_ASKED if row is None else row[at] for row, at in zip(rows, asked.places, strict=True)])
 
 
 def _questions(task: Task, depth: int, count: int, seed: int, split: int) -> Questions:
@@ -135,6 +144,26 @@ def _learn(known: Questions, asked: Questions, part: slice, vocabulary: int, see
     trees = ExtraTreesClassifier(50, max_depth=12, random_state=seed).fit(seen_known[:, :near], known[2])
     by_linear, by_trees = linear.predict(seen_asked[:, used]), trees.predict(seen_asked[:, :near])
     return max(int((by_linear == asked[2]).sum()), int((by_trees == asked[2]).sum()))
+
+
+def _correct(known: Questions, asked: Questions, said: np.ndarray, now: np.ndarray, vocabulary: int) -> int:
+    """Correct answers of a learner that is told what an oracle said of the rows it knows, `said`, and of those asked,
+    `now`: where it takes that to be wrong, it answers what was then right most often.
+
+    It sees little, counts and the near positions: a sum is told by few weights, or not at all.
+    """
+    wrong = said != known.answers
+    if not wrong.any() or wrong.all():
+        return int((now == asked.answers).sum())
+    near = vocabulary * (1 + NEAR)
+    seen_known, seen_asked = (_features(of.tokens, of.places, 0, None, vocabulary)[:, :near] for of in (known, asked))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        doubts = LogisticRegression(C=0.1, max_iter=50).fit(seen_known, wrong).predict(seen_asked)
+    instead = np.arange(vocabulary)
+    for word in np.unique(said[wrong]):
+        instead[word] = np.bincount(known.answers[wrong & (said == word)]).argmax()
+    return int((np.where(doubts, instead[now], now) == asked.answers).sum())
 
 
 def _features(

@@ -19,8 +19,10 @@ class CarryChain(Task):
     Depth: how many columns below the asked one decide its carry: those with sum 9 hand on the carry (or its absence)
     that reaches them, the first other one decides it. A row of depth d has a run of d - 1 nines somewhere, and none
     longer. Columns decide for and against a carry equally often, at every depth.
-    The definition's own shortcuts: the column alone leaves two digits to choose from, and so chance is one half; and
-    who finds the nearest column below that is no nine at one look, however far it is, needs no steps.
+    The definition's own shortcuts: the column alone leaves two digits to choose from, and so chance is one half; who
+    finds the nearest column below that is no nine at one look, however far it is, needs no steps; and a long run leaves
+    few other columns below, of which most decide as the one does that matters: who counts those is right in 60% of
+    depth 10 and 67% of depth 40.
     Depth is at most `columns` - 1, the whole number.
     After: long addition in the length generalisation literature, e.g. Nogueira et al. 2021 (arXiv 2102.13019).
 
@@ -41,7 +43,9 @@ class CarryChain(Task):
     summary: ClassVar[str] = "add two numbers whose carry travels far"
     fixed_length: ClassVar[bool] = True
     prefixes: ClassVar[bool] = True
-    known_shortcut: ClassVar[str] = "the nearest column below that is no nine, found at one look"
+    known_shortcut: ClassVar[str] = (
+        "the nearest column below that is no nine, found at one look, or how most columns below decide"
+    )
 
     def __post_init__(self) -> None:
         check_sizes(self, columns=(2, 10_000))

@@ -19,7 +19,8 @@ class PrefixSum(Task):
     something to be added to; without it, a first bit of one was learnt as a case of its own, and badly.
     The definition's own shortcut: sums commute, so that who can count the ones exactly needs no order and no steps.
     The audit's learners, shown the counts of one length, do so at 80 bits (0.98) and begin to fail at 160 (0.78).
-    There are only 2^d rows of depth d: with a handful of bits, training, selection and test cannot all have some.
+    There are only 2^d rows of depth d: with a handful of bits, training, selection and test cannot all have some. Of
+    ten bits 128 rows are held out for tests, so that some are drawn again: 128 questions hold 85 of them.
     After: Bansal et al. 2022 (arXiv 2202.05826), who train on 32 bits and test on up to 512.
 
     Two examples:

@@ -22,12 +22,14 @@ class VariableAssignment(Task):
     l - 1 with a constant (+ - x) or with another lower variable (+ -), on either side; level 1 is two constants. A row
     of depth d has d to `levels` levels, drawn evenly, a variable at least of each, and the rest at random: so variables
     of one level stand anywhere in a row, in training too, and what is asked differs: in a row of depth d, all variables
-    of level d or less. A constant beside a variable is neither 0 nor 1, so that each step is one (now and then terms
-    cancel, as in any arithmetic), and at most `largest_operand`, so that what is learnt by heart stays small; so is one
-    of two that are multiplied. Two constants that are added are any, as two variables are: all sums are learnt at level
-    1, before anything is looked up. Definitions stand in the order of their levels: nothing is used before it is
-    defined, and in rows of many levels most rest on one shortly before them and some on another at any distance. The
-    name stands last, where the value is known: who looks for a variable finds both in one place.
+    of level d or less. A constant beside a variable is neither 0 nor 1, so that each step is one, and at most
+    `largest_operand`, so that what is learnt by heart stays small; so is one of two that are multiplied. Two constants
+    that are added are any, as two variables are: all sums are learnt at level 1, before anything is looked up.
+    Definitions stand in the order of their levels: nothing is used before it is defined, and in rows of many levels
+    most rest on one shortly before them and some on another at any distance. The name stands last, where the value is
+    known: who looks for a variable finds both in one place.
+    Terms cancel, as in any arithmetic: who writes the deepest variable out as a sum of lower ones, level by level,
+    finds a level or more with nothing to read in three questions in five of depth 24, and reads 21.4 in the mean.
     Depth is at most `levels`; the default is the most that keeps rows near 110 tokens.
     After: i-GSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23, shuffled, and asked once, behind the last one.
 

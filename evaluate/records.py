@@ -15,10 +15,10 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +28,7 @@ from evaluate.checked import fault, shown
 from evaluate.columns import Columns, read_columns
 from tasks.errors import UserError
 from tasks.files import keep_name, write_over
+from tasks.task import NO_SIZES
 
 SCHEMA_VERSION = 1
 
@@ -77,7 +78,7 @@ class Cell:
     count: int
     correct: int
     chance: float
-    shortcut: float | None  # the best audited shortcut at this depth
+    shortcut: float | None  # the best shortcut at this depth that had been audited by then
     mean_loops: float | None
     eval_flops: int  # of one question
     right: str | None = None  # which questions, as `pack` writes it; None where only the counts were kept
@@ -191,6 +192,7 @@ def read(folder: Path) -> Records:
     return records
 
 
+@cache
 def shortcuts(path: Path = AUDIT) -> dict[str, float]:
     """The best audited shortcut's accuracy, by `audited_as` a task, its sizes and a depth."""
     best: dict[str, float] = {}
@@ -211,6 +213,15 @@ def audited(cells: Iterable[Cell], version: int, sizes: dict[str, Any]) -> list[
     """Cells of a task's version and sizes, each with the best shortcut of its questions in the committed audit."""
     best = shortcuts()
     return [replace(cell, shortcut=best.get(audited_as(cell.task, version, sizes, cell.depth))) for cell in cells]
+
+
+def audited_since(run: Mapping[str, Any], depth: int) -> float | None:
+    """The best shortcut of a record's questions in the audit as it stands, which may have found a better one since."""
+    task, beside = run["experiment"].get("task"), ("name", "version", *NO_SIZES)
+    if not isinstance(task, dict):
+        return None
+    sizes = {name: value for name, value in task.items() if name not in beside}
+    return shortcuts().get(audited_as(run["task"], run["task_version"], sizes, depth))
 
 
 class Writer:

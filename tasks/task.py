@@ -40,6 +40,10 @@ class Answers(NamedTuple):
     depths: np.ndarray  # the steps that the oracle itself took to each answer, counted as it went
 
 
+NO_SIZES = ("train_depths", "selection_depths", "test_depths", "curriculum")
+"""Fields of a task that a question of a given depth does not depend on."""
+
+
 @dataclass(frozen=True)
 class Task(ABC):
     """A family of questions. Subclasses are frozen dataclasses: their fields are the sizes that a user may change.
@@ -145,8 +149,7 @@ class Task(ABC):
     @property
     def sizes(self) -> dict[str, object]:
         """All fields but the bands and the curriculum: what a question of a given depth depends on."""
-        others = ("train_depths", "selection_depths", "test_depths", "curriculum")
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in NO_SIZES}
 
     def check_depth(self, depth: int) -> None:
         """Refuse a depth that this task cannot have, naming those that it can."""

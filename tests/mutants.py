@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 146
+LEAST = 148
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -615,6 +615,16 @@ MUTANTS = (
         "cells without the audit", "evaluate/run/sweep.py",
         "audited(outcome.cells, experiment.task.version, experiment.task.sizes)", "outcome.cells",
         "test_command_line.py::test_what_is_written_stands_beside_the_audit",
+    ),
+    Mutant(
+        "shortcuts as they were when a record was written", "evaluate/show/grid.py",
+        "np.where(np.isnan(since), by_depth(cells.shortcut[rows]), since)", "by_depth(cells.shortcut[rows])",
+        "test_show.py::test_what_was_never_audited_is_not_said_to_be",
+    ),
+    Mutant(
+        "a learner that corrects nothing", "evaluate/study/audit.py",
+        "np.where(doubts, instead[now], now)", "np.where(doubts, now, now)",
+        "test_audit.py::test_each_shortcut_is_found_where_it_is[corrected]",
     ),
     Mutant(
         "what is no number is word 0", "evaluate/run/extrapolation.py",

@@ -214,9 +214,9 @@ def test_what_is_said_of_shortcuts_is_what_the_audit_says():
         key = row["task"], row["depth"]
         best[key] = max(best.get(key, row), row, key=lambda one: one["score"])
     over = {key for key, row in best.items() if row["score"] - row["chance"] > 0.05}
-    assert {task for task, _ in over} == {"prefix_sum", "p_hop_induction", "nested_expression"}
+    assert {task for task, _ in over} == {"prefix_sum", "p_hop_induction", "nested_expression", "carry_chain"}
     assert all(TASKS[task].known_shortcut for task, _ in over) and set(UNSEEN) == set(TASKS)
-    assert "In three tasks a shortcut is more than 5 points above chance." in SAID
+    assert "In four tasks a shortcut is more than 5 points above chance." in SAID
     assert sorted(depth for task, depth in over if task == "p_hop_induction") == [6, 7, 8, 10]
     assert sorted(depth for task, depth in over if task == "nested_expression") == [20, 22, 25]
     assert all((task, depth) in best for task, depths in UNSEEN.items() for depth in depths)
@@ -233,9 +233,15 @@ def test_what_is_said_of_shortcuts_is_what_the_audit_says():
     )
     told += f"of seven, which only `confirmation` asks, {seven['score']:.0%}; guessing gets {six['chance']:.0%}"
     assert told in SAID
+    counted = {depth: best["carry_chain", depth] for depth in (10, 40, 50)}
+    assert {row["shortcut"] for row in counted.values()} == {"corrected"}
+    assert {depth for task, depth in over if task == "carry_chain"} == {*TASKS["carry_chain"]().test_depths, 14, 30, 50}
+    shares = {depth: f"{row['score']:.0%}" for depth, row in counted.items()}
+    told = f"gets {shares[10]} right at 10 columns and {shares[40]} at 40 ({shares[50]} at 50, which only"
+    assert told in SAID
     last = best["nested_expression", 25]
     assert last["shortcut"] == "last_steps"
-    assert f"the last three of 25 get {last['score']:.0%} right, and guessing {last['chance']:.0%}." in SAID
+    assert f"the last four of 25 get {last['score']:.0%} right, and guessing {last['chance']:.0%}." in SAID
 
 
 def test_what_is_said_of_questions_that_count_once_or_more_is_so():

@@ -14,9 +14,10 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 import run_benchmarks
-from evaluate.records import pack
+from evaluate.records import audited_as, pack, shortcuts
 from evaluate.show import figures, measures, tables, upshot, written
 from evaluate.show.rows import formatted
+from tasks import TASKS
 from tests.fakes import DEPTHS, altered, dump, folder, lines, results, told
 
 ROOT = Path(__file__).parent.parent
@@ -43,6 +44,11 @@ def test_what_was_never_audited_is_not_said_to_be(tmp_path):
     audited = results(ROOT / "results/reference/all").grids["khop_facts", "rdt"]
     assert audited.audited and "with guessing and the best audited shortcut (at most" in tables.corrected_line(audited)
     assert "no audit there" not in tables.corrected_line(audited)
+    for (task, _), grid in results(ROOT / "results/reference/all").grids.items():
+        version, sizes = grid.runs[0]["task_version"], TASKS[task]().sizes
+        tested = grid.depths[np.array(grid.bands) == "test"].tolist()
+        since = [shortcuts()[audited_as(task, version, sizes, depth)] for depth in tested]
+        assert grid.shortcut[-len(tested) :].tolist() == since, "as it is audited now"
     audited.shortcut[-1] = np.nan  # as of a depth that a user has asked beside those of the audit
     assert tables.corrected_line(audited).endswith(" (guessing alone: no audit there)")
 

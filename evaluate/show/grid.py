@@ -14,7 +14,7 @@ import numpy as np
 
 from evaluate.columns import BANDS, Columns
 from evaluate.metrics import depth95
-from evaluate.records import Records, run_id
+from evaluate.records import Records, audited_since, run_id
 from evaluate.statistics import effective_count, wilson_many
 from tasks.errors import UserError, unknown
 
@@ -58,7 +58,7 @@ class Grid:
     mean_loops: np.ndarray
     eval_flops: np.ndarray
     chance: np.ndarray  # (depths,)
-    shortcut: np.ndarray  # (depths,), nan where none was measured
+    shortcut: np.ndarray  # (depths,), the audit's, or a record's of questions that it no longer has; nan without either
     right: np.ndarray  # bytes of numpy.packbits, or None
 
     @property
@@ -325,13 +325,15 @@ def _grid(
         return array
 
     bands = by_depth(cells.band[rows])
+    since = np.array([audited_since(runs[0], depth) for depth in depths.tolist()], float)  # nan for None
     grid = Grid(
         task=key[0], model=key[1], runs=runs, depths=depths,
         bands=[BANDS[int(band)] if band == band else "" for band in bands],
         columns=columns,
         count=laid(cells.count[rows], 0), correct=laid(cells.correct[rows], 0),
         mean_loops=laid(cells.mean_loops[rows], np.nan), eval_flops=laid(cells.eval_flops[rows], 0),
-        chance=by_depth(cells.chance[rows]), shortcut=by_depth(cells.shortcut[rows]),
+        chance=by_depth(cells.chance[rows]), 
+        shortcut=np.where(np.isnan(since), by_depth(cells.shortcut[rows]), since),
         right=laid(cells.right[rows], None),  # type: ignore[arg-type]
     )  # fmt: skip
     if (by_depth(cells.band[rows])[depth] != cells.band[rows]).any():

@@ -10,7 +10,7 @@ import numpy as np
 from evaluate.records import Records, read
 from evaluate.run.experiment import from_json
 from evaluate.run.extrapolation import questions
-from evaluate.run.presets import HEADLINE, ORDINARY_HEADS, PRESETS, RATED, RECIPES, UNSEEN, recipe
+from evaluate.run.presets import AS_MANY_FLOPS, HEADLINE, ORDINARY_HEADS, PRESETS, RATED, RECIPES, UNSEEN, recipe
 from evaluate.run.train import training_rows
 from evaluate.show import tables, written
 from evaluate.show.grid import Results
@@ -357,12 +357,13 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     results.only(list(HEADLINE), [])
     told = tables.show(results, "github", ["ratios"], "settled")
     assert "\n".join(line for line in told.splitlines() if line.startswith("|")) in ALL
-    results.only([], [one for one in results.models if "train.answers" not in one])  # of those the next test
+    apart = ("train.answers", "recurrent_blocks", f"looped_normed{ORDINARY_HEADS}", "train.steps", "gru@", "rope@")
+    results.only([], [one for one in results.models if not any(part in one for part in apart)])  # of others' tests
     said = SAID
     seeds = {task: [len(g.runs) for g in results.grids.values() if g.task == task] for task in HEADLINE}
     assert {n for of in seeds.values() for n in of} == {
         3
-    } and "Each has three seeds in both tasks, but for some" in said
+    } and "Each has three seeds in both tasks, but for those" in said
     reached = {
         (g.task, g.model.removeprefix("rdt@")): g.depth95s(g.headline("settled")) for g in results.grids.values()
     }
@@ -503,6 +504,86 @@ def test_what_is_said_of_last_answers_alone_is_what_the_records_say():
         "384), three seeds"
     )
     assert told in SAID
+
+
+BLOCKS = "recurrent_blocks={}@train.shortest_horizon={}@train.longest_horizon={}@train.gradient_loops={}"
+
+
+def test_what_is_said_of_last_answers_in_a_prompt_is_what_the_ablation_says():
+    ablation, reference = (Results(read(ROOT / "results/reference" / name)) for name in ("ablation", "all"))
+    ends = {}
+    for model in ("rdt", "looped_normed"):
+        alone = ablation.grids["khop_context", f"{model}@train.answers=deepest"]
+        each = reference.grids["khop_context", model]
+        assert 0.9 < alone.train_flops / each.train_flops < 1.1, "as many rows, and as many FLOPs"
+        ends[model] = [grid.depth95s(grid.headline("settled")).tolist() for grid in (alone, each)]
+    (rdt, each), (normed, other) = ends.values()
+    told = f"reaches {rdt[0]}, by `settled` (three seeds that are asked for each hop: {each[0]}, {each[1]} and "
+    told += f"{each[2]}), and `looped_normed` {normed[0]} ({other[0]}, {other[1]} and {other[2]}), one seed each."
+    assert f"Of 24 hops asked the RDT so {told}" in SAID and len(rdt) == len(normed) == 1
+    made = from_json(ablation.grids["khop_context", "rdt@train.answers=deepest"].runs[0]["experiment"])
+    asked = training_rows(made, 0, made.task)
+    deep = (asked.depths * (asked.targets != NOT_ASKED)).max(1) == 3
+    tried = {grid.task for grid in ablation.grids.values() if grid.model.startswith("rdt@train.answers=deepest")}
+    assert f"worked too in the {WORDS[len(tried)]} tasks where it was tried" in SAID
+    assert set((asked.targets[deep] != NOT_ASKED).sum(1)) == {8} and "the third of each of eight walks" in SAID
+
+
+def test_what_is_said_of_one_difference_at_a_time_is_what_the_ablation_says():
+    ablation, reference = (Results(read(ROOT / "results/reference" / name)) for name in ("ablation", "all"))
+
+    def ends(grid) -> str:
+        return ", ".join(map(str, grid.depth95s(grid.headline("settled")).tolist()))
+
+    made, shares, fewer, of = [], [], [], {}
+    for task, steps in AS_MANY_FLOPS.items():
+        if (task, model := f"transformer_rope@train.steps={steps}") in ablation.grids:
+            grid, own = ablation.grids[task, model], reference.grids[task, "transformer_rope"]
+            of[task] = [each.depth95s(each.headline()).tolist() for each in (grid, own)]
+            shares.append(grid.train_flops / reference.grids[task, "rdt"].train_flops)
+            fewer.append(own.train_flops / reference.grids[task, "rdt"].train_flops)
+            made.append([f"`{task}`", str(grid.train_max_depth), f"{own.runs[0]['steps']:,}", ends(own)])
+            made[-1] += [f"{steps:,}", ends(grid)]
+    assert made == rows(" task | trained to | steps |") and min(shares) > 1 and max(shares) < 1.065
+    assert f"in place of {min(fewer):.2g} to {max(fewer):.2g} times as many" in SAID
+    trained = {task: recipe(task, "rdt").task.train_depths[-1] for task in of}
+    assert len(of) == 6 and all(median_low(more) == max(more) == trained[task] for task, (more, _) in of.items())
+    assert sum(median_low(less) >= trained[task] for task, (_, less) in of.items()) == 3
+    assert sorted(of["carry_chain"][0]) == [2, 5, 5] and max(of["carry_chain"][1]) == 6
+    assert TASKS["carry_chain"]().fixed_length and TASKS["carry_chain"]().columns == 56
+    told = (
+        "With as many training FLOPs as the RDT, `transformer_rope` learns them in all six tasks where that was tried,"
+    )
+    assert told in SAID and f"three of its nine tasks with {min(fewer):.2g} to 0.47 of the RDT's training FLOPs" in SAID
+    assert "it learns three more of them to the trained depth, `carry_chain` among them," in SAID
+    three, six = (f"looped_normed@{BLOCKS.format(*sizes)}" for sizes in ((3, 2, 6, 2), (6, 1, 3, 1)))
+    shown = {"`looped_normed`, ordinary heads": f"looped_normed{ORDINARY_HEADS}"}
+    shown |= {"`looped_normed`, three Blocks": three, "`looped_normed`, six Blocks": six}
+    shown |= {f"`{model}`, no blanks": f"{model}@train.blank=0" for model in ("transformer_rope", "gru")}
+    shown["`gru`, 6,000 steps"] = "gru@train.steps=6000"
+    shown = {name: model for name, model in shown.items() if all((task, model) in ablation.grids for task in HEADLINE)}
+    made = [[name, *(ends(ablation.grids[task, model]) for task in HEADLINE)] for name, model in shown.items()]
+    assert made == rows(
+        " model | `khop_facts`, by seed | `mod_chain`, by seed |\n|---|---|---|\n| `looped_normed`, ord"
+    )
+    seen = {}
+    for model, task in product((shown["`looped_normed`, ordinary heads"], three, six), HEADLINE):
+        grid = ablation.grids[task, model]
+        right, asked = (counted[:, grid.headline("settled")] for counted in grid.pooled)
+        for depth, share in zip(grid.depths.tolist(), (right / asked).tolist(), strict=True):
+            seen[model, task, depth] = written.points(share)
+    assert {seen[model, task, 6] for model, task, _ in seen} == {"100"}
+    assert {seen[three, task, 160] for task in HEADLINE} == {
+        "98.4"
+    } and "with 98.4% of 160 steps right in both." in SAID
+    told = "it ends at 8 and 10: {}% and {}% of 20 are right, and {}% and {}% of 160."
+    assert told.format(*(seen[six, task, depth] for depth in (20, 160) for task in HEADLINE)) in SAID
+    over = [ablation.grids[task, model].train_flops / reference.grids[task, "looped_normed"].train_flops
+            for task in HEADLINE for model in (three, six)]  # fmt: skip
+    assert {f"{times:.2f}" for times in over} == {"1.07"} and "fewer times**, at 1.07 times the FLOPs." in SAID
+    assert (
+        "`looped_normed` ends at 6 steps in both, and with six Blocks in its loop, in place of one, at 8 and 10" in SAID
+    )
 
 
 def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():

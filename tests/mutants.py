@@ -623,7 +623,7 @@ MUTANTS = (
     ),
     Mutant(
         "a learner that corrects nothing", "evaluate/study/audit.py",
-        "np.where(doubts, instead[now], now)", "np.where(doubts, now, now)",
+        "np.where(doubt * right[now] > 1 - doubt, instead[now], now)", "now",
         "test_audit.py::test_each_shortcut_is_found_where_it_is[corrected]",
     ),
     Mutant(

@@ -364,7 +364,7 @@ def test_the_short_answer_is_what_the_records_say():
     assert low < 1 < high
     assert f"has a 95% interval of {low:.2f} to {high:.2f}. Under `settled`, which stops" in said and low < 1 < high
     _, low, high = suite_leads(results, "rdt", name, "settled")
-    assert f"in two tasks, it is {low:.2f} to {high:.2f}." in said
+    assert f"in two tasks, it is {low:.2f} to {high:.2f}: there the RDT is ahead, by little." in said and low > 1
     edges = results.grids["relation_composition", "rdt"]
     assert edges.depth95s(edges.headline()).tolist() == [16, 6, 24]
     assert "one ends at 16, 5.33 times the deepest trained, and one at 6, twice." in said
@@ -663,7 +663,7 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
         f"{low:.2f} to {high:.2f}, does"
     )
     assert f"{told} not tell the two apart" in SAID and low < 1 < high
-    assert "the ratio is {:.2f} ({:.2f} to {:.2f}).".format(*stopped) in SAID
+    assert "the ratio is {:.2f} ({:.2f} to {:.2f}), so that the RDT is ahead there".format(*stopped) in SAID
     edges = results.grids["relation_composition", "rdt"]
     at, full = edges.depths.tolist().index(16), edges.headline()
     told = f"has {edges.correct[0, at, full]} of {edges.count[0, at, full]} right at 16 edges, the least that counts."

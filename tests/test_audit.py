@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from evaluate.study.audit import audit, best_shortcut
+from evaluate.study.audit import Questions, _correct, _questions, audit, best_shortcut
 from tasks import NOT_ASKED, TASKS, TEST, TRAIN, Answers, Batch, Task, draw
 from tests.fakes import told
 
@@ -71,6 +71,7 @@ class Leaky(Task):
             "first_step": lambda: question[0],
             "stop_early": lambda: sum(question[:-1]) % 10,
             "corrected": lambda: (sum(question[:2]) + (2 * sum(question) > 9 * len(question))) % 10,
+            "always_wrong": lambda: (question[0] + 5) % 10,
             "last_steps": lambda: sum(question[-2:]) % 10,
         }[self.leak]()
 
@@ -100,6 +101,24 @@ def test_an_oracle_that_stops_at_once_is_found_as_well() -> None:
     task = Leaky(train_depths=(1, 2, 3), selection_depths=(4,), leak="first_step")
     scores = {row["shortcut"]: row["score"] for row in audit(task, depths=(8,), count=200)}
     assert scores["stop_trained"] == 1.0 and scores["stop_early"] < 0.2
+
+
+def test_an_oracle_that_is_always_wrong_is_corrected() -> None:
+    scores = {row["shortcut"]: row["score"] for row in audit(Leaky((1,), leak="always_wrong"), depths=(8,), count=200)}
+    assert scores["stop_trained"] == 0.0 and scores["corrected"] == 1.0
+
+
+def test_an_oracle_is_not_corrected_where_that_is_likelier_wrong() -> None:
+    """Of three letters: right more often than either of the others, where it is wrong."""
+    scores = {row["shortcut"]: row["score"] for row in audit(TASKS["p_hop_induction"](), depths=(8,), count=300)}
+    assert scores["corrected"] > scores["stop_trained"] - 0.05
+
+
+def test_where_an_oracle_gives_nothing_the_commonest_answer_is_taken() -> None:
+    known = Questions(*(np.repeat(part, 20, axis=0) for part in _questions(Leaky(), 8, 10, 0, TRAIN)))
+    half = np.where(np.arange(200) % 20 < 10, known.answers, NOT_ASKED)
+    lost = known.answers[half == NOT_ASKED]
+    assert 100 + np.bincount(lost).max() <= _correct(known, known, half, half, 10) < 200
 
 
 def test_none_is_found_where_there_is_none() -> None:

@@ -6,6 +6,7 @@ from itertools import product
 from statistics import median_low
 
 import numpy as np
+import pytest
 
 from evaluate.records import Records, read
 from evaluate.run.experiment import from_json
@@ -575,15 +576,24 @@ def test_what_is_said_of_one_difference_at_a_time_is_what_the_ablation_says():
     assert {seen[model, task, 6] for model, task, _ in seen} == {"100"}
     assert {seen[three, task, 160] for task in HEADLINE} == {
         "98.4"
-    } and "with 98.4% of 160 steps right in both." in SAID
+    } and "has 98.4% of 160 steps right in both tasks." in SAID
     told = "it ends at 8 and 10: {}% and {}% of 20 are right, and {}% and {}% of 160."
     assert told.format(*(seen[six, task, depth] for depth in (20, 160) for task in HEADLINE)) in SAID
-    over = [ablation.grids[task, model].train_flops / reference.grids[task, "looped_normed"].train_flops
-            for task in HEADLINE for model in (three, six)]  # fmt: skip
-    assert {f"{times:.2f}" for times in over} == {"1.07"} and "fewer times**, at 1.07 times the FLOPs." in SAID
-    assert (
-        "`looped_normed` ends at 6 steps in both, and with six Blocks in its loop, in place of one, at 8 and 10" in SAID
-    )
+    for model, times in ((three, "1.6"), (six, "2.6")):
+        for task in HEADLINE:
+            grid, own = ablation.grids[task, model], reference.grids[task, "looped_normed"]
+            assert f"{grid.train_flops / own.train_flops:.2f}" == "1.07"
+            assert grid.runs[0]["parameters"] / own.runs[0]["parameters"] == pytest.approx(float(times), abs=0.06)
+    assert "one seed each, at 1.07 times the FLOPs, with 1.6 and 2.6 times the parameters." in SAID
+    told = "`looped_normed` ends at 6 steps in both. With three Blocks in its loop, passed a third as often, it still "
+    assert f"{told}reaches 160; with six, passed a sixth as often, 8 and 10 (one or two seeds each)." in SAID
+    steps = ablation.grids["khop_context", f"looped_normed{ORDINARY_HEADS}"].runs[0]["stage_steps"]
+    assert f"stays at stage {np.count_nonzero(steps)} of {len(steps)} of the curriculum and learns no hop" in SAID
+    for model, told in (("transformer_rope", "5, 5"), ("gru", "8, 6")):
+        assert ", ".join(ends(ablation.grids[task, f"{model}@train.blank=0"]) for task in HEADLINE) == told
+        had = [reference.grids[task, model].depth95s(reference.grids[task, model].headline()) for task in HEADLINE]
+        assert {*np.concatenate(had).tolist()} == ({5} if model == "transformer_rope" else {6, 8})
+    assert "`gru` at 8 and 6, where with them its seeds end at 6 or 8 (one seed each)." in SAID
 
 
 def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():

@@ -332,7 +332,7 @@ def _grid(
         columns=columns,
         count=laid(cells.count[rows], 0), correct=laid(cells.correct[rows], 0),
         mean_loops=laid(cells.mean_loops[rows], np.nan), eval_flops=laid(cells.eval_flops[rows], 0),
-        chance=by_depth(cells.chance[rows]), 
+        chance=by_depth(cells.chance[rows]),
         shortcut=np.where(np.isnan(since), by_depth(cells.shortcut[rows]), since),
         right=laid(cells.right[rows], None),  # type: ignore[arg-type]
     )  # fmt: skip

@@ -29,7 +29,7 @@ MEANS = {
     "candidates": "a learner that weighs each token as the answer by what stands near it",
     "stop_trained": "the oracle, after as many steps as a trained depth has, of these the best by training rows",
     "stop_early": "the oracle, stopped one step early",
-    "corrected": "the oracle as in stop_trained, and a learner that tells by token counts where it is wrong",
+    "corrected": "the oracle as in stop_trained, and a learner that doubts it by token counts",
     "last_steps": "the oracle, having seen only the last steps, as many as a trained depth has, the best of these",
 }
 """`candidates` sees where a token stands and what it stands next to, whatever its name: what "the node without a
@@ -148,22 +148,27 @@ def _learn(known: Questions, asked: Questions, part: slice, vocabulary: int, see
 
 def _correct(known: Questions, asked: Questions, said: np.ndarray, now: np.ndarray, vocabulary: int) -> int:
     """Correct answers of a learner that is told what an oracle said of the rows it knows, `said`, and of those asked,
-    `now`: where it takes that to be wrong, it answers what was then right most often.
+    `now`: it answers what was right most often where the oracle said that and was wrong, if that is likelier right.
 
     It sees little, counts and the near positions: a sum is told by few weights, or not at all.
     """
+    said, now = (np.where(of == NOT_ASKED, vocabulary, of) for of in (said, now))  # a word that is no answer
     wrong = said != known.answers
-    if not wrong.any() or wrong.all():
+    if not wrong.any():
         return int((now == asked.answers).sum())
-    near = vocabulary * (1 + NEAR)
-    seen_known, seen_asked = (_features(of.tokens, of.places, 0, None, vocabulary)[:, :near] for of in (known, asked))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        doubts = LogisticRegression(C=0.1, max_iter=50).fit(seen_known, wrong).predict(seen_asked)
-    instead = np.arange(vocabulary)
+    doubt = np.ones(len(now))
+    if not wrong.all():
+        near = vocabulary * (1 + NEAR)
+        seen = [_features(of.tokens, of.places, 0, None, vocabulary)[:, :near] for of in (known, asked)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            doubt = LogisticRegression(C=0.1, max_iter=50).fit(seen[0], wrong).predict_proba(seen[1])[:, 1]
+    doubt[now == vocabulary] = 1
+    instead, right = np.arange(vocabulary + 1), np.zeros(vocabulary + 1)
     for word in np.unique(said[wrong]):
-        instead[word] = np.bincount(known.answers[wrong & (said == word)]).argmax()
-    return int((np.where(doubts, instead[now], now) == asked.answers).sum())
+        then = np.bincount(known.answers[wrong & (said == word)])
+        instead[word], right[word] = then.argmax(), then.max() / then.sum()
+    return int((np.where(doubt * right[now] > 1 - doubt, instead[now], now) == asked.answers).sum())
 
 
 def _features(

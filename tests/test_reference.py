@@ -593,7 +593,11 @@ def test_what_is_said_of_one_difference_at_a_time_is_what_the_ablation_says():
         assert ", ".join(ends(ablation.grids[task, f"{model}@train.blank=0"]) for task in HEADLINE) == told
         had = [reference.grids[task, model].depth95s(reference.grids[task, model].headline()) for task in HEADLINE]
         assert {*np.concatenate(had).tolist()} == ({5} if model == "transformer_rope" else {6, 8})
-    assert "`gru` at 8 and 6, where with them its seeds end at 6 or 8 (one seed each)." in SAID
+    assert "`gru` at 8 and 6, where with them its seeds end at 6 or 8. By five times the steps `gru` ends" in SAID
+    long = [ablation.grids[task, "gru@train.steps=6000"] for task in HEADLINE]
+    share = [written.points(grid.shares[0, grid.depths.tolist().index(20), grid.headline()]) for grid in long]
+    assert f"ends at 10 in both, with {share[0]}% and {share[1]}% of 20 right (one seed each)." in SAID
+    assert [ends(grid) for grid in long] == ["10", "10"]
 
 
 def test_what_is_said_of_relieved_baselines_is_what_the_ablation_says():

@@ -519,9 +519,16 @@ def test_what_is_said_of_last_answers_in_a_prompt_is_what_the_ablation_says():
         assert 0.9 < alone.train_flops / each.train_flops < 1.1, "as many rows, and as many FLOPs"
         ends[model] = [grid.depth95s(grid.headline("settled")).tolist() for grid in (alone, each)]
     (rdt, each), (normed, other) = ends.values()
-    told = f"reaches {rdt[0]}, by `settled` (three seeds that are asked for each hop: {each[0]}, {each[1]} and "
-    told += f"{each[2]}), and `looped_normed` {normed[0]} ({other[0]}, {other[1]} and {other[2]}), one seed each."
-    assert f"Of 24 hops asked the RDT so {told}" in SAID and len(rdt) == len(normed) == 1
+    told = f"reaches {rdt[0]} and {rdt[1]}, two seeds, by `settled` (three that are asked for each hop: {each[0]}, "
+    told += (
+        f"{each[1]} and {each[2]}), and `looped_normed` {normed[0]}, one seed ({other[0]}, {other[1]} and {other[2]})."
+    )
+    assert f"Of 24 hops asked the RDT so {told}" in SAID and (len(rdt), len(normed)) == (2, 1)
+    for told in (
+        "as many rows as before lead to {} and {} hops, two seeds",
+        "in as many, to {} and {} hops, two seeds;",
+    ):
+        assert told.format(*rdt) in SAID
     made = from_json(ablation.grids["khop_context", "rdt@train.answers=deepest"].runs[0]["experiment"])
     asked = training_rows(made, 0, made.task)
     deep = (asked.depths * (asked.targets != NOT_ASKED)).max(1) == 3

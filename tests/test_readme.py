@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import pairwise, product
 from math import ceil
 
 import numpy as np
@@ -26,7 +26,7 @@ from evaluate.study import audit, bench_tasks
 from evaluate.study.bench_model import open_mythos
 from evaluate.study.claims import carry as claims
 from model import MODELS, SUMMARIES
-from tasks import TASKS, plugin
+from tasks import TASKS, TEST, content_split, plugin
 from tests.pages import (
     PAGES,
     README,
@@ -206,6 +206,15 @@ def test_the_tasks_are_what_the_code_says():
         ]
         for name, task in ((name, TASKS[name]()) for name in TASKS)
     ]  # fmt: skip
+
+
+def test_prefix_sum_holds_out_as_few_rows_of_ten_bits_as_is_said():
+    task = TASKS["prefix_sum"]()
+    bits = np.array(list(product((0, 1), repeat=task.train_depths[-1])))
+    rows = np.concatenate([np.full((len(bits), 1), task.vocabulary.index("^")), bits], axis=1)
+    held = (content_split(task.canonical(rows)) == TEST).sum()
+    drawn = len(np.unique(questions(task, task.train_depths[-1], 128, 0).tokens, axis=0))
+    assert f"has only {held} rows of ten bits" in SAID and f"has {drawn} different ones there" in SAID
 
 
 def test_what_is_said_of_shortcuts_is_what_the_audit_says():

@@ -231,12 +231,9 @@ def test_three_moves_and_a_guess_answer_some_of_p_hop_induction_as_its_docstring
 
 def levels_left(task: Task, tokens: np.ndarray) -> list[int]:
     """Of each variable, how many levels are still read where its sum is written out as one of lower variables."""
-    prime, levels, weights, left = task.modulus, {}, {}, []
-    definitions = [tuple(task.vocabulary[t] for t in row) for row in tokens.reshape(-1, 4)]
-    for a, _, b, x in definitions:
-        levels[x] = 1 + max(levels.get(word, 0) for word in (a, b))
-        weights[x] = (a, b)
-    means = {x: (a, op, b) for a, op, b, x in definitions}
+    levels, means, left = {}, {}, []
+    for a, op, b, x in ([task.vocabulary[t] for t in row] for row in tokens.reshape(-1, 4)):
+        levels[x], means[x] = 1 + max(levels.get(word, 0) for word in (a, b)), (a, op, b)
     for x in means:
         form, read = {x: 1}, 0
         for level in range(levels[x], 0, -1):
@@ -251,7 +248,7 @@ def levels_left(task: Task, tokens: np.ndarray) -> list[int]:
                     shares = [(a, by), (b, by if op == "+" else -by)]
                 for word, share in shares:
                     if not word.isdigit():
-                        form[word] = (form.get(word, 0) + share) % prime
+                        form[word] = (form.get(word, 0) + share) % task.modulus
         left.append(read)
     return left
 

@@ -14,7 +14,7 @@ from evaluate.run.extrapolation import questions
 from evaluate.run.presets import AS_MANY_FLOPS, HEADLINE, ORDINARY_HEADS, PRESETS, RATED, RECIPES, UNSEEN, recipe
 from evaluate.run.train import training_rows
 from evaluate.show import tables, written
-from evaluate.show.grid import Results
+from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import band_rows, measure_rows, ratio_rows
 from evaluate.statistics import wilson_many
 from evaluate.study.claims import carry as claims
@@ -464,6 +464,11 @@ def test_what_is_said_of_parts_is_what_the_ablation_says():
     assert (none.pooled[0] / none.pooled[1])[trained][:, known].max() < 0.2, "nothing is learnt"
 
 
+def ends(grid: Grid) -> str:
+    """The depth that each seed reaches by `settled`, or without loops."""
+    return ", ".join(map(str, grid.depth95s(grid.headline("settled")).tolist()))
+
+
 def test_what_is_said_of_last_answers_alone_is_what_the_records_say():
     results = Results(read(ROOT / "results/reference/ablation"))
     alone, wide = "@train.answers=deepest", "@train.answers=deepest@train.batch=640"
@@ -478,8 +483,7 @@ def test_what_is_said_of_last_answers_alone_is_what_the_records_say():
         assert {train.get("answers", "all") for train in trains} == {"deepest" if "@" in model else "all"}
         made_anew = from_json(grids[0].runs[0]["experiment"])
         assert (training_rows(made_anew, 0, made_anew.task).targets != NOT_ASKED).sum() == answers
-        ends = [", ".join(map(str, grid.depth95s(grid.headline("settled")).tolist())) for grid in grids]
-        made.append([name, str(batch), str(answers), *ends])
+        made.append([name, str(batch), str(answers), *map(ends, grids)])
     assert made == rows(" model | rows a step | answers a step |")
     assert [row[3:] for row in made[1:3]] == [["160, 160, 160", "160, 160, 80"], ["160, 160, 160", "160, 160"]]
     over = [results.grids[task, f"rdt{wide}"].train_flops / results.grids[task, "rdt"].train_flops for task in HEADLINE]
@@ -512,13 +516,13 @@ BLOCKS = "recurrent_blocks={}@train.shortest_horizon={}@train.longest_horizon={}
 
 def test_what_is_said_of_last_answers_in_a_prompt_is_what_the_ablation_says():
     ablation, reference = (Results(read(ROOT / "results/reference" / name)) for name in ("ablation", "all"))
-    ends = {}
+    reached = {}
     for model in ("rdt", "looped_normed"):
         alone = ablation.grids["khop_context", f"{model}@train.answers=deepest"]
         each = reference.grids["khop_context", model]
         assert 0.9 < alone.train_flops / each.train_flops < 1.1, "as many rows, and as many FLOPs"
-        ends[model] = [grid.depth95s(grid.headline("settled")).tolist() for grid in (alone, each)]
-    (rdt, each), (normed, other) = ends.values()
+        reached[model] = [grid.depth95s(grid.headline("settled")).tolist() for grid in (alone, each)]
+    (rdt, each), (normed, other) = reached.values()
     told = f"reaches {rdt[0]} and {rdt[1]}, two seeds, by `settled` (three that are asked for each hop: {each[0]}, "
     told += (
         f"{each[1]} and {each[2]}), and `looped_normed` {normed[0]}, one seed ({other[0]}, {other[1]} and {other[2]})."
@@ -539,9 +543,6 @@ def test_what_is_said_of_last_answers_in_a_prompt_is_what_the_ablation_says():
 
 def test_what_is_said_of_one_difference_at_a_time_is_what_the_ablation_says():
     ablation, reference = (Results(read(ROOT / "results/reference" / name)) for name in ("ablation", "all"))
-
-    def ends(grid) -> str:
-        return ", ".join(map(str, grid.depth95s(grid.headline("settled")).tolist()))
 
     made, shares, fewer, of = [], [], [], {}
     for task, steps in AS_MANY_FLOPS.items():
@@ -569,7 +570,6 @@ def test_what_is_said_of_one_difference_at_a_time_is_what_the_ablation_says():
     shown |= {"`looped_normed`, three Blocks": three, "`looped_normed`, six Blocks": six}
     shown |= {f"`{model}`, no blanks": f"{model}@train.blank=0" for model in ("transformer_rope", "gru")}
     shown["`gru`, 6,000 steps"] = "gru@train.steps=6000"
-    shown = {name: model for name, model in shown.items() if all((task, model) in ablation.grids for task in HEADLINE)}
     made = [[name, *(ends(ablation.grids[task, model]) for task in HEADLINE)] for name, model in shown.items()]
     assert made == rows(
         " model | `khop_facts`, by seed | `mod_chain`, by seed |\n|---|---|---|\n| `looped_normed`, ord"

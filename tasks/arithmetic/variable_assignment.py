@@ -29,7 +29,7 @@ class VariableAssignment(Task):
     most rest on one shortly before them and some on another at any distance. The name stands last, where the value is
     known: who looks for a variable finds both in one place.
     Terms cancel, as in any arithmetic: who writes the deepest variable out as a sum of lower ones, level by level,
-    finds a level or more with nothing to read in three questions in five of depth 24, and reads 21.4 in the mean.
+    finds a level or more with nothing to read in three questions in five of depth 24, and reads about 21.5.
     Depth is at most `levels`; the default is the most that keeps rows near 110 tokens.
     After: i-GSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23, shuffled, and asked once, behind the last one.
 

@@ -31,7 +31,7 @@ class PHopInduction(Task):
     The definition's own shortcuts: the commonest character of a random text is the likeliest answer; and of three
     letters the one four moves on is often the same, so that of six moves the oracle stopped after two has 52% right.
     Moves lead back along two chains, and no place is led to from two: a learner that is shown where three moves lead,
-    and which letters stand how far before, has 60% of eight moves and 43% of 16.
+    and which letters stand how far before, has about 60% of eight moves and 43% of 16.
     After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416); the hints: Zhou et al. 2023
     (arXiv 2310.16028).
 

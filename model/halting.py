@@ -43,7 +43,7 @@ class SureGate(nn.Module):
 
 
 class LinearGate(nn.Module):
-    """Graves' own gate: sigmoid(w . h + b). Starts at a bias that waits."""
+    """Graves' gate, sigmoid(w . h + b), here on a normed state. It starts at a bias that waits; his starts at 1."""
 
     def __init__(self, config: ModelConfig, vocabulary: int) -> None:
         super().__init__()

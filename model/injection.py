@@ -15,8 +15,9 @@ SLOWEST = 2**-7
 
 
 class LTIInjection(nn.Module):
-    """Diagonal A and B with spectral radius below 1 by construction (after Parcae, 2604.12946).
+    """Diagonal A and B, the spectral radius of A below 1 by construction.
 
+    After Parcae (2604.12946), whose B is a full matrix, and whose A and B share a learnt step.
     A = exp(-(SLOWEST + softplus(a))) for each channel: softplus is never negative and never NaN for a finite a, so
     that A lies in [0, exp(-SLOWEST)] whatever the parameter. Starts at `config.memory`, by default sqrt(1/5), as Parcae
     does.
@@ -41,8 +42,8 @@ class NormedInjection(LTIInjection):
     """A RMSNorm(h) + B e: whatever its size, the state has the same weight beside the input in every loop.
 
     For walks of many steps. A state that grows outweighs e, carries what it has left behind, and errors grow with it;
-    and no trained depth tells, so that training does not keep it from growing. The norm is the recurrent one of Huginn
-    (Geiping et al., 2502.05171), here before the loop in place of after it.
+    and no trained depth tells, so that training does not keep it from growing. Huginn (Geiping et al., 2502.05171)
+    norms what a loop has made; here a loop begins with the norm.
     """
 
     def forward(self, h: Tensor, e: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ class NormedInjection(LTIInjection):
 class UnconstrainedInjection(nn.Module):
     """Diagonal A and B without any bound: A starts where the LTI's does and may grow past 1.
 
-    The unconstrained twin that Parcae (2604.12946) holds its own against, for the same ablation here.
+    It differs from LTI in the bound alone. Parcae (2604.12946) compares itself with a full matrix of [h; e] instead.
     """
 
     def __init__(self, config: ModelConfig) -> None:

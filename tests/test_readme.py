@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import unicodedata
 from importlib.metadata import version
 from itertools import pairwise, product
 from math import ceil
@@ -305,11 +306,31 @@ def test_the_citation_holds_every_paper_that_the_code_names():
     assert "the loopbench authors" in (ROOT / "LICENSE").read_text()
 
 
+def test_who_is_named_in_code_with_a_year_is_cited_with_it():
+    """By first author, plainly spelt."""
+
+    def plain(name: str) -> str:
+        return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+
+    entries = (ROOT / "CITATION.cff").read_text().split("  - type: ")[1:]
+    first = [re.search(r'family-names: "(?P<name>[^"]+)"(?:.|\n)*year: (?P<year>\d+)', entry) for entry in entries]
+    cited = {(plain(match["name"]), match["year"]) for match in first if match}
+    person = r"[A-Z][A-Za-z]+"
+    named = re.compile(rf"\b({person})(?: et al\.|(?:, {person})*,? and {person})?,? \(?((?:19|20)\d\d)\b(?!\.\d)")
+    files = [path for room in ("tasks", "model", "evaluate") for path in (ROOT / room).rglob("*.py")]
+    told = {match for path in files for match in named.findall(plain(path.read_text()))}
+    assert len(told) > 25 and told <= cited, told - cited
+
+
 def test_the_citation_is_yaml_of_the_right_form():
     held = pytest.importorskip("yaml").safe_load((ROOT / "CITATION.cff").read_text())
     assert {"cff-version", "message", "title", "authors", "references"} <= set(held)
     assert held["cff-version"] == "1.2.0" and held["authors"] == [{"name": "the loopbench authors"}]
     for paper in held["references"]:
         assert {"type", "title", "authors"} <= set(paper) <= {"type", "title", "authors", "year", "url"}
-        assert paper["type"] in ("article", "book") and paper["title"] and isinstance(paper["year"], int)
+        assert (
+            paper["type"] in ("article", "book", "software", "website")
+            and paper["title"]
+            and isinstance(paper["year"], int)
+        )
         assert all(set(who) in ({"name"}, {"family-names", "given-names"}) for who in paper["authors"])

@@ -20,11 +20,12 @@ class GroupWord(Task):
     Depth: the elements multiplied, so that the output at position i (`^`: 0) has depth i. Elements are spelt as
     the images of 0, 1, 2, ... and act from left to right. Nothing is forgotten: the product is uniform whatever the
     last elements are. In A5 and S5 the problem is complete for NC1, and no count of elements answers it.
-    The first letter is any element, those after it are drawn from `letters` fixed ones that generate the group, as the
-    word problem is stated: of A5's 60 x 60 products 60 x 5 are to be learnt, and with `letters=59` all but the trivial.
+    The first letter is any element, those after it are drawn from `letters` fixed ones that generate the group, as
+    group theory states the word problem: of A5's 60 x 60 products 60 x 5 are to be learnt, and with `letters=59` all
+    but the trivial.
     A `^` stands before the first letter. Without it `x x` cannot be told from `x`: what attention averages is the same
     in both, in every loop, and of all first products exactly those, of a letter with itself, were never learnt.
-    After: Barrington 1989; for transformers Liu et al. 2023 (arXiv 2210.10749), Merrill et al. 2024 (arXiv 2404.08819).
+    After: Barrington 1989; for transformers Liu et al. 2022 (arXiv 2210.10749), Merrill et al. 2024 (arXiv 2404.08819).
 
     Two examples, with `group="S3"`:
 

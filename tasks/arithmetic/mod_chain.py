@@ -20,7 +20,7 @@ class ModChain(Task):
     the past is never forgotten, and none is the identity (no `+0`, `-0`, `x1`), so that every step is one. The steps do
     not commute, so that counting the tokens does not answer: who knows how many of each there are, but not their order,
     has the commonest result of all orders, right in nearly a fifth of depth 10 and no more than a guess from 20 on.
-    After: modular arithmetic (Deletang et al. 2023, arXiv 2207.02098), there without brackets too.
+    After: modular arithmetic (Deletang et al. 2022, arXiv 2207.02098), there without brackets too.
 
     Two examples, modulo 11:
 

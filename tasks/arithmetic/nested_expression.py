@@ -43,7 +43,7 @@ class NestedExpression(Task):
     An expression of n leaves has a depth from log2(n), balanced, to n - 1, a comb; each has two leaves or more. That is
     why training begins at 3 and not at 1, and its curriculum is of fewer leaves. The default keeps rows below 120
     tokens.
-    After: modular arithmetic with brackets (Deletang et al. 2023, arXiv 2207.02098).
+    After: modular arithmetic with brackets (Deletang et al. 2022, arXiv 2207.02098).
 
     Two examples, with `leaves=6`, `expressions=2`, modulo 7:
 

@@ -21,7 +21,8 @@ class PrefixSum(Task):
     The audit's learners, shown the counts of one length, do so at 80 bits (0.98) and begin to fail at 160 (0.78).
     There are only 2^d rows of depth d: with a handful of bits, training, selection and test cannot all have some. Of
     ten bits 128 rows are held out for tests, so that some are drawn again: 128 questions hold 85 of them.
-    After: Bansal et al. 2022 (arXiv 2202.05826), who train on 32 bits and test on up to 512.
+    After: Schwarzschild et al. 2021 (arXiv 2106.04537); Bansal et al. 2022 (arXiv 2202.05826) train on 32 bits and
+    test on up to 512.
 
     Two examples:
 

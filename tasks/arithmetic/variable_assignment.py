@@ -1,4 +1,4 @@
-"""Variables defined by other variables: the shape of i-GSM without its English."""
+"""Variables defined by other variables: the shape of iGSM without its English."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class VariableAssignment(Task):
     Terms cancel, as in any arithmetic: who writes the deepest variable out as a sum of lower ones, level by level,
     finds a level or more with nothing to read in three questions in five of depth 24, and reads about 21.5.
     Depth is at most `levels`; the default is the most that keeps rows near 110 tokens.
-    After: i-GSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23, shuffled, and asked once, behind the last one.
+    After: iGSM (Ye et al. 2024, arXiv 2407.20311), there modulo 23, shuffled, and asked once; without its English, as
+    Saunshi et al. 2025 (arXiv 2502.17416) have it, modulo 7.
 
     Two examples, with `variables=3`, `levels=2`, modulo 11:
 

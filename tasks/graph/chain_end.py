@@ -25,7 +25,7 @@ class ChainEnd(Task):
     out those of the short chains, and guesses between the others, is right half of the time.
     With `shuffled=False`, as in the early stages of training, each chain stands in its own order, all mixed.
     Depth is at most one less than the nodes of a long chain; the default keeps rows near 170 tokens.
-    After: pointer following, as in Sanford et al. 2024 (arXiv 2402.09268).
+    After: pointer chasing, as in Sanford et al. 2024 (arXiv 2402.09268).
 
     Two examples, with `chains=2`, `short=3`, `length=3`, `queries=1`:
 

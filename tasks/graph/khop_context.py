@@ -23,7 +23,7 @@ class KhopContext(Task):
     The permutation is one random cycle through all nodes: a random permutation has short cycles, whose length any
     multiple of it gives away. Depth ends at half the nodes, beyond which walking backwards would be shorter.
     `nodes` of the `names` take part, so that a curriculum can begin with few nodes and keep its vocabulary.
-    After: the permutation variant of k-hop induction (Sanford et al. 2024, arXiv 2402.09268).
+    After: k-hop induction and pointer chasing (Sanford et al. 2024, arXiv 2402.09268), here along one permutation.
 
     Two examples, with `nodes=4`, `names=4`, `hops=2`:
 

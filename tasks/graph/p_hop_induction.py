@@ -27,7 +27,8 @@ class PHopInduction(Task):
     characters, hence the cap on `hops`, and 16 by default: five times the trained depth in rows of 113 tokens.
     One of few characters does not tell where a walk stands. So in training, with `way`, every character in the text
     asks for the place that it leads to, x for the character that it names, and each `>` for its place.
-    The papers have no names, start at the last character alone, and ask p = 16 and 32 of 256 characters, alphabet 4.
+    The papers have no names, and an alphabet of 4: Sanford et al. ask at every character, p of 0 to 16 of 100
+    characters, Saunshi et al. at the last alone, p = 16 and 32 of 256.
     The definition's own shortcuts: the commonest character of a random text is the likeliest answer; and of three
     letters the one four moves on is often the same, so that of six moves the oracle stopped after two has 52% right.
     Moves lead back along two chains, and no place is led to from two: a learner that is shown where three moves lead,

@@ -70,7 +70,7 @@ CLAIMS: dict[int, Claim] = {
     2: Claim(
         "loops-not-parameters",
         "Depth comes from loops, not parameters.",
-        "Saunshi et al., Reasoning with Latent Thoughts (2502.17416)",
+        "after Reasoning with Latent Thoughts (2502.17416), where depth is what counts, looped or stacked",
         "Depth reached (95% right at every depth up to it) by one RDT at 4 and 32 loops; by stacks of 10 and 20 Blocks",
         (
             Part(f"accuracy at depth {TOP} of the RDT", least=0.9, premise=True),
@@ -86,7 +86,8 @@ CLAIMS: dict[int, Claim] = {
     3: Claim(
         "injection",
         "Re-injecting the input in every loop prevents drift.",
-        "Deep Thinking (2202.05826); Stability and Generalization in Looped Transformers (2604.15259)",
+        "OpenMythos (README); Deep Thinking (2202.05826); Stability and Generalization in Looped Transformers "
+        "(2604.15259)",
         f"RDT with and without injection, gradient through all loops: accuracy at depth {TOP} from 16 to {MOST} loops, "
         "and how the state grows from loop 16 to 64",
         (
@@ -137,7 +138,7 @@ CLAIMS: dict[int, Claim] = {
     6: Claim(
         "latent-cache",
         "Latent attention holds 10 to 20 times less cache at equal quality.",
-        "DeepSeek-V2 (2405.04434)",
+        "OpenMythos (docs), of the attention of DeepSeek-V2 (2405.04434)",
         f"Bytes of a cache, and accuracy at depth {FAR}: a latent of 8 numbers and a rotary key of 4 against full "
         "attention",
         (
@@ -152,7 +153,7 @@ CLAIMS: dict[int, Claim] = {
     7: Claim(
         "stable-at-any-rate",
         "A spectral radius below 1 by construction makes training stable at any learning rate.",
-        "Parcae (2604.12946)",
+        "OpenMythos (README); Parcae (2604.12946) trains so at rates of 2e-4 to 1e-3",
         f"LTI and unconstrained A at {', '.join(f'{scale:g}' for scale in RATES)} times the learning rates; a run "
         f"fails where its loss, or its state after 64 loops, runs off (no number, or above {figures.LARGE:g})",
         (
@@ -166,7 +167,7 @@ CLAIMS: dict[int, Claim] = {
     8: Claim(
         "halting",
         "With ACT harder positions get more loops, and it stops once converged.",
-        "Adaptive Computation Time (1603.08983)",
+        "Adaptive Computation Time (1603.08983); that it stops once converged: OpenMythos (README)",
         f"Loops used by the halting gate by depth, its accuracy at depth {TWICE} against {MOST} loops, and its loops "
         "over the fewest that do as well",
         (
@@ -250,7 +251,7 @@ CLAIMS: dict[int, Claim] = {
     14: Claim(
         "more-loops",
         "A model trained at few loops gains from up to 16 and more.",
-        "OpenMythos #28; Loop, Think & Generalize (2604.07822)",
+        "OpenMythos (docs), which its issue 28 disputes; Loop, Think & Generalize (2604.07822), up to a peak",
         f"RDT trained at 2 to 6 loops: accuracy at depth {TWICE} at 6, 16 and 64 loops",
         (
             Part(f"accuracy at depth {TOP} and 6 loops", least=0.9, premise=True),

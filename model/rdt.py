@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import NamedTuple
 
 import torch
@@ -43,7 +43,7 @@ class Outputs(NamedTuple):
 
 
 class RDT(nn.Module):
-    """The reference model. Every part is chosen here, once, by its class."""
+    """The reference model. Its parts are chosen here, once, by their names."""
 
     looped = True
 
@@ -111,11 +111,9 @@ class RDT(nn.Module):
         """h_0, h_1, h_2, ... without end, each (batch, length, width); holds one state at a time."""
         e = self.encode(tokens)
         h = self.first(e)
-        loop = 0
-        while True:
+        for loop in count():
             yield h
             h = self.step(h, e, loop)
-            loop += 1
 
     def forward(self, tokens: Tensor, loops: tuple[int, ...], places: Places | None = None) -> Tensor:
         """Logits (len(loops), batch, length, vocabulary) from one pass: 1..64 cost 64 loops, not 2,080.
@@ -132,8 +130,8 @@ class RDT(nn.Module):
         """Unroll row i for horizons[i] loops, the last `gradient_loops` of them with gradient.
 
         Horizons must fall from row to row. All rows end together: a row with a shorter horizon starts later, so that
-        the loops with gradient are the same for all, and the rows that have not started cost nothing. The gate's probe
-        is judged on their first states too, and learns that nothing is known there.
+        the loops with gradient are the same for all, and the rows that have not started cost no more than the gate,
+        whose probe is judged on their first states too, and learns that nothing is known there.
         """
         batch, last, device = len(tokens), horizons[0], tokens.device
         global_heads = self.config.heads - self.config.local_heads

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from pathlib import Path
 
 from tasks.errors import UserError
@@ -21,21 +20,7 @@ def refuse_taken(path: Path) -> None:
 def write_new(path: Path, content: str | bytes) -> None:
     """Write a file that was not there; cut off at any moment, it is either whole or absent."""
     refuse_taken(path)
-    content = content.encode() if isinstance(content, str) else content
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)  # mkstemp lets nobody else read
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
+    write_over(path, content.encode() if isinstance(content, str) else content)
 
 
 def file_name(name: str) -> str:

@@ -260,7 +260,7 @@ MUTANTS = (
     ),
     Mutant(
         "every loop believes that it is the first", "model/rdt.py",
-        "            loop += 1", "            loop += 0",
+        "h = self.step(h, e, loop)", "h = self.step(h, e, 0)",
         "test_inference.py::test_cached_logits_are_the_full_ones_and_shared_slots_are_not",
     ),
     Mutant(
@@ -381,7 +381,7 @@ MUTANTS = (
     ),
     Mutant(
         "how runs are carried about counts", "evaluate/run/version.py",
-        "if path.name not in DECIDES_NOTHING", "if path.name",
+        "path.relative_to(root).as_posix() not in DECIDES_NOTHING", "path",
         "test_faults.py::test_the_version_is_of_what_decides_a_result",
     ),
     Mutant(

@@ -193,7 +193,7 @@ def test_a_cut_run_goes_on_at_its_stage(tmp_path, monkeypatch, model):
     whole = built()
     first = train(whole, experiment, CPU)
     with pytest.raises(Cut):
-        train(built(), experiment, CPU, saved, stop, save_seconds=0.0)
+        train(built(), experiment, CPU, saved, stop, save_every=0.0)
     again = built()
     second = train(again, experiment, CPU, saved)
     assert first.flops == second.flops and second.status == "ok"

@@ -122,7 +122,7 @@ def stopped(of: Experiment, saved: Path) -> list[float]:
 
     with pytest.raises(Stop):
         training.train(new(of), of, torch.device("far"), saved, stop, 0.0)
-    return losses[:1] + trained(of, "far", saved=saved, save_seconds=0.0)[1]
+    return losses[:1] + trained(of, "far", saved=saved, save_every=0.0)[1]
 
 
 @pytest.fixture(scope="module")

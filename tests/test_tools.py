@@ -195,6 +195,14 @@ def test_exponents_are_read_off_powers():
     assert row("a", "b", (1, 10), [3.0, 3.0])["exponent"] == 0
 
 
+def test_what_is_paid_once_is_reckoned_once(monkeypatch):
+    from evaluate.study import bench_scaling
+
+    monkeypatch.setattr(bench_scaling, "asked_seconds", lambda e, count: 5.0 + 0.25 * count)
+    experiment = PRESETS["quick"]()[0]
+    assert bench_scaling.all_asked_seconds(experiment) == pytest.approx(5 + 0.25 * experiment.evaluate.count)
+
+
 def test_what_a_preset_costs_grows_with_the_number_of_experiments(monkeypatch):
     from evaluate.study import bench_scaling
 

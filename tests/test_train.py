@@ -119,7 +119,7 @@ def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(tmp_path, monkeypatch, opti
             raise Cut
 
     with pytest.raises(Cut):
-        train(built(experiment), experiment, CPU, saved, stop, save_seconds=0.0)
+        train(built(experiment), experiment, CPU, saved, stop, save_every=0.0)
     again, steps = built(replace(experiment, seed=5)), []
     done = train(again, experiment, CPU, saved, lambda step, loss, accuracy: steps.append(step))
     assert done.status == "ok" and steps == [6]  # went on from step 3

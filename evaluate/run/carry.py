@@ -40,7 +40,7 @@ class Means:
     device: str
     threads: int
     batch: int  # rows evaluated at a time
-    every: float  # seconds between checkpoints
+    save_every: float  # seconds between checkpoints
     commit: tuple[str | None, bool | None]  # of the code, and whether it was changed since; a node cannot tell
     tensorboard: bool = False  # log training there too
     compile: bool = False  # compile the Blocks: answers stay, but for rounding
@@ -134,7 +134,7 @@ def _carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone)
 
     told = board.logged(progress, folder, experiment.run) if means.tensorboard and ranks.first else progress
     with bar:
-        trained = train(net, experiment, where, saved, told, means.every, ranks)
+        trained = train(net, experiment, where, saved, told, means.save_every, ranks)
     net.eval()
     cells: list[Cell] = []
     inside = None

@@ -1,7 +1,7 @@
-"""Depth x loops x halting rule: what a trained model answers at depths it was never trained on.
+"""Depth x loops x halting rule: what a trained model answers, at the depths it was trained on and at others.
 
-One pass over the trajectory answers for every loop count at once, and holds one state at a time, so that any number
-of loop counts costs what the largest does and memory does not grow with loops.
+One pass over the trajectory answers for every loop count at once, so that any number of loop counts costs what the
+largest does; and states are let go as it passes (the rules keep about ten), so that memory does not grow with loops.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from evaluate.records import Cell, pack
 from evaluate.run.experiment import Experiment, RunFailed, counted, on_cpu
 from model import RDT
 from model.attention import Places
-from model.stopping import rules
+from model.stopping import Rule, rules
 from tasks import NOT_ASKED, SPLITS, Batch, Task, draw
 
 
@@ -55,18 +56,16 @@ def rdt_answers(
     model: RDT, tokens: Tensor, places: Places, answering: Tensor, loops: tuple[int, ...]
 ) -> Iterator[Answer]:
     """Fixed loop counts read off the trajectory as it passes, and at its end the rules that stop by themselves."""
-    stopping = None
-    for done, h in enumerate(model.trajectory(tokens)):
-        if stopping is None:
+    stopping: dict[str, Rule] = {}
+    for done, h in enumerate(islice(model.trajectory(tokens), loops[-1] + 1)):
+        if done == 0:
             stopping = rules(model, h, places, answering)
         else:
             for rule in stopping.values():
                 rule.see(h)
         if done in loops:
             yield Answer("fixed", done, model.read(h, places=places))
-        if done == loops[-1]:
-            break
-    for name, rule in (stopping or {}).items():
+    for name, rule in stopping.items():
         yield Answer(name, None, rule.logits(), rule.used())
 
 
@@ -89,7 +88,7 @@ def questions(task: Task, depth: int, count: int, seed: int) -> Batch:
 
 
 def trained_places(task: Task, depth: int, count: int, seed: int) -> Tensor:
-    """Where (count, length) training asks on the rows of `questions`: there, and it may be at more places too."""
+    """Where (count, length) training asks on the rows of `questions`: where these do, and maybe at more places."""
     return torch.from_numpy(questions(task.stages[-1], depth, count, seed).targets) != NOT_ASKED
 
 
@@ -137,7 +136,7 @@ def evaluate(
     for depth in group:
         place = depths == depth
         length = tokens.shape[1] if len(group) == 1 else int(place.any(0).nonzero().max()) + 1
-        flops = Flops(counted_as, tokens[:1, :length].cpu())  # of a row that ends with its question
+        flops = Flops(counted_as, tokens[:1, :length].cpu())  # of a row no longer than its question needs
         counted = {**tallies[depth], **oracles(tallies[depth])}
         for key, tally in counted.items():
             yield cell(experiment, depth, key, tally, flops)
@@ -170,7 +169,7 @@ def cell(experiment: Experiment, depth: int, key: Key, tally: Tally, flops: Flop
 
 def oracles(tallies: dict[Key, Tally]) -> dict[Key, Tally]:
     """What would be counted if each question stopped when it is right; nothing of a model without loops."""
-    fixed = {loops: tally for (halting, loops), tally in tallies.items() if halting == "fixed"}
+    fixed = {loops: tally for (halting, loops), tally in tallies.items() if halting == "fixed" and loops is not None}
     if not fixed:
         return {}
     found, took = by_oracle({loops: torch.cat(tally.right) for loops, tally in fixed.items()})
@@ -178,12 +177,12 @@ def oracles(tallies: dict[Key, Tally]) -> dict[Key, Tally]:
     return {("oracle", None): Tally([found], ties, used=float(took.sum()))}
 
 
-def by_oracle(fixed: dict[int | None, Tensor]) -> tuple[Tensor, Tensor]:
+def by_oracle(fixed: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
     """Which questions (asked,) are right after any of these numbers of loops, and the fewest, or all where none is.
 
     Nobody who answers knows when that is: it is a bound on what a rule for stopping could reach, luck included.
     """
-    counts = sorted(count for count in fixed if count is not None)
+    counts = sorted(fixed)
     right = torch.stack([fixed[count] for count in counts])
     first = torch.tensor(counts, device=right.device)[right.int().argmax(0)]
     found = right.any(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import torch
@@ -128,33 +129,29 @@ def check_rules() -> None:
     """Prove the contract of the rules that plugins have added, on a small RDT: names, shapes and ranges."""
     own = {name: rule for name, rule in RULES.items() if getattr(rule, "__module__", None) in plugin.stamps()}
     taken = ("none", "fixed", "oracle", *OURS, *ModelConfig.PARTS["halting"])
-    net = RDT(ModelConfig(), VOCABULARY).eval() if own else None
+    if not own:
+        return
+    net = RDT(ModelConfig(), VOCABULARY).eval()
     tokens = torch.randint(VOCABULARY, SHAPE, generator=torch.Generator().manual_seed(0))
+    states = list(islice(net.trajectory(tokens), LOOPS + 1))
     answering = tokens > 1
     places = Places.where(tokens > 2)
     for name, made in own.items():
         whose = f"rule {name!r}"
         if name in taken or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise UserError(f"{whose}: allowed are lower-case letters, digits and _, and none of {', '.join(taken)}")
-        assert net is not None
         with guard(whose):
-            rule, done = None, 0
-            for done, h in enumerate(net.trajectory(tokens)):
-                if rule is None:
-                    rule = made(net, h, places, answering)
-                else:
-                    rule.see(h)
-                if done == LOOPS:
-                    break
-            assert rule is not None
+            rule = made(net, states[0], places, answering)
+            for h in states[1:]:
+                rule.see(h)
             logits, used = rule.logits(), rule.used()
         for part, found, wanted in (
             ("logits()", logits, (len(places.row), VOCABULARY)), ("used()", used, (len(places.row),))
         ):  # fmt: skip
             if not isinstance(found, Tensor) or tuple(found.shape) != wanted:
                 raise UserError(f"{whose}: {part} gave {shape_of(found)}: allowed is {wanted}, an entry a place asked")
-        if not bool(((used >= 0) & (used <= done)).all()):
-            raise UserError(f"{whose}: used() gave {float(used.min()):g} to {float(used.max()):g} after {done} loops")
+        if not bool(((used >= 0) & (used <= LOOPS)).all()):
+            raise UserError(f"{whose}: used() gave {float(used.min()):g} to {float(used.max()):g} after {LOOPS} loops")
 
 
 def shape_of(found: object) -> str:

@@ -21,6 +21,7 @@ from evaluate.run.folder import claimed, refuse_mixture, refuse_versions
 from evaluate.run.limits import check_limits
 from evaluate.run.local import carry_out_here
 from evaluate.run.ranks import Together, by_torchrun, check_rows
+from evaluate.run.train import SAVE_EVERY
 from evaluate.run.version import commit
 from tasks import UserError
 from tasks.files import write_over
@@ -36,7 +37,7 @@ class Machine:
     workers: int = 0  # processes; 0 for one a core, or one a GPU
     threads: int = 1  # of each process; 0 for the cores shared out among the processes
     batch: int = 32  # rows evaluated at a time
-    save_every: float = 30.0  # seconds between checkpoints
+    save_every: float = SAVE_EVERY  # seconds between checkpoints
     engine: str = "local"
     tensorboard: bool = False  # log training there too
     compile: bool = False  # compile the Blocks

@@ -24,7 +24,7 @@ from tasks import NOT_ASKED, TRAIN, Batch, Task, UserError, draw, stream
 HORIZONS, BLANKS, SHALLOWS = 3, 4, 5  # the second integers of streams of their own; 0 to 2 are the splits
 SHALLOW = 1 / 8  # the share of rows that are shallower than the deepest, where a row asks its shallower depths anyhow
 CHECK_EVERY = 25  # steps between looks at the loss: a look waits for the device
-SAVE_SECONDS = 30.0
+SAVE_EVERY = 30.0  # seconds
 AVERAGE = 0.98
 """What a step keeps of the running average of the weights. Errors of a percent a hop that no training depth shows come
 from the last steps' noise: in a trial of 800 steps on khop_facts the average took depth 80 from 91% to 100% (seed 0).
@@ -216,10 +216,10 @@ def train(
     device: torch.device,
     saved: Path | None = None,
     progress: Callable[[int, float, float], None] = lambda step, loss, accuracy: None,
-    save_seconds: float = SAVE_SECONDS,
+    save_every: float = SAVE_EVERY,
     ranks: Alone = ALONE,
 ) -> Trained:
-    """Train `model` in place. With `saved`, go on from the checkpoint there and leave one every `save_seconds`.
+    """Train `model` in place. With `saved`, go on from the checkpoint there and leave one every `save_every` seconds.
 
     progress is told the step, loss and accuracy every CHECK_EVERY steps.
     """
@@ -261,7 +261,7 @@ def train(
             progress(step + 1, float(loss), accuracy)
             if not finite:
                 return trained("diverged", step + 1)
-            due = time.monotonic() - written >= save_seconds or step + 1 == settings.steps
+            due = time.monotonic() - written >= save_every or step + 1 == settings.steps
             if saved and ranks.first and due:
                 written = time.monotonic()
                 checkpoint.save(saved, *begun, step + 1, before + written - began, parts, made)

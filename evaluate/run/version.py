@@ -12,17 +12,21 @@ from tasks import TASKS
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 DECIDES_NOTHING = {
-    "board.py", "checkpoint.py", "cluster.py", "folder.py", "limits.py", "local.py", "presets.py", "sweep.py",
+    "tasks/checks.py", "tasks/files.py", "tasks/plugin.py", "tasks/template.py",
+    "model/generate.py", "model/settling.py", "model/weights.py",
+    "evaluate/run/board.py", "evaluate/run/checkpoint.py", "evaluate/run/cluster.py", "evaluate/run/folder.py",
+    "evaluate/run/limits.py", "evaluate/run/local.py", "evaluate/run/presets.py", "evaluate/run/sweep.py",
 }  # fmt: skip
-"""Files of this room that carry runs about. A preset's experiments are told apart by their own hashes."""
+"""Files of these rooms that check, load, carry about or use what makes a result. A preset's experiments are told apart
+by their own hashes."""
 
 
 @cache
 def read(root: Path) -> dict[Path, bytes]:
     """Every file that may decide a result, as it is at the first look: what a process runs it has read at its start."""
-    files = [*root.glob("tasks/**/*.py"), *root.glob("model/**/*.py")]
-    files += [path for path in root.glob("evaluate/run/*.py") if path.name not in DECIDES_NOTHING]
-    return {path: path.read_bytes() for path in sorted(files)}
+    files = [path for room in ("tasks", "model", "evaluate/run") for path in root.glob(f"{room}/**/*.py")]
+    decide = [path for path in files if path.relative_to(root).as_posix() not in DECIDES_NOTHING]
+    return {path: path.read_bytes() for path in sorted(decide)}
 
 
 read(ROOT)  # at import, beside the code itself: a file that is edited while runs go on is not what they were made by

@@ -70,23 +70,22 @@ def built(experiment: Experiment) -> torch.nn.Module:
     return build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
 
 
-def step_seconds(experiment: Experiment, rows: int | None = None) -> float:
-    """Of one training step's forward and backward pass at the last stage, reckoned up from so many of its rows."""
+def step_seconds(experiment: Experiment, tries: int = 3) -> float:
+    """Of one training step's forward and backward pass at the last stage."""
     model, train = built(experiment), experiment.train
     drawn = training_rows(experiment, 0, experiment.task)
-    batch = len(drawn.tokens)
-    rows = min(rows or batch, batch)
-    tokens, targets = (torch.from_numpy(array)[:rows] for array in (drawn.tokens, drawn.targets))
+    rows = len(drawn.tokens)
+    tokens, targets = torch.from_numpy(drawn.tokens), torch.from_numpy(drawn.targets)
     loops = np.linspace(train.longest_horizon, train.shortest_horizon, rows).round().astype(int).tolist()
 
     def step() -> None:
         loss_of(model, tokens, targets, loops, train)[0].backward()
 
-    return least(step) * batch / rows
+    return least(step, tries)
 
 
 def asked_seconds(experiment: Experiment, count: int) -> float:
-    """Of asking everything that an experiment asks, reckoned up from `count` questions a depth."""
+    """Of asking everything that an experiment asks, but `count` questions a depth."""
     model = built(experiment).eval()
     few = replace(experiment, evaluate=replace(experiment.evaluate, count=count))
 
@@ -94,7 +93,14 @@ def asked_seconds(experiment: Experiment, count: int) -> float:
         for group in asked_together(few.task):
             list(evaluate(model, few, group, CPU, count))
 
-    return least(ask, 1) * experiment.evaluate.count / count
+    return least(ask, 1)
+
+
+def all_asked_seconds(experiment: Experiment, few: int = 2, more: int = 8) -> float:
+    """Of asking it all, reckoned up along a line from two counts: what is paid once, however many are asked, is paid
+    once."""
+    low, high = asked_seconds(experiment, few), asked_seconds(experiment, more)
+    return low + max(0.0, high - low) / (more - few) * (experiment.evaluate.count - few)
 
 
 def bench_scaling() -> list[dict[str, Any]]:
@@ -135,7 +141,7 @@ def swept(runs: int, workers: int, steps: int = 40) -> float:
 def reckon(preset: str, numbers: Iterable[int] = (10, 1_000, 100_000)) -> list[dict[str, Any]]:
     """What so many experiments like a preset's would cost, from one measured step and a few questions of each kind."""
     kinds = list({(e.task.name, e.model): e for e in PRESETS[preset]()}.values())
-    each = [step_seconds(e, 16) * e.train.steps + asked_seconds(e, 2) for e in kinds]
+    each = [step_seconds(e, 1) * e.train.steps + all_asked_seconds(e) for e in kinds]
     run, cells = carried(kinds[0])
     line = len(json.dumps(asdict(run))) + sum(len(json.dumps(asdict(cell))) for cell in cells)
     with tempfile.TemporaryDirectory() as place:

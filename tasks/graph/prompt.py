@@ -54,12 +54,12 @@ def chain_lengths(curriculum: tuple[int, ...], longest: int) -> tuple[int, ...]:
     return tuple(2 if at <= paired else min(2 * most // n, longest) for at, n in enumerate(curriculum))
 
 
-def sort_facts(tokens: np.ndarray, facts: int, width: int, key: int) -> np.ndarray:
-    """Rows with their facts sorted by the token at place `key`, which must differ between the facts of a row."""
-    table = tokens[:, : facts * width].reshape(len(tokens), facts, width)
-    order = table[:, :, key].argsort(axis=1)
+def sort_edges(tokens: np.ndarray, edges: int) -> np.ndarray:
+    """Rows with their facts `x : y` sorted by x, which must differ between the facts of a row."""
+    table = tokens[:, : edges * 3].reshape(len(tokens), edges, 3)
+    order = table[:, :, 0].argsort(axis=1)
     ordered = np.take_along_axis(table, order[:, :, None], axis=1).reshape(len(tokens), -1)
-    return np.concatenate([ordered, tokens[:, facts * width :]], axis=1)
+    return np.concatenate([ordered, tokens[:, edges * 3 :]], axis=1)
 
 
 def query_depths(rng: np.random.Generator, count: int, queries: int, depth: int) -> np.ndarray:

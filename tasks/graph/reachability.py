@@ -19,7 +19,7 @@ from tasks.graph.prompt import (
     lay_chains,
     link,
     query_depths,
-    sort_facts,
+    sort_edges,
 )
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
@@ -144,7 +144,7 @@ class Reachability(Task):
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.nodes, 3, key=0)
+        return sort_edges(tokens, self.nodes)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
         return drawn(self, tokens)

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes, unknown
-from tasks.graph.prompt import cut, draw_names, drawn, shuffle_facts, sort_facts
+from tasks.graph.prompt import cut, draw_names, drawn, shuffle_facts, sort_edges
 from tasks.groups import elements, product_table, then
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages, up_to
 
@@ -147,7 +147,7 @@ class RelationComposition(Task):
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.nodes, 3, key=0)
+        return sort_edges(tokens, self.nodes)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
         return drawn(self, tokens)

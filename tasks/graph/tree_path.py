@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.graph.prompt import chain_lengths, draw_names, drawn, edges_of, lay_chains, link, query_depths, sort_facts
+from tasks.graph.prompt import chain_lengths, draw_names, drawn, edges_of, lay_chains, link, query_depths, sort_edges
 from tasks.task import NOT_ASKED, Answers, Batch, Task, stages
 
 
@@ -131,7 +131,7 @@ class TreePath(Task):
         return Answers(np.array(targets), np.array(depths))
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
-        return sort_facts(tokens, self.nodes, 3, key=0)
+        return sort_edges(tokens, self.nodes)
 
     def graph(self, tokens: np.ndarray) -> nx.DiGraph:
         return drawn(self, tokens)

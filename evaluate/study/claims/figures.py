@@ -24,14 +24,15 @@ LARGE = 1e3
 """A state's root mean square beyond which it has run off: those of stable runs are about 10."""
 
 
-def ratio(values: list[float]) -> Measured:
+def by_seed(values: list[float]) -> Measured:
+    """A figure of which each seed has one value."""
     return Measured(tuple(values))
 
 
 def of_sizes(values: list[float]) -> Measured:
     """A figure that follows from sizes, and not from what was learnt: where it is the same for all, it is certain."""
     if len(set(values)) > 1:
-        return Measured(tuple(values))
+        return by_seed(values)
     return Measured(tuple(values), interval=(values[0], values[0]), over=f"{len(values)} seeds")
 
 
@@ -58,7 +59,7 @@ def loops_not_parameters(found: Evidence) -> list[Measured]:
     return [
         *(found.share(name, TOP, MOST) for name in ("rdt", "stack of 10", "stack of 20")),
         found.each("rdt", gained),
-        ratio([b / a for a, b in zip(reached["stack of 10"], reached["stack of 20"], strict=True)]),
+        by_seed([b / a for a, b in zip(reached["stack of 10"], reached["stack of 20"], strict=True)]),
         found.each("stack of 20", lambda run: float(run.reach(MOST))),
     ]
 
@@ -96,10 +97,10 @@ def latent_steps(found: Evidence) -> list[Measured]:
     return [
         share(wrote, count),
         difference(looped, wrote, count),
-        ratio([wave(table)[0] for table in found.measure("rdt", "probe")]),
+        by_seed([wave(table)[0] for table in found.measure("rdt", "probe")]),
         difference(surplus, wrote, count),
-        ratio(cost),
-        ratio([wave(table)[1] for table in found.measure("rdt", "probe")]),
+        by_seed(cost),
+        by_seed([wave(table)[1] for table in found.measure("rdt", "probe")]),
     ]
 
 
@@ -125,7 +126,7 @@ def experts(found: Evidence) -> list[Measured]:
     use = found.measure("rdt", "routing")
     pairs = zip(found.whole("dense"), found.whole("rdt"), strict=True)
     return [
-        ratio([one["observed"] - one["shuffled"] for one in use]),
+        by_seed([one["observed"] - one["shuffled"] for one in use]),
         found.difference(("rdt", FAR, MOST), ("dense", FAR, MOST)),
         of_sizes([mixed.train_flops / dense.train_flops for dense, mixed in pairs]),
     ]
@@ -159,7 +160,7 @@ def stability(found: Evidence) -> list[Measured]:
     return [
         Measured((lti / count,), interval=wilson(lti, count), over=told),
         Measured(((free - lti) / count,), interval=(float(low), float(high)), over=told),
-        ratio([(sum(right["lti"]) - sum(right["unconstrained"])) / count]),
+        by_seed([(sum(right["lti"]) - sum(right["unconstrained"])) / count]),
     ]
 
 
@@ -211,7 +212,7 @@ def overthinking(found: Evidence) -> list[Measured]:
 
     narrow = found.whole("few loops")
     peak, (_, count) = [max(run.by_loops(TOP).values()) for run in narrow], found.counts("few loops", TOP, MOST)
-    learnt = share([round(right * count) for right in peak], count) if len(set(peak)) == 1 else ratio(peak)
+    learnt = share([round(right * count) for right in peak], count) if len(set(peak)) == 1 else by_seed(peak)
     return [learnt, lost("few loops"), lost("rdt")]
 
 
@@ -243,7 +244,7 @@ def half_the_parameters(found: Evidence) -> list[Measured]:
             target = run.accuracy(depth, MOST) - margin
             match = next((other for other in others if other.accuracy(depth, MOST) >= target), others[-1])
             ratios.append(match.parameters / run.parameters)
-        return ratio(ratios)
+        return by_seed(ratios)
 
     return [found.share("rdt", TOP, MOST), smallest(TOP, 0.02), smallest(TWICE, 0.05)]
 
@@ -287,7 +288,7 @@ def saturation(found: Evidence) -> list[Measured]:
         rival = min(laws["power"].held_out, laws["step"].held_out)
         ratios.append(laws["exponential"].held_out / max(rival, 1e-12))
         rates.append(laws["exponential"].rate.value)
-    return [ratio(ratios), ratio(rates)]
+    return [by_seed(ratios), by_seed(rates)]
 
 
 # 14

@@ -109,7 +109,7 @@ def read_out(seen: Tensor, answers: Tensor, held: Tensor, right: Tensor) -> floa
 
 
 def cache(model: nn.Module, experiment: Experiment) -> int:
-    """Bytes that a position takes in a cache of one loop, by the cache itself."""
+    """Bytes that a position takes in a cache of Prelude, one loop and Coda, by the cache itself."""
     assert isinstance(model, RDT)
     return Decoder(model, 1, 1, 1).bytes
 

@@ -325,8 +325,8 @@ RELIEVED = (
     ("variable_assignment", "rdt@memory=0.4"),  # and with the A of walks
     ("relation_composition", "rdt@train.steps=3000"),  # half as many again
     *((task, f"transformer_deep{ORDINARY_HEADS}") for task in RECIPES if not RECIPES[task].architecture.prelude_window),
-    ("khop_context", f"looped_normed{ORDINARY_HEADS}"),  # in rows of one length
-    ("carry_chain", f"looped_normed{ORDINARY_HEADS}"),
+    *((task, f"looped_normed{ORDINARY_HEADS}") for task in ("khop_context", "carry_chain")),  # in rows of one length
+    *((task, f"looped_normed{ORDINARY_HEADS}") for task in ("prefix_sum", "group_word", "n_ary_addition")),
     *((task, f"transformer_rope@train.steps={steps}") for task, steps in AS_MANY_FLOPS.items()),
 )
 """Models without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long

@@ -160,7 +160,9 @@ def test_what_was_asked_anew_is_what_the_records_say():
     made = read(ROOT / "results/reference/all").runs
     files = sorted((ROOT / "results/reference/asked").iterdir())
     found = {path.name.partition("-")[0]: lines_of("asked", path.name) for path in files}
-    walks, *_ = (found.pop(name) for name in ("khop_context", "variable_assignment", "last_answers"))
+    walks, loop, *_ = (
+        found.pop(name) for name in ("khop_context", "ordinary_heads", "variable_assignment", "last_answers")
+    )
     for task, told in found.items():
         seeds = (0, 1, 2) if task == "prefix_sum" else (0,)
         assert {(made[row["run"]]["task"], made[row["run"]]["seed"]) for row in told} == {
@@ -184,6 +186,19 @@ def test_what_was_asked_anew_is_what_the_records_say():
     assert right == asked and {row["depth"] for row in first} == {4, 6}
     told = f"all {asked:,} answers to their first 3 are right, and {wrong} of {more:,} after these"
     assert told in said and wrong / more < 0.025
+    of_loop = Results(read(ROOT / "results/reference/ablation")).grids["carry_chain", f"looped_normed{ORDINARY_HEADS}"]
+    assert {row["run"] for row in loop} == {run["run"] for run in of_loop.runs}
+    counts: dict[tuple[int, int], list[int]] = {}
+    for row in (row for row in loop if row["rule"] == "fixed"):
+        sums = counts.setdefault((row["sizes"]["columns"], row["depth"]), [0, 0])
+        counts[row["sizes"]["columns"], row["depth"]] = [
+            a + row[b] for a, b in zip(sums, ("correct", "count"), strict=True)
+        ]
+    assert all(
+        counts[columns, depth] == [counts[columns, depth][1]] * 2 for columns in (42, 56) for depth in (1, 5, 20, 40)
+    )
+    share = {depth: written.points(counts[112, depth][0] / counts[112, depth][1]) for depth in (1, 40)}
+    assert f"at 112 {share[1]}% of those over 1 and {share[40]}% over 40 (three seeds)." in said
     for task, size, rule, heading, depths, values in (
         ("p_hop_induction", "length", "act", " moves | 16 characters", (1, 2, 4, 8), (16, 24, 32, 40)),
         ("carry_chain", "columns", "settled", " carried | 42 columns", (1, 5, 10, 20, 40), (42, 56, 112, 224)),

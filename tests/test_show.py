@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -387,6 +388,23 @@ def test_every_format_says_the_same(tmp_path, capsys):
     assert all(run["run"] in out for run in plain["seeds"] if run["model"] == "deep")
     _, out, _ = told(capsys, "table", path, "--seeds", "--section", "seeds,suite,seeds")
     assert out.count("every seed, accuracy") == out.count("suite score") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["table", "results/reference/quick"],
+        ["compare", "results/reference/quick", "--models", "rdt,gru"],
+        ["claims", "--show", "results/reference/claims"],
+    ],
+)
+def test_what_is_said_beside_a_table_is_no_row_of_it_and_no_table_of_another_kind(words, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    written = told(capsys, *words, "--format", "github")[1].splitlines()
+    for above, below in pairwise(written):
+        assert not above or not below or above.startswith("|") is below.startswith("|"), (above, below)
+    tex = told(capsys, *words, "--format", "latex")[1]
+    assert tex.count("\\begin{tabular}") == tex.count("\\toprule") > 0 and "\\hline" not in tex
 
 
 @pytest.mark.parametrize(

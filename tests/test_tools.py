@@ -144,9 +144,11 @@ def test_a_missing_figure_is_empty_and_never_zero():
 
 
 def test_what_is_said_beside_a_table_is_a_comment_or_nothing_for_machines():
-    said = {style: shown_rows.told("a\nb", style) for style in shown_rows.FORMATS}
-    assert said.pop("csv") == said.pop("json") == "" and said.pop("latex") == "% a\n% b\n"
-    assert set(said.values()) == {"a\nb\n"}
+    table = shown_rows.formatted([{"x": 1}], ("x",), "csv")
+    said = {style: shown_rows.together(["above", table, "a\nb"], style) for style in shown_rows.FORMATS}
+    assert said.pop("csv") == said.pop("json") == table and said.pop("latex") == f"% above\n{table}\n% a\n% b"
+    assert said.pop("github") == f"above\n\n{table}\n\na\nb", "in Markdown they would be rows of it"
+    assert set(said.values()) == {f"above\n{table}\na\nb"}
 
 
 QUICK = Path(__file__).parents[1] / "results/reference/quick"

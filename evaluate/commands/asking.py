@@ -73,10 +73,10 @@ def ask(arguments: Sequence[str]) -> None:
     if known.over and known.format not in ("csv", "json"):
         rows, columns = against(rows, known.over.partition("=")[0])
         legend = "accuracy, with the most loops or by --moving, all seeds together"
-        tell(shown.formatted(rows, columns, known.format), shown.told(legend, known.format), style=known.format)
     else:
-        columns = [name for name in COLUMNS if name != "step" or known.each_step]
-        tell(shown.formatted(rows, columns, known.format), shown.told(LEGEND, known.format), style=known.format)
+        columns, legend = [name for name in COLUMNS if name != "step" or known.each_step], LEGEND
+    table = shown.formatted(rows, columns, known.format)
+    tell(shown.together([table, legend], known.format), style=known.format)
 
 
 def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -77,8 +77,7 @@ def compare(arguments: Sequence[str]) -> None:
         if known.format in ("csv", "json"):
             print("".join(f"{note}\n" for note in results.notes), end="", file=sys.stderr)
         else:
-            mark = "% " if known.format == "latex" else ""
-            tell(*(f"{mark}{note}" for note in results.notes), style=known.format)
+            tell(rows.together(results.notes, known.format), style=known.format)
     tell(compare.show(compare.sides(folders, models), known.format, known.force, known.rule), style=known.format)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from evaluate.show.differences import LEVEL, Difference, Side, adjusted, difference, mismatches, rows
 from evaluate.show.grid import Column, Results, check_rule, flat, short
 from evaluate.show.measures import measures
-from evaluate.show.rows import as_csv, check_format
-from evaluate.show.tables import MARKS, lined
+from evaluate.show.rows import as_csv, check_format, lined, together
+from evaluate.show.tables import MARKS
 from evaluate.show.written import MISSING, how_deep, points, reached
 from tasks.errors import UserError, unknown
 
@@ -121,9 +121,7 @@ def show(compared: Sequence[Side], style: str = "simple", force: bool = False, r
         summaries.append(textwrap.fill(sentence(one, rate), 80, subsequent_indent="  "))
     star = "\\*" if style == "github" else "*"
     parts = [*left_out(compared, found, rule), *tables, LEGEND.replace("{star}", star), "", *summaries]
-    if style == "latex":
-        return "\n".join(part if part.startswith("\\begin") else f"% {part}".replace("\n", "\n% ") for part in parts)
-    return "\n".join(parts)
+    return together(parts, style)
 
 
 def _heading(one: Difference) -> str:

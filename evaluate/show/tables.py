@@ -9,8 +9,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import tabulate as tabulate_module
-from tabulate import tabulate
 
 from evaluate.metrics import corrected
 from evaluate.records import Records
@@ -19,14 +17,13 @@ from evaluate.show.measures import (
     Row,
     band_rows,
     grid_rows,
-    interval,
     measure_rows,
     ratio_rows,
     seed_rows,
     suite_rows,
     used_loops,
 )
-from evaluate.show.rows import as_csv, check_format
+from evaluate.show.rows import as_csv, check_format, lined, together
 from evaluate.show.screen import wrapped
 from evaluate.show.written import (
     MISSING,
@@ -44,17 +41,8 @@ from evaluate.show.written import (
 from tasks import TASKS
 from tasks.errors import UserError, unknown
 
-tabulate_module.MIN_PADDING = 0  # a table of ten loop counts must fit a terminal of eighty columns
-
-STYLES = {"latex": "latex_booktabs"}
 SECTIONS = ("grid", "bands", "measures", "seeds", "ratios", "suite", "summary")
 SHOWN = ("grid", "bands", "measures", "ratios", "suite", "summary")
-
-
-def lined(headers: Sequence[str], rows: Sequence[Sequence[str]], style: str) -> str:
-    """Text in columns, figures to the right."""
-    style = STYLES.get(style, style)
-    return str(tabulate(rows, headers, tablefmt=style, disable_numparse=True, stralign="right"))
 
 
 def about(grid: Grid) -> str:
@@ -116,12 +104,10 @@ def headline(grid: Grid, rule: str | None = None) -> str:
     parts = []
     for i in rules:
         parts.append(f"depth95 {how_deep(grid, i)} {grid.columns[i].told}")
-    told, (correct, count), deepest = _folded("; ", parts), grid.pooled, len(grid.depths) - 1
-    if not count[deepest, chosen]:
+    told, (low, high) = _folded("; ", parts), (end[-1, chosen] for end in grid.intervals)
+    if np.isnan(low):
         return told
-    asked = grid.depths == grid.depths[deepest]
-    low, high = interval(correct[deepest, chosen] / count[deepest, chosen], grid.worth(asked, chosen))
-    where = f"at depth {grid.depths[deepest]} {grid.columns[chosen].told}"
+    where = f"at depth {grid.depths[-1]} {grid.columns[chosen].told}"
     return f"{told}\n{where}: {low:.1%} to {high:.1%} (95% interval)"
 
 
@@ -338,19 +324,12 @@ def show(results: Results, style: str = "simple", sections: Sequence[str] = (), 
     check_rule(results.grids.values(), rule)
     if style in ("csv", "json"):
         return _for_machines(results, style, sections, rule)
-    mark = "% " if style == "latex" else ""
-    text = []
-    for section in dict.fromkeys(sections or SHOWN):  # each once
-        text += _section(results, section, style, rule)
-    notes = [f"{mark}{note}" for note in results.notes]
+    notes = results.notes
     if style == "simple":
         notes = [line for note in notes for line in wrapped(note, 80)]
-    return "\n".join(notes + [line if not mark else _commented(line) for line in text]).rstrip("\n")
-
-
-def _commented(text: str) -> str:
-    """A part of a LaTeX file: a table as it is, anything else as a comment."""
-    return text if text.startswith("\\begin") else "\n".join(f"% {line}" if line else "" for line in text.split("\n"))
+    chosen = dict.fromkeys(sections or SHOWN)  # each once
+    parts = [part for section in chosen for part in _section(results, section, style, rule)]
+    return together([*notes, *parts], style).rstrip("\n")
 
 
 def _rows(results: Results, section: str, rule: str | None) -> list[Row]:

@@ -124,8 +124,9 @@ def test_a_rule_that_falls_short_is_not_told_what_it_saves():
         {"rule": "act", "depth95": 3, "halting_cost": 0.4},
         {"rule": "settled", "depth95": 16, "halting_cost": 1.1},
     ]
-    row = {"depth95": 16, "rules": rules}
-    assert [tables.by_rule(row, rule) for rule in ("act", "settled", "graves")] == ["3", "16 for 1.1x", "-"]
+    for deepest, told in ((40, "16 for 1.1x"), (16, "16+ for 1.1x")):
+        row = {"depth95": 16, "deepest": deepest, "rules": rules}
+        assert [tables.by_rule(row, rule) for rule in ("act", "settled", "graves")] == ["3", told, "-"]
 
 
 def test_every_section_fits_a_terminal_of_eighty_columns():

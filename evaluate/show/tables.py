@@ -182,7 +182,7 @@ MEASURES = Section(
     "half of the seeds; + is the deepest asked. range: over seeds; of one seed, over\n"
     "other questions. overthinking: points lost at four times the loops that were\n"
     "enough. Then, of each rule that stops by itself, its depth95, and, where that is\n"
-    "no less, its loops over the fewest that do as well.",
+    "no less, for how many times (x) the fewest loops that do as well.",
 )
 
 
@@ -192,7 +192,12 @@ def by_rule(row: Row, rule: str) -> str:
     if held is None:
         return MISSING
     cost = held["halting_cost"] if held["depth95"] >= row["depth95"] else None  # what stops too soon saves nothing
-    return f"{held['depth95']}" + ("" if cost is None else f" for {cost:.1f}x")
+    return f"{held['depth95']}{more(held['depth95'], row['deepest'])}" + ("" if cost is None else f" for {cost:.1f}x")
+
+
+def more(depth: int, deepest: int | None) -> str:
+    """The + of a depth95 that is the deepest asked."""
+    return "+" if depth and depth == deepest else ""
 
 
 def with_rules(rows: Sequence[Row]) -> Section:
@@ -279,11 +284,24 @@ SEEDS = Section(
     "every seed, accuracy in percent",
     _named("task", "model", "seed", "status")
     | {band: (lambda row, band=band: points(row[band])) for band in ("train", "selection", "test")}
-    | {"depth95": lambda row: str(row["depth95"]), "stage": lambda row: stage(row["stage_steps"])}
+    | _named("depth95")
+    | {"stage": lambda row: stage(row["stage_steps"])}
     | _named("run"),
-    "stage: how far in the task's curriculum training came; what was trained at\n"
-    "smaller sizes alone was asked the task itself all the same.",
+    "depth95: + is the deepest asked. stage: how far in the task's curriculum\n"
+    "training came; what was trained at smaller sizes alone was asked the task itself\n"
+    "all the same.",
 )
+
+
+def seeds(results: Results) -> Section:
+    """Every seed, a depth95 with a + where it is the deepest that its task and model were asked."""
+    deepest = {key: int(grid.depths.max(initial=0)) for key, grid in results.grids.items()}
+
+    def reach(row: Row) -> str:
+        return f"{row['depth95']}{more(row['depth95'], deepest[row['task'], row['model']])}"
+
+    return SEEDS._replace(columns=SEEDS.columns | {"depth95": reach})
+
 
 SUMMARY = ("task", "model", "size", "FLOPs", "trained", "deepest", "depth95")
 
@@ -315,12 +333,16 @@ def heading(records: Records) -> str:
     return f"{records.folder}: {len(runs)} run{'s' * (len(runs) != 1)} of {told}\n"
 
 
-def show(results: Results, style: str = "simple", sections: Sequence[str] = (), rule: str | None = None) -> str:
-    """The sections of a folder as one text; as JSON one object; as CSV one section."""
-    check_format(style)
+def check_sections(sections: Sequence[str]) -> None:
     for section in sections:
         if section not in SECTIONS:
             raise unknown("section", section, SECTIONS)
+
+
+def show(results: Results, style: str = "simple", sections: Sequence[str] = (), rule: str | None = None) -> str:
+    """The sections of a folder as one text; as JSON one object; as CSV one section."""
+    check_format(style)
+    check_sections(sections)
     check_rule(results.grids.values(), rule)
     if style in ("csv", "json"):
         return _for_machines(results, style, sections, rule)
@@ -364,7 +386,7 @@ def _section(results: Results, name: str, style: str, rule: str | None) -> list[
         return [part for grid in results.grids.values() for part in _grid_parts(grid, style, rule)]
     if name == "summary":
         return [summary(results, style, rule)]
-    known = {"bands": BANDS, "measures": MEASURES, "seeds": SEEDS, "ratios": ratios(results), "suite": SUITE}
+    known = {"bands": BANDS, "measures": MEASURES, "seeds": seeds(results), "ratios": ratios(results), "suite": SUITE}
     section, found = known[name], _rows(results, name, rule)
     if name == "measures":
         section = with_rules(found)

@@ -347,6 +347,17 @@ def test_tensorboard_is_told_every_step_that_the_bar_is(tmp_path):
     assert [event.step for event in held.Scalars("loss")] == [6] and held.Scalars("accuracy")[0].value >= 0
 
 
+def test_the_devices_that_may_be_asked_for_are_those_that_a_machine_looks_for(monkeypatch):
+    found = {"auto"}
+    for here, away in (("cuda", "mps"), ("mps", "cuda")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda here=here: here == "cuda")
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda here=here: here == "mps")
+        with pytest.raises(UserError, match=f"device {away!r} is not on this machine: it has ") as refused:
+            Machine(away).resolve()
+        found |= {*str(refused.value).partition("it has ")[2].split(", ")}
+    assert found == {*running.DEVICES}
+
+
 def test_list_names_everything(capsys):
     assert run_benchmarks.main(["list"]) == 0
     shown = capsys.readouterr().out

@@ -14,6 +14,7 @@ from evaluate.commands.options import (
     add_plugins,
     at_least,
     at_most,
+    check_held,
     check_plugin,
     names,
     overrides,
@@ -130,6 +131,7 @@ def runs_of(known: argparse.Namespace) -> list[Experiment]:
     if not tasks:
         raise UserError(f"no run of {known.folder} came to its end: there is nothing to ask")
     task = known.task or tasks[0]
+    check_held(known.folder, [task], tasks)
     if task not in tasks:
         raise unknown("task", task, tasks)
     models = sorted({run["model"] for run in runs if run["task"] == task})

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from evaluate.commands.options import (
+    SIZES,
     Parser,
     add_format,
     add_plugins,
@@ -144,7 +145,7 @@ def show_model(arguments: Sequence[str]) -> None:
 
 def audit(arguments: Sequence[str]) -> None:
     """what shortcuts would score at each depth of a task"""
-    parser = Parser(prog="run_benchmarks.py audit", allow_abbrev=False, description="Sizes by --task.NAME.")
+    parser = Parser(prog="run_benchmarks.py audit", allow_abbrev=False, description=SIZES)
     parser.add_argument("tasks", metavar="TASK", nargs="*", help="default all, or those of --plugin")
     parser.add_argument("--depths", help="comma-separated (default each task's test depths)")
     parser.add_argument("--count", type=int, default=1000, help="questions a depth (default 1000)")

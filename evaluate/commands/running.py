@@ -116,6 +116,8 @@ def check_options(known: argparse.Namespace) -> None:
     not_empty(known, "tasks", "models")
     if known.out == "":
         raise UserError("--out is empty: allowed is the name of a folder")
+    if known.out and Path(known.out).exists() and not Path(known.out).is_dir():
+        raise UserError(f"--out is {known.out!r}, a file: allowed is the name of a folder")
 
 
 def asked_for(known: argparse.Namespace, rest: list[str], parser: Parser) -> list[Experiment]:

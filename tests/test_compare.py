@@ -223,6 +223,7 @@ def test_mistakes_are_one_line(tmp_path, capsys):
         (("compare", a, b, "--format", "cvs"), "unknown format 'cvs': did you mean 'csv'?"),
         (("compare",), "required: FOLDER"),
         (("compare", a, f"{a}/../a"), "is named twice: nothing to compare"),
+        (("compare", a, a / "cells.jsonl"), "is named twice"),
         (("compare", a, b, a, "--models", "deep,shallow"), "is named twice"),
         (("compare", a, "--models", "deep,shallow", "--rule", "acd"), "unknown rule 'acd'"),
         (("report", a, a), "is named twice"),

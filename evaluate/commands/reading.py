@@ -99,10 +99,8 @@ def compared_of(known: argparse.Namespace) -> tuple[list[Results], list[Side]]:
     from evaluate import records
     from evaluate.show import compare
 
-    models = names(known.models or "")
-    compare.check_folders(known.folders, models)
     folders = [results_of(records.read(folder), names(known.tasks or ""), []) for folder in known.folders]
-    return folders, compare.sides(folders, models)
+    return folders, compare.sides(folders, names(known.models or ""))
 
 
 def report(arguments: Sequence[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -25,21 +24,16 @@ of the two. {{star}} at a difference: below {LEVEL:.0%}. At a depth, * is traine
 of the selection band. A column 640/none: the second side by 640, the first by none"""
 
 
-def check_folders(folders: Sequence[Path], models: Sequence[str]) -> None:
-    """Refuse one side alone, and a folder against itself."""
-    for place, folder in enumerate(folders):
-        if folder.resolve() in [other.resolve() for other in folders[:place]]:
-            raise UserError(f"{str(folder)!r} is named twice: nothing to compare")
-    if len(folders) < 2 and not models:
-        raise UserError("one folder: name another, or the models to compare with --models rdt,transformer")
-    if len(folders) < 2 and len(set(models)) < 2:
-        raise UserError(f"--models {','.join(models)} is one side: name two or more")
-
-
 def sides(folders: Sequence[Results], models: Sequence[str]) -> list[Side]:
     """The sides of a comparison: folders, matched by task and model; or, with `models`, those, matched by task."""
+    where = [results.folder.resolve() for results in folders]
+    for place, results in enumerate(folders):
+        if where[place] in where[:place]:
+            raise UserError(f"{str(results.folder)!r} is named twice: nothing to compare")
     names = distinct([str(results.folder) for results in folders])
     if not models:
+        if len(folders) < 2:
+            raise UserError("one folder: name another, or the models to compare with --models rdt,transformer")
         return [Side(name, results.grids) for name, results in zip(names, folders, strict=True)]
     found = []
     for model in dict.fromkeys(models):

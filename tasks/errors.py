@@ -11,9 +11,9 @@ class UserError(Exception):
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str]) -> UserError:
-    """The error for a name that is not among `allowed`: the nearest spelling first, then all of them."""
+    """The error for a name that is not among `allowed`: the nearest spelling first, but for numbers, then all."""
     names = list(allowed)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, [name for name in names if not name.isdigit()], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return UserError(f"unknown {kind} {name!r}: {hint}allowed: {', '.join(names)}")
 

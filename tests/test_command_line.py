@@ -310,6 +310,9 @@ WRONG = [
     (["run", "--wrokers", "3"], "did you mean --workers?"),
     (["run", "--tasks", ","], "--tasks is ',': allowed are names separated by commas"),
     (["run", "--out", "/proc/nothing"], "cannot write to '/proc/nothing'"),
+    (["run", "--out", __file__], "test_command_line.py', a file: allowed is the name of a folder"),
+    (["run", "--train.learning_rate", "nan"], "train.learning_rate is nan: allowed is any number above 0"),
+    (["run", "--plugin", str(ROOT / "README.md")], "README.md: importing it raised SyntaxError"),
     (["run", "extra"], "unexpected argument 'extra'"),
     (["rum"], "unknown verb 'rum': did you mean 'run'?"),
     (["bench", "--what", "cache", "--preset", "quick"], "--preset: `--what cache` has no use for it"),
@@ -345,6 +348,17 @@ def test_tensorboard_is_told_every_step_that_the_bar_is(tmp_path):
     (run,) = (tmp_path / "a" / "tensorboard").iterdir()
     held = loading.EventAccumulator(str(run)).Reload()
     assert [event.step for event in held.Scalars("loss")] == [6] and held.Scalars("accuracy")[0].value >= 0
+
+
+def test_the_devices_that_may_be_asked_for_are_those_that_a_machine_looks_for(monkeypatch):
+    found = {"auto"}
+    for here, away in (("cuda", "mps"), ("mps", "cuda")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda here=here: here == "cuda")
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda here=here: here == "mps")
+        with pytest.raises(UserError, match=f"device {away!r} is not on this machine: it has ") as refused:
+            Machine(away).resolve()
+        found |= {*str(refused.value).partition("it has ")[2].split(", ")}
+    assert found == {*running.DEVICES}
 
 
 def test_list_names_everything(capsys):

@@ -222,9 +222,14 @@ def test_mistakes_are_one_line(tmp_path, capsys):
         (("compare", a, tmp_path / "none"), "no folder"),
         (("compare", a, b, "--format", "cvs"), "unknown format 'cvs': did you mean 'csv'?"),
         (("compare",), "required: FOLDER"),
+        (("compare", a, f"{a}/../a"), "is named twice: nothing to compare"),
+        (("compare", a, a / "cells.jsonl"), "is named twice"),
+        (("compare", a, b, a, "--models", "deep,shallow"), "is named twice"),
+        (("compare", a, "--models", "deep,shallow", "--rule", "acd"), "unknown rule 'acd'"),
+        (("report", a, a), "is named twice"),
     ):
-        code, _, err = told(capsys, *words)
-        assert code == 2 and says in err and err.count("\n") == 1, words
+        code, out, err = told(capsys, *words)
+        assert (code, out) == (2, "") and says in err and err.count("\n") == 1, words
 
 
 def test_three_folders_are_each_held_to_the_first_and_formats_agree(tmp_path, capsys):

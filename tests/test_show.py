@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -348,6 +349,14 @@ def test_the_fewest_questions_of_a_cell_are_told_as_the_fewest(tmp_path):
     assert "; 128 or more questions a cell" in upshot.upshot(results(path)).tiles[-1][2]
 
 
+def test_a_plus_says_of_every_seed_that_it_may_go_deeper(tmp_path):
+    path = folder(tmp_path, models=("deep",), seeds=(0, 1), truth=lambda seed, *_: 1.0)
+    ends = altered(path, "cells.jsonl", lambda at, cell: {**cell, "correct": 0, "right": None}
+                   if cell["seed"] == 1 and cell["depth"] == 40 else cell)  # fmt: skip
+    rows = [line.split() for line in tables.show(results(ends), sections=["seeds"]).splitlines() if " deep " in line]
+    assert [row[7] for row in rows] == ["40+", "20"]
+
+
 def test_a_csv_without_a_row_is_refused(tmp_path, capsys):
     path = folder(tmp_path, status="diverged")
     code, out, err = told(capsys, "table", path, "--format", "csv")
@@ -390,19 +399,39 @@ def test_every_format_says_the_same(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ["table", "results/reference/quick"],
+        ["compare", "results/reference/quick", "--models", "rdt,gru"],
+        ["claims", "--show", "results/reference/claims"],
+    ],
+)
+def test_what_is_said_beside_a_table_is_no_row_of_it_and_no_table_of_another_kind(words, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    written = told(capsys, *words, "--format", "github")[1].splitlines()
+    for above, below in pairwise(written):
+        assert not above or not below or above.startswith("|") is below.startswith("|"), (above, below)
+    tex = told(capsys, *words, "--format", "latex")[1]
+    assert tex.count("\\begin{tabular}") == tex.count("\\toprule") > 0 and "\\hline" not in tex
+
+
+@pytest.mark.parametrize(
     "words,says",
     [
         (["--format", "lates"], "unknown format 'lates': did you mean 'latex'?"),
         (["--section", "band"], "unknown section 'band': did you mean 'bands'?"),
         (["--tasks", "tt"], "unknown task 'tt'"),
+        (["--tasks", "mod_chain"], "mod_chain is not in "),
+        (["--tasks", ","], "--tasks is ',': allowed are names"),
+        (["--rule", "65"], "unknown rule '65': allowed: "),
         (["--models", "depe"], "unknown model 'depe': did you mean 'deep'?"),
         (["--rule", "acd"], "unknown rule 'acd': did you mean 'act'?"),
         (["--format", "csv", "--section", "grid,bands"], "csv holds one section"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, capsys, words, says):
-    code, _, err = told(capsys, "table", folder(tmp_path), *words)
-    assert code == 2 and says in err and err.count("\n") == 1
+    code, out, err = told(capsys, "table", folder(tmp_path), *words)
+    assert (code, out) == (2, "") and says in err and err.count("\n") == 1
 
 
 def test_tasks_and_models_that_no_run_has_together_are_told(tmp_path, capsys):

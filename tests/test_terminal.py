@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from evaluate.show import tables
+from evaluate.show.rows import lined
 from evaluate.show.screen import fitted
 from tests.fakes import results
 
@@ -26,7 +27,7 @@ def test_a_wide_table_goes_on_below_and_nothing_is_lost(seed):
     rows = [[f"t{i}", str(i), *(" of ".join("9" * rng.randint(1, 6) for _ in range(2)) for _ in heads[2:])]
             for i in range(rng.randint(1, 6))]  # fmt: skip
     width = rng.randint(50, 100)
-    text = "above it\n" + tables.lined(heads, rows, "simple") + "\nand below"
+    text = "above it\n" + lined(heads, rows, "simple") + "\nand below"
     blocks = fitted(text, width).removeprefix("above it\n").removesuffix("\nand below").split("\n\n")
     found = [[], *([] for _ in rows)]
     for block in blocks:
@@ -67,21 +68,21 @@ def test_long_lines_go_on_under_what_they_say_and_commands_stay_whole():
 
 def test_what_stands_below_a_table_is_no_row_of_it():
     heads = ["model" * 14, "score", "interval", "lacks"]
-    text = tables.lined(heads, [["m", "9x", "8 to 9", "-"]], "simple") + "\nscore: a mean over tasks of what each\n"
+    text = lined(heads, [["m", "9x", "8 to 9", "-"]], "simple") + "\nscore: a mean over tasks of what each\n"
     blocks = fitted(text, 85).split("\n\n")
     assert len(blocks) > 1 and "score: a mean" not in "".join(blocks[:-1]) and blocks[-1].count("score: a mean") == 1
 
 
 def test_a_row_whose_last_cell_is_empty_is_folded_with_the_others():
     rows = [["d1", "a" * 30, "b" * 30, "*"], ["d2", "c" * 30, "d" * 30, ""]]
-    text = tables.lined(["depth", "first", "second", "at 640"], rows, "simple")
+    text = lined(["depth", "first", "second", "at 640"], rows, "simple")
     assert len({len(line) for line in text.splitlines()}) > 1, "as it is printed"
     for block in fitted(text, 50).split("\n\n"):
         assert [line.split()[0] for line in block.splitlines()] == ["depth", "-----", "d1", "d2"]
 
 
 def test_a_table_that_folding_cannot_help_stays_whole():
-    wide = tables.lined(["task", "score", "size"], [["t" * 90, "1", "2"]], "simple")
+    wide = lined(["task", "score", "size"], [["t" * 90, "1", "2"]], "simple")
     assert fitted(wide, 80) == wide
     ledger = "claim  measured  seeds\n-----  --------  -----\n1 it   90% of    3    \n       them           "
     assert fitted(ledger, 14) == ledger
@@ -123,8 +124,9 @@ def test_a_rule_that_falls_short_is_not_told_what_it_saves():
         {"rule": "act", "depth95": 3, "halting_cost": 0.4},
         {"rule": "settled", "depth95": 16, "halting_cost": 1.1},
     ]
-    row = {"depth95": 16, "rules": rules}
-    assert [tables.by_rule(row, rule) for rule in ("act", "settled", "graves")] == ["3", "16 for 1.1x", "-"]
+    for deepest, told in ((40, "16 for 1.1x"), (16, "16+ for 1.1x")):
+        row = {"depth95": 16, "deepest": deepest, "rules": rules}
+        assert [tables.by_rule(row, rule) for rule in ("act", "settled", "graves")] == ["3", told, "-"]
 
 
 def test_every_section_fits_a_terminal_of_eighty_columns():

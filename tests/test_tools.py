@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,16 +146,22 @@ def test_a_missing_figure_is_empty_and_never_zero():
 
 
 def test_what_is_said_beside_a_table_is_a_comment_or_nothing_for_machines():
-    said = {style: shown_rows.told("a\nb", style) for style in shown_rows.FORMATS}
-    assert said.pop("csv") == said.pop("json") == "" and said.pop("latex") == "% a\n% b\n"
-    assert set(said.values()) == {"a\nb\n"}
+    table = shown_rows.formatted([{"x": 1}], ("x",), "csv")
+    said = {style: shown_rows.together(["above", table, "a\nb"], style) for style in shown_rows.FORMATS}
+    assert said.pop("csv") == said.pop("json") == table and said.pop("latex") == f"% above\n{table}\n% a\n% b"
+    assert said.pop("github") == f"above\n\n{table}\n\na\nb", "in Markdown they would be rows of it"
+    assert set(said.values()) == {f"above\n{table}\na\nb"}
 
 
 QUICK = Path(__file__).parents[1] / "results/reference/quick"
 
 WRONG = [
     (["show", "mod_chian", "--depth", "2"], "unknown task 'mod_chian': did you mean 'mod_chain'?"),
-    (["show", "mod_chain"], "required: --depth"),
+    (["show", "mod_chain", "--depth", "3.5"], "--depth is '3.5': allowed is a whole number"),
+    (["run", "--save-every", "long"], "--save-every is 'long': allowed is a number"),
+    (["show", "khop_facts", "--png", "x.foo"], "--png is 'x.foo': allowed is a name that ends in .png"),
+    (["new-task", "mine", "--out", "g.txt"], "--out is 'g.txt': allowed is a name that ends in .py"),
+    (["list", "mod_chian"], "unknown task 'mod_chian': did you mean 'mod_chain'?"),
     (["show", "mod_chain", "--depth", "0"], "mod_chain has no depth 0: allowed are depths of 1 to 1000000"),
     (["show", "mod_chain", "--depth", str(10**8)], "has no depth 100000000: allowed are depths of 1 to 1000000"),
     (["show", "mod_chain", "--depth", "2", "--task.modulsu", "7"], "did you mean 'task.modulus'?"),
@@ -186,6 +194,34 @@ def test_a_mistake_is_told_in_one_line(arguments, says, capsys, tmp_path, monkey
     told = capsys.readouterr()
     assert says in told.err and told.err.count("\n") == 1 and told.out == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_a_question_of_the_deepest_trained_depth_is_shown_and_no_line_is_too_long(capsys):
+    for name, task in TASKS.items():
+        assert run("show", name) == 0
+        title, *rest = capsys.readouterr().out.splitlines()
+        assert title.startswith(f"{name}, depth {task().train_depths[-1]}, seed 0: ")
+        assert max(map(len, [title, *rest])) <= 80
+    assert run("show-model", "gru") == 0 and max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_every_size_of_a_task_is_named_and_can_be_set_as_it_is_told(capsys):
+    for name, task in TASKS.items():
+        assert run("list", name) == 0
+        told = capsys.readouterr().out
+        assert " ".join(told.split()).startswith(f"{name}: {task.summary} --task.train_depths ")
+        options = [line for line in told.splitlines() if line.startswith("  --task.")]
+        assert set(task().sizes) < {line.split()[0].removeprefix("--task.") for line in options}
+        assert run("show", name, *(word for line in options for word in line.split())) == 0
+        shown = capsys.readouterr().out
+        assert run("show", name) == 0 and capsys.readouterr().out == shown
+
+
+def test_answers_that_are_not_there_are_missed_before_torch_is_loaded(tmp_path):
+    words = ["score", "mod_chain", str(tmp_path / "none"), "--model", "x", "--out", str(tmp_path / "out")]
+    code = f"import sys, run_benchmarks as b; b.main({words!r}); print('torch' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=QUICK.parents[2], capture_output=True, text=True)
+    assert shown.stdout.strip() == "False" and shown.stderr.endswith("none': there is no such file\n")
 
 
 def test_exponents_are_read_off_powers():

@@ -14,6 +14,7 @@ from evaluate.commands.options import (
     add_plugins,
     at_least,
     at_most,
+    check_held,
     check_plugin,
     names,
     overrides,
@@ -73,10 +74,10 @@ def ask(arguments: Sequence[str]) -> None:
     if known.over and known.format not in ("csv", "json"):
         rows, columns = against(rows, known.over.partition("=")[0])
         legend = "accuracy, with the most loops or by --moving, all seeds together"
-        tell(shown.formatted(rows, columns, known.format), shown.told(legend, known.format), style=known.format)
     else:
-        columns = [name for name in COLUMNS if name != "step" or known.each_step]
-        tell(shown.formatted(rows, columns, known.format), shown.told(LEGEND, known.format), style=known.format)
+        columns, legend = [name for name in COLUMNS if name != "step" or known.each_step], LEGEND
+    table = shown.formatted(rows, columns, known.format)
+    tell(shown.together([table, legend], known.format), style=known.format)
 
 
 def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -130,6 +131,7 @@ def runs_of(known: argparse.Namespace) -> list[Experiment]:
     if not tasks:
         raise UserError(f"no run of {known.folder} came to its end: there is nothing to ask")
     task = known.task or tasks[0]
+    check_held(known.folder, [task], tasks)
     if task not in tasks:
         raise unknown("task", task, tasks)
     models = sorted({run["model"] for run in runs if run["task"] == task})

@@ -6,12 +6,14 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from evaluate.commands.options import (
+    SIZES,
     Parser,
     add_format,
     add_plugins,
@@ -67,17 +69,17 @@ def bench(arguments: Sequence[str]) -> None:
 
 
 def bench_of_tasks(wanted: list[str], plugins: list[str], style: str) -> None:
-    from evaluate.show.rows import formatted, told
+    from evaluate.show.rows import formatted, together
     from evaluate.study.bench_tasks import COLUMNS, LEGEND, bench_tasks
 
     own = plugin.load(plugins)
     rows = bench_tasks([task_class(name)() for name in wanted or own or list(TASKS)])  # type: ignore[call-arg]
-    tell(formatted(rows, COLUMNS, style), told(LEGEND, style), style=style)
+    tell(together([formatted(rows, COLUMNS, style), LEGEND], style), style=style)
 
 
 def bench_of_scaling(preset: str, style: str) -> None:
     from evaluate.run.presets import PRESETS
-    from evaluate.show.rows import formatted, told
+    from evaluate.show.rows import formatted, together
     from evaluate.study import bench_scaling as scaling
 
     if preset not in PRESETS:
@@ -87,17 +89,17 @@ def bench_of_scaling(preset: str, style: str) -> None:
     if style == "json":
         print(json.dumps({"scaling": rows, "reckoned": reckoned}))
         return
-    tell(
+    parts = [
         formatted(rows, scaling.COLUMNS, style),
-        told(f"\nexperiments like those of the preset {preset}:", style),
+        f"\nexperiments like those of the preset {preset}:",
         formatted(reckoned, scaling.RECKONED, style),
-        style=style,
-    )
+    ]
+    tell(together(parts, style), style=style)
 
 
 def bench_of_model(what: str, folder: Path, style: str) -> None:
     from evaluate.run.carry import on_threads
-    from evaluate.show.rows import formatted, told
+    from evaluate.show.rows import formatted, together
     from evaluate.study import bench_cache, bench_model, bench_settling, bench_slots
 
     bench: ModuleType
@@ -110,7 +112,7 @@ def bench_of_model(what: str, folder: Path, style: str) -> None:
             rows, bench = bench_cache.bench_cache(), bench_cache
         else:
             rows, bench = bench_model.bench_model(), bench_model
-    tell(formatted(rows, bench.COLUMNS, style), told(bench.LEGEND, style), style=style)
+    tell(together([formatted(rows, bench.COLUMNS, style), bench.LEGEND], style), style=style)
 
 
 def show_model(arguments: Sequence[str]) -> None:
@@ -124,7 +126,7 @@ def show_model(arguments: Sequence[str]) -> None:
     known, rest = parser.parse_known_args(list(arguments))
     from evaluate.run.experiment import Experiment, as_named, override
     from evaluate.run.own_models import list_own_models
-    from evaluate.show.rows import check_format, formatted, told
+    from evaluate.show.rows import check_format, formatted, together
     from evaluate.study.parts import COLUMNS, LEGEND, show_model
 
     check_format(known.format)
@@ -137,12 +139,13 @@ def show_model(arguments: Sequence[str]) -> None:
     e.check()
     tell_unread(changes, [e.base])
     rows = show_model(e.base, e.architecture, e.vocabulary, e.train.mean_loops)
-    tell(formatted(rows, COLUMNS, known.format), told(LEGEND, known.format), style=known.format)
+    told = textwrap.fill(LEGEND, 80)
+    tell(together([formatted(rows, COLUMNS, known.format), told], known.format), style=known.format)
 
 
 def audit(arguments: Sequence[str]) -> None:
     """what shortcuts would score at each depth of a task"""
-    parser = Parser(prog="run_benchmarks.py audit", allow_abbrev=False, description="Sizes by --task.NAME.")
+    parser = Parser(prog="run_benchmarks.py audit", allow_abbrev=False, description=SIZES)
     parser.add_argument("tasks", metavar="TASK", nargs="*", help="default all, or those of --plugin")
     parser.add_argument("--depths", help="comma-separated (default each task's test depths)")
     parser.add_argument("--count", type=int, default=1000, help="questions a depth (default 1000)")
@@ -167,7 +170,7 @@ def audit(arguments: Sequence[str]) -> None:
     from evaluate.study.audit import MEANS
 
     means = [f"{name:12}  {MEANS[name]}" for name in dict.fromkeys(str(row["shortcut"]) for row in rows)]
-    tell(table, shown.told("\n".join([*means, shown.verdict(rows)]), known.format), style=known.format)
+    tell(shown.together([table, "\n".join([*means, shown.verdict(rows)])], known.format), style=known.format)
 
 
 def asked_of(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[tuple[Task, int]]:

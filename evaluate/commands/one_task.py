@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from re import fullmatch
 from shlex import quote
 
 from evaluate.commands.options import (
+    SIZES,
     Parser,
     add_plugins,
     add_seed,
@@ -40,6 +42,11 @@ def parse_sized(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Name
     return known, task
 
 
+def check_ending(option: str, path: Path, ending: str) -> None:
+    if path.suffix != ending:
+        raise UserError(f"--{option} is {str(path)!r}: allowed is a name that ends in {ending}")
+
+
 def new_task(arguments: Sequence[str]) -> None:
     """write a working task to change into your own"""
     parser = Parser(prog="run_benchmarks.py new-task", allow_abbrev=False)
@@ -47,6 +54,7 @@ def new_task(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="default NAME.py in this folder")
     known = parser.parse_args(list(arguments))
     out = known.out or Path(f"{known.name}.py")
+    check_ending("out", out, ".py")
     plugin.write_skeleton(known.name, out)
     print(f"{out} holds a task that works; what to try:")
     for line in (f"show {known.name} --depth 3", f"audit {known.name}", "run --preset smoke"):
@@ -55,23 +63,26 @@ def new_task(arguments: Sequence[str]) -> None:
 
 def show(arguments: Sequence[str]) -> None:
     """examples of a task with answers and the oracle's steps"""
-    parser = Parser(prog="run_benchmarks.py show", allow_abbrev=False, description="Sizes by --task.NAME.")
+    parser = Parser(prog="run_benchmarks.py show", allow_abbrev=False, description=SIZES)
     parser.add_argument("task", metavar="TASK")
-    parser.add_argument("--depth", type=int, required=True)
+    parser.add_argument("--depth", type=int, help="of the last question (default the deepest trained)")
     add_seed(parser)
     parser.add_argument("--count", type=int, default=1, help="examples (default 1)")
     parser.add_argument("--png", type=Path, metavar="FILE", help="draw the first example's graph")
     add_plugins(parser)
     known, task = parse_sized(parser, arguments)
+    if known.png:
+        check_ending("png", known.png, ".png")
     from evaluate.show import example
     from tasks import TRAIN, draw
 
-    check_plugin(task, [known.depth])
-    batch = draw(task, known.seed, TRAIN, known.depth, 0, known.count)
-    title = f"{task.name}, depth {known.depth}, seed {known.seed}"
+    depth = task.train_depths[-1] if known.depth is None else known.depth
+    check_plugin(task, [depth])
+    batch = draw(task, known.seed, TRAIN, depth, 0, known.count)
+    title = f"{task.name}, depth {depth}, seed {known.seed}"
     if known.png:
         example.draw_graph(task, batch.tokens[0], known.png, title)
-    tell(f"{title}: {task.summary}")
+    tell(textwrap.fill(f"{title}: {task.summary}", 80))
     for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
         print(f"\n{example.as_text(task, tokens, targets)}")
     if known.png:
@@ -80,7 +91,7 @@ def show(arguments: Sequence[str]) -> None:
 
 def export(arguments: Sequence[str]) -> None:
     """write examples of a task as JSON lines for use elsewhere"""
-    parser = Parser(prog="run_benchmarks.py export", allow_abbrev=False, description="Sizes by --task.NAME.")
+    parser = Parser(prog="run_benchmarks.py export", allow_abbrev=False, description=SIZES)
     parser.add_argument("task", metavar="TASK")
     parser.add_argument("--out", type=Path, metavar="FILE", required=True)
     parser.add_argument("--depths", help="comma-separated (default the split's band)")
@@ -105,7 +116,7 @@ def export(arguments: Sequence[str]) -> None:
 
 def score(arguments: Sequence[str]) -> None:
     """answers that a model gave elsewhere to exported questions, as records"""
-    parser = Parser(prog="run_benchmarks.py score", allow_abbrev=False, description="Sizes by --task.NAME.")
+    parser = Parser(prog="run_benchmarks.py score", allow_abbrev=False, description=SIZES)
     parser.add_argument("task", metavar="TASK")
     parser.add_argument("answered", type=Path, metavar="FILE", help="lines of `export`, each with a field `given`")
     parser.add_argument("--model", required=True, metavar="NAME", help="what the model is called in tables")
@@ -116,6 +127,8 @@ def score(arguments: Sequence[str]) -> None:
     known, task = parse_sized(parser, arguments)
     at_least(known, parameters=0)
     at_most(known, seed=2**31 - 1, parameters=10**18)
+    if not known.answered.exists():  # best told before torch is loaded
+        raise UserError(f"cannot read {str(known.answered)!r}: there is no such file")
     from evaluate import scored
     from evaluate.records import Records, Writer
     from evaluate.run.experiment import Experiment

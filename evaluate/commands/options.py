@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from tasks import Task, checks, plugin
+from evaluate.show.rows import FORMATS
+from tasks import TASKS, Task, checks, plugin
 from tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ class Parser(argparse.ArgumentParser):
     """argparse with one line an error."""
 
     def error(self, message: str) -> NoReturn:
+        if found := re.fullmatch(r"argument (\S+): invalid (int|float) value: (.*)", message):
+            name, kind, value = found.groups()
+            raise UserError(f"{name} is {value}: allowed is a {'whole ' if kind == 'int' else ''}number")
         raise UserError(message)
 
 
@@ -27,11 +33,14 @@ def add_plugins(parser: Parser) -> None:
 
 
 def add_format(parser: Parser) -> None:
-    parser.add_argument("--format", default="simple", help="simple, github, plain, latex, csv or json (default simple)")
+    parser.add_argument("--format", default="simple", help=f"{', '.join(FORMATS)} (default simple)")
 
 
 def add_seed(parser: Parser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the questions (default 0)")
+
+
+SIZES = "Sizes by --task.NAME VALUE: `list TASK` names them."
 
 
 def names(text: str) -> list[str]:
@@ -43,6 +52,13 @@ def not_empty(known: argparse.Namespace, *options: str) -> None:
         text = getattr(known, option)
         if text is not None and not names(text):
             raise UserError(f"--{option} is {text!r}: allowed are names separated by commas")
+
+
+def check_held(folder: Path, wanted: Sequence[str], held: Sequence[str]) -> None:
+    """Refuse a task of ours that a folder of records lacks: it is not misspelt."""
+    for task in wanted:
+        if task in TASKS and task not in held:
+            raise UserError(f"{task} is not in {str(folder)!r}: it holds {', '.join(held)}")
 
 
 def whole_numbers(option: str, text: str) -> list[int]:

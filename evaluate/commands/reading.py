@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.commands.options import Parser, add_format, names, not_empty
+from evaluate.commands.options import Parser, add_format, check_held, names, not_empty
 from evaluate.show.screen import tell
 
 if TYPE_CHECKING:
+    from evaluate.records import Records
+    from evaluate.show.differences import Side
     from evaluate.show.grid import Results
 
 
@@ -21,41 +23,49 @@ def add_selection(parser: Parser) -> None:
     parser.add_argument("--rule", help="what headlines stand on: act, 40, ... (default the most loops asked for)")
 
 
-def results_of(folder: Path, known: argparse.Namespace) -> Results:
+def results_of(held: Records, tasks: list[str], models: list[str]) -> Results:
     """What a folder holds of the tasks and models that were asked for."""
-    from evaluate import records
     from evaluate.show.grid import Results
-    from evaluate.show.tables import heading
 
-    not_empty(known, "tasks", "models")
-    held = records.read(folder)
-    if known.format not in ("csv", "json", "latex"):
-        print(heading(held), flush=True)
     results = Results(held)
-    results.only(names(known.tasks or ""), names(known.models or ""))
+    check_held(results.folder, tasks, results.tasks)
+    results.only(tasks, models)
     return results
+
+
+def for_people(style: str) -> bool:
+    """Whether a folder's heading stands above its tables."""
+    return style not in ("csv", "json", "latex")
 
 
 def table(arguments: Sequence[str]) -> None:
     """print the tables of a folder again, from its records"""
+    from evaluate import records
+    from evaluate.show import rows, tables
+
     parser = Parser(prog="run_benchmarks.py table", allow_abbrev=False)
     parser.add_argument("folder", type=Path, help="that `run` has written, or one of its files")
-    allowed = "grid, bands, measures, seeds, ratios, suite, summary"
-    parser.add_argument("--section", help=f"only these, comma-separated: {allowed}")
+    parser.add_argument("--section", help=f"only these, comma-separated: {', '.join(tables.SECTIONS)}")
     parser.add_argument("--seeds", action="store_true", help="every seed too")
     add_selection(parser)
     add_format(parser)
     known = parser.parse_args(list(arguments))
-    not_empty(known, "section")
-    from evaluate.show import rows, tables
-
+    not_empty(known, "section", "tasks", "models")
     rows.check_format(known.format)
     sections = names(known.section or "")
+    tables.check_sections(sections)
     if known.seeds:
         sections = [*(sections or tables.SHOWN[:-1]), "seeds", *(() if sections else tables.SHOWN[-1:])]
     sections = list(dict.fromkeys(sections))
-    results = results_of(known.folder, known)
-    tell(tables.show(results, known.format, sections, known.rule), style=known.format)
+    held = records.read(known.folder)
+    heading = f"{tables.heading(held)}\n" if for_people(known.format) else ""
+    if not (known.tasks or known.models or known.rule):  # else it waits until they are known to be there
+        print(heading, end="", flush=True)
+        heading = ""
+    results = results_of(held, names(known.tasks or ""), names(known.models or ""))
+    shown = tables.show(results, known.format, sections, known.rule)
+    print(heading, end="")
+    tell(shown, style=known.format)
     if known.format == "csv":  # which has no place for them
         print("".join(f"{note}\n" for note in results.notes), end="", file=sys.stderr)
 
@@ -68,18 +78,29 @@ def compare(arguments: Sequence[str]) -> None:
     add_selection(parser)
     add_format(parser)
     known = parser.parse_args(list(arguments))
-    from evaluate.show import compare, rows
+    not_empty(known, "tasks", "models")
+    from evaluate.show import compare, rows, tables
 
     rows.check_format(known.format)
-    models, known.models = names(known.models or ""), None
-    folders = [results_of(folder, known) for folder in known.folders]
+    folders, compared = compared_of(known)
+    shown = compare.show(compared, known.format, known.force, known.rule)
     for results in folders:
         if known.format in ("csv", "json"):
             print("".join(f"{note}\n" for note in results.notes), end="", file=sys.stderr)
         else:
-            mark = "% " if known.format == "latex" else ""
-            tell(*(f"{mark}{note}" for note in results.notes), style=known.format)
-    tell(compare.show(compare.sides(folders, models), known.format, known.force, known.rule), style=known.format)
+            if for_people(known.format):
+                print(tables.heading(results.records))
+            tell(rows.together(results.notes, known.format), style=known.format)
+    tell(shown, style=known.format)
+
+
+def compared_of(known: argparse.Namespace) -> tuple[list[Results], list[Side]]:
+    """The folders that are compared, and the sides that they, or the models asked for, make."""
+    from evaluate import records
+    from evaluate.show import compare
+
+    folders = [results_of(records.read(folder), names(known.tasks or ""), []) for folder in known.folders]
+    return folders, compare.sides(folders, names(known.models or ""))
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -112,14 +133,14 @@ def report(arguments: Sequence[str]) -> None:
 
 def page_of(known: argparse.Namespace) -> tuple[str, list[Results]]:
     """The page that shows a folder, or compares several, and what they hold."""
-    from evaluate.show import compare
+    from evaluate import records
     from evaluate.show import report as single
     from evaluate.show import report_compared as compared
 
-    models, known.format = names(known.models or ""), "json"
+    not_empty(known, "tasks", "models")
     if len(known.folders) == 1:
-        results = results_of(known.folders[0], known)
+        held = records.read(known.folders[0])
+        results = results_of(held, names(known.tasks or ""), names(known.models or ""))
         return single.report(results, chosen=bool(known.tasks or known.models)), [results]
-    known.models = None
-    folders = [results_of(folder, known) for folder in known.folders]
-    return compared.compared_page(compare.sides(folders, models), folders, known.force), folders
+    folders, sides = compared_of(known)
+    return compared.compared_page(sides, folders, known.force), folders

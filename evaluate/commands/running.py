@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from evaluate.commands.options import (
     whole_numbers,
 )
 from evaluate.show.screen import tell
-from tasks import TASKS, plugin, task_class
+from tasks import TASKS, Task, plugin, task_class
 from tasks.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run_parser() -> Parser:
     )
     parser.add_argument("--seeds", help="comma-separated (default the preset's)")
     parser.add_argument("--out", help="folder for the records (default results/PRESET)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default auto)")
+    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default auto)")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="of each process (default 1; 0 shares the cores out)")
     parser.add_argument("--batch", type=int, default=32, help="most rows evaluated at a time (default 32)")
@@ -116,6 +116,8 @@ def check_options(known: argparse.Namespace) -> None:
     not_empty(known, "tasks", "models")
     if known.out == "":
         raise UserError("--out is empty: allowed is the name of a folder")
+    if known.out and Path(known.out).exists() and not Path(known.out).is_dir():
+        raise UserError(f"--out is {known.out!r}, a file: allowed is the name of a folder")
 
 
 def asked_for(known: argparse.Namespace, rest: list[str], parser: Parser) -> list[Experiment]:
@@ -190,10 +192,14 @@ def chosen(experiments: list[Experiment], tasks: list[str], models: list[str]) -
 
 
 def list_(arguments: Sequence[str]) -> None:
-    """tasks, models and presets, a line each"""
+    """tasks, models and presets, a line each; of a task its sizes"""
     parser = Parser(prog="run_benchmarks.py list", allow_abbrev=False)
+    parser.add_argument("task", metavar="TASK", nargs="?", help="only this task, and its sizes")
     add_plugins(parser)
-    plugin.load(parser.parse_args(list(arguments)).plugin)
+    known = parser.parse_args(list(arguments))
+    plugin.load(known.plugin)
+    if known.task is not None:
+        return list_sizes(task_class(known.task)())  # type: ignore[call-arg]
     from evaluate.run.own_models import list_own_models
     from evaluate.run.presets import PRESETS
 
@@ -209,3 +215,12 @@ def list_(arguments: Sequence[str]) -> None:
         tell(section)
         for name, summary in lines.items():
             tell(textwrap.fill(summary, 80, initial_indent=f"  {name:20}  ", subsequent_indent=" " * 24))
+
+
+def list_sizes(task: Task) -> None:
+    """A task, and each option that sets one of its sizes, with the default."""
+    tell(textwrap.fill(f"{task.name}: {task.summary}", 80))
+    for field in fields(task):
+        value = getattr(task, field.name)
+        told = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        tell(textwrap.fill(told, 80, initial_indent=f"  --task.{field.name:20}  ", subsequent_indent=" " * 31))

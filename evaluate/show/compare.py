@@ -11,8 +11,8 @@ import numpy as np
 from evaluate.show.differences import LEVEL, Difference, Side, adjusted, difference, mismatches, rows
 from evaluate.show.grid import Column, Results, check_rule, flat, short
 from evaluate.show.measures import measures
-from evaluate.show.rows import as_csv, check_format
-from evaluate.show.tables import MARKS, lined
+from evaluate.show.rows import as_csv, check_format, lined, together
+from evaluate.show.tables import MARKS
 from evaluate.show.written import MISSING, how_deep, points, reached
 from tasks.errors import UserError, unknown
 
@@ -26,6 +26,10 @@ of the selection band. A column 640/none: the second side by 640, the first by n
 
 def sides(folders: Sequence[Results], models: Sequence[str]) -> list[Side]:
     """The sides of a comparison: folders, matched by task and model; or, with `models`, those, matched by task."""
+    where = [results.folder.resolve() for results in folders]
+    for place, results in enumerate(folders):
+        if where[place] in where[:place]:
+            raise UserError(f"{str(results.folder)!r} is named twice: nothing to compare")
     names = distinct([str(results.folder) for results in folders])
     if not models:
         if len(folders) < 2:
@@ -121,9 +125,7 @@ def show(compared: Sequence[Side], style: str = "simple", force: bool = False, r
         summaries.append(textwrap.fill(sentence(one, rate), 80, subsequent_indent="  "))
     star = "\\*" if style == "github" else "*"
     parts = [*left_out(compared, found, rule), *tables, LEGEND.replace("{star}", star), "", *summaries]
-    if style == "latex":
-        return "\n".join(part if part.startswith("\\begin") else f"% {part}".replace("\n", "\n% ") for part in parts)
-    return "\n".join(parts)
+    return together(parts, style)
 
 
 def _heading(one: Difference) -> str:

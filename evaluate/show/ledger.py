@@ -10,11 +10,9 @@ from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
-from tabulate import tabulate
-
 from evaluate.ledger import NAME, Entry, read
 from evaluate.show import page
-from evaluate.show.rows import as_csv, check_format
+from evaluate.show.rows import as_csv, check_format, lined, together
 from evaluate.show.svg import tag
 from evaluate.verdicts import VERDICTS
 from tasks.errors import unknown
@@ -46,13 +44,9 @@ def show(entries: Sequence[Entry], style: str = "simple") -> str:
     if style == "csv":
         return as_csv([asdict(entry) for entry in entries])
     rows = [cells(entry, style) for entry in entries]
-    table = str(
-        tabulate(rows, COLUMNS, tablefmt="latex_booktabs" if style == "latex" else style, disable_numparse=True)
-    )
-    told = [f"{tally(entries)}", LEGEND, *(about(entry) for entry in entries)]
-    if style == "latex":
-        return "\n".join([table, *(f"% {line}" for text in told for line in text.split("\n"))])
-    return "\n\n".join([table, *told])
+    table = lined(COLUMNS, rows, style, ["left"] * len(COLUMNS))
+    told = [tally(entries), LEGEND, *(about(entry) for entry in entries)]
+    return together([table, *(part for text in told for part in ("", text))], style)
 
 
 def cells(entry: Entry, style: str) -> list[str]:

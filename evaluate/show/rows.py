@@ -8,11 +8,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import tabulate as tabulate_module
 from tabulate import tabulate
 
 from tasks.errors import unknown
 
+tabulate_module.MIN_PADDING = 0  # a table of ten loop counts must fit a terminal of eighty columns
+
 FORMATS = ("simple", "github", "plain", "latex", "csv", "json")
+STYLES = {"latex": "latex_booktabs"}  # tabulate's names, where they are others
 
 
 def check_format(name: str) -> None:
@@ -20,23 +24,49 @@ def check_format(name: str) -> None:
         raise unknown("format", name, FORMATS)
 
 
-def formatted(rows: Sequence[dict[str, Any]], columns: Sequence[str], style: str = "simple") -> str:
+class Table(str):
+    """Text that is a table, to be told from the words beside it."""
+
+
+def lined(headers: Sequence[str], cells: Sequence[Sequence[str]], style: str, align: Sequence[str] = ()) -> Table:
+    """Text in columns, to the right unless `align` says otherwise of each."""
+    style = STYLES.get(style, style)
+    align = align if cells else ()
+    return Table(
+        tabulate(cells, headers, tablefmt=style, disable_numparse=True, stralign="right", colalign=align or None)
+    )
+
+
+def together(parts: Sequence[str], style: str) -> str:
+    """Tables and the words beside them, one below the other. Words are a comment in LaTeX; in Markdown an empty line
+    parts them from a table, or they would be a row of it; and where machines read they are left out."""
+    told: list[str] = []
+    for part in parts:
+        words = not isinstance(part, Table)
+        if words and style in ("csv", "json"):
+            continue
+        beside = bool(told) and words is isinstance(told[-1], Table)
+        if style == "github" and beside and part and told[-1] and not told[-1].endswith("\n"):
+            told.append("")
+        told.append(commented(part) if words and style == "latex" else part)
+    return "\n".join(told)
+
+
+def commented(text: str) -> str:
+    """Each line as a comment of LaTeX."""
+    return "\n".join(f"% {line}" if line else "" for line in text.split("\n"))
+
+
+def formatted(rows: Sequence[dict[str, Any]], columns: Sequence[str], style: str = "simple") -> Table:
     """A table of these columns; as JSON or CSV, all that the rows hold. A missing value is empty, never zero."""
     check_format(style)
     if style == "json":
-        return json.dumps(list(rows), indent=1)
+        return Table(json.dumps(list(rows), indent=1))
     if style == "csv":
-        return as_csv(rows)
+        return Table(as_csv(rows))
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     right = ["right" if rows and isinstance(rows[0].get(column), int | float) else "left" for column in columns]
-    return str(tabulate(cells, list(columns), tablefmt=style, disable_numparse=True, colalign=right if rows else None))
-
-
-def told(text: str, style: str) -> str:
-    """What is said beside a table: as a comment in LaTeX, and nothing where machines read."""
-    if style in ("csv", "json"):
-        return ""
-    return "".join(f"% {line}\n" for line in text.splitlines()) if style == "latex" else f"{text}\n"
+    return lined(list(columns), cells, style, right)
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:

@@ -9,8 +9,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import tabulate as tabulate_module
-from tabulate import tabulate
 
 from evaluate.metrics import corrected
 from evaluate.records import Records
@@ -19,14 +17,13 @@ from evaluate.show.measures import (
     Row,
     band_rows,
     grid_rows,
-    interval,
     measure_rows,
     ratio_rows,
     seed_rows,
     suite_rows,
     used_loops,
 )
-from evaluate.show.rows import as_csv, check_format
+from evaluate.show.rows import as_csv, check_format, lined, together
 from evaluate.show.screen import wrapped
 from evaluate.show.written import (
     MISSING,
@@ -44,17 +41,8 @@ from evaluate.show.written import (
 from tasks import TASKS
 from tasks.errors import UserError, unknown
 
-tabulate_module.MIN_PADDING = 0  # a table of ten loop counts must fit a terminal of eighty columns
-
-STYLES = {"latex": "latex_booktabs"}
 SECTIONS = ("grid", "bands", "measures", "seeds", "ratios", "suite", "summary")
 SHOWN = ("grid", "bands", "measures", "ratios", "suite", "summary")
-
-
-def lined(headers: Sequence[str], rows: Sequence[Sequence[str]], style: str) -> str:
-    """Text in columns, figures to the right."""
-    style = STYLES.get(style, style)
-    return str(tabulate(rows, headers, tablefmt=style, disable_numparse=True, stralign="right"))
 
 
 def about(grid: Grid) -> str:
@@ -116,12 +104,10 @@ def headline(grid: Grid, rule: str | None = None) -> str:
     parts = []
     for i in rules:
         parts.append(f"depth95 {how_deep(grid, i)} {grid.columns[i].told}")
-    told, (correct, count), deepest = _folded("; ", parts), grid.pooled, len(grid.depths) - 1
-    if not count[deepest, chosen]:
+    told, (low, high) = _folded("; ", parts), (end[-1, chosen] for end in grid.intervals)
+    if np.isnan(low):
         return told
-    asked = grid.depths == grid.depths[deepest]
-    low, high = interval(correct[deepest, chosen] / count[deepest, chosen], grid.worth(asked, chosen))
-    where = f"at depth {grid.depths[deepest]} {grid.columns[chosen].told}"
+    where = f"at depth {grid.depths[-1]} {grid.columns[chosen].told}"
     return f"{told}\n{where}: {low:.1%} to {high:.1%} (95% interval)"
 
 
@@ -196,7 +182,7 @@ MEASURES = Section(
     "half of the seeds; + is the deepest asked. range: over seeds; of one seed, over\n"
     "other questions. overthinking: points lost at four times the loops that were\n"
     "enough. Then, of each rule that stops by itself, its depth95, and, where that is\n"
-    "no less, its loops over the fewest that do as well.",
+    "no less, for how many times (x) the fewest loops that do as well.",
 )
 
 
@@ -206,7 +192,12 @@ def by_rule(row: Row, rule: str) -> str:
     if held is None:
         return MISSING
     cost = held["halting_cost"] if held["depth95"] >= row["depth95"] else None  # what stops too soon saves nothing
-    return f"{held['depth95']}" + ("" if cost is None else f" for {cost:.1f}x")
+    return f"{held['depth95']}{more(held['depth95'], row['deepest'])}" + ("" if cost is None else f" for {cost:.1f}x")
+
+
+def more(depth: int, deepest: int | None) -> str:
+    """The + of a depth95 that is the deepest asked."""
+    return "+" if depth and depth == deepest else ""
 
 
 def with_rules(rows: Sequence[Row]) -> Section:
@@ -293,11 +284,24 @@ SEEDS = Section(
     "every seed, accuracy in percent",
     _named("task", "model", "seed", "status")
     | {band: (lambda row, band=band: points(row[band])) for band in ("train", "selection", "test")}
-    | {"depth95": lambda row: str(row["depth95"]), "stage": lambda row: stage(row["stage_steps"])}
+    | _named("depth95")
+    | {"stage": lambda row: stage(row["stage_steps"])}
     | _named("run"),
-    "stage: how far in the task's curriculum training came; what was trained at\n"
-    "smaller sizes alone was asked the task itself all the same.",
+    "depth95: + is the deepest asked. stage: how far in the task's curriculum\n"
+    "training came; what was trained at smaller sizes alone was asked the task itself\n"
+    "all the same.",
 )
+
+
+def seeds(results: Results) -> Section:
+    """Every seed, a depth95 with a + where it is the deepest that its task and model were asked."""
+    deepest = {key: int(grid.depths.max(initial=0)) for key, grid in results.grids.items()}
+
+    def reach(row: Row) -> str:
+        return f"{row['depth95']}{more(row['depth95'], deepest[row['task'], row['model']])}"
+
+    return SEEDS._replace(columns=SEEDS.columns | {"depth95": reach})
+
 
 SUMMARY = ("task", "model", "size", "FLOPs", "trained", "deepest", "depth95")
 
@@ -329,28 +333,25 @@ def heading(records: Records) -> str:
     return f"{records.folder}: {len(runs)} run{'s' * (len(runs) != 1)} of {told}\n"
 
 
-def show(results: Results, style: str = "simple", sections: Sequence[str] = (), rule: str | None = None) -> str:
-    """The sections of a folder as one text; as JSON one object; as CSV one section."""
-    check_format(style)
+def check_sections(sections: Sequence[str]) -> None:
     for section in sections:
         if section not in SECTIONS:
             raise unknown("section", section, SECTIONS)
+
+
+def show(results: Results, style: str = "simple", sections: Sequence[str] = (), rule: str | None = None) -> str:
+    """The sections of a folder as one text; as JSON one object; as CSV one section."""
+    check_format(style)
+    check_sections(sections)
     check_rule(results.grids.values(), rule)
     if style in ("csv", "json"):
         return _for_machines(results, style, sections, rule)
-    mark = "% " if style == "latex" else ""
-    text = []
-    for section in dict.fromkeys(sections or SHOWN):  # each once
-        text += _section(results, section, style, rule)
-    notes = [f"{mark}{note}" for note in results.notes]
+    notes = results.notes
     if style == "simple":
         notes = [line for note in notes for line in wrapped(note, 80)]
-    return "\n".join(notes + [line if not mark else _commented(line) for line in text]).rstrip("\n")
-
-
-def _commented(text: str) -> str:
-    """A part of a LaTeX file: a table as it is, anything else as a comment."""
-    return text if text.startswith("\\begin") else "\n".join(f"% {line}" if line else "" for line in text.split("\n"))
+    chosen = dict.fromkeys(sections or SHOWN)  # each once
+    parts = [part for section in chosen for part in _section(results, section, style, rule)]
+    return together([*notes, *parts], style).rstrip("\n")
 
 
 def _rows(results: Results, section: str, rule: str | None) -> list[Row]:
@@ -385,7 +386,7 @@ def _section(results: Results, name: str, style: str, rule: str | None) -> list[
         return [part for grid in results.grids.values() for part in _grid_parts(grid, style, rule)]
     if name == "summary":
         return [summary(results, style, rule)]
-    known = {"bands": BANDS, "measures": MEASURES, "seeds": SEEDS, "ratios": ratios(results), "suite": SUITE}
+    known = {"bands": BANDS, "measures": MEASURES, "seeds": seeds(results), "ratios": ratios(results), "suite": SUITE}
     section, found = known[name], _rows(results, name, rule)
     if name == "measures":
         section = with_rules(found)

@@ -469,8 +469,9 @@ MUTANTS = (
         "test_show.py::test_ratios_put_every_model_beside_every_task",
     ),
     Mutant(
-        "a depth that half of the seeds reach, and no more", "evaluate/show/measures.py",
-        "row[model] = median_low(reached) if", "row[model] = sorted(reached)[len(reached) // 2] if",
+        "a depth that half of the seeds reach, and no more", "evaluate/show/grid.py",
+        "median_low(self.depth95s(column).tolist())",
+        "sorted(self.depth95s(column).tolist())[len(self.runs) // 2]",
         "test_show.py::test_ratios_put_every_model_beside_every_task",
     ),
     Mutant(

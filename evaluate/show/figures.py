@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median_low
 from typing import NamedTuple
 
 import numpy as np
@@ -51,7 +50,7 @@ def how_far(grid: Grid, look: int) -> Reach:
     """One model's mark on one task, at its headline's column."""
     column, top = grid.headline(), grid.train_max_depth
     reached = grid.depth95s(column).tolist()
-    middle, (low, high) = median_low(reached), depth_range(grid, column)
+    middle, (low, high) = grid.reached(column), depth_range(grid, column)
     failed = f", {grid.failed.sum()} failed" if grid.failed.any() else ""
     over = f"seeds {', '.join(map(str, reached))}{failed}" if len(reached) > 1 else f"one seed{failed}, {low} to {high}"
     asked = grid.columns[column].told if column is not None else "no answers"

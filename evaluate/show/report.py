@@ -7,7 +7,7 @@ from html import escape
 from evaluate.show import figures, ledger, page
 from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
-from evaluate.show.measures import Row, furthest_first, interval, measure_rows, suite_rows
+from evaluate.show.measures import Row, furthest_first, measure_rows, suite_rows
 from evaluate.show.svg import tag
 from evaluate.show.upshot import Upshot, upshot
 from evaluate.show.written import MISSING, cost, of_seeds, points, reached, seed_count, span, times
@@ -105,11 +105,11 @@ def _task(task: str, grids: list[tuple[Grid, int]], rows: list[Row], results: Re
 def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
     lines = []
     for (grid, _), row in zip(grids, rows, strict=True):
-        column, (correct, count) = grid.headline(), grid.pooled
+        column, (correct, count), (low, high) = grid.headline(), grid.pooled, grid.intervals
         deepest, exact = MISSING, MISSING
         if column is not None and count[-1, column]:
-            low, high = _ends(grid, column)
-            deepest, exact = f"{points(correct[-1, column] / count[-1, column])}% at {grid.depths[-1]}", span(low, high)
+            deepest = f"{points(correct[-1, column] / count[-1, column])}% at {grid.depths[-1]}"
+            exact = span(float(low[-1, column]), float(high[-1, column]))
         rules = "; ".join(f"{rule['rule']}\u00a0{rule['depth95']}" for rule in row["rules"])
         lines.append(
             (
@@ -129,10 +129,3 @@ def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
     headers = ("model", "depth95", "range", "deepest asked", "95% interval", "overthinking", "stops by itself", "seeds",
                "parameters", "training FLOPs", "FLOPs a question")  # fmt: skip
     return page.table(headers, lines)
-
-
-def _ends(grid: Grid, column: int) -> tuple[float, float]:
-    """The interval of the deepest depth's accuracy."""
-    correct, count = grid.pooled
-    asked = grid.depths == grid.depths[-1]
-    return interval(correct[-1, column] / count[-1, column], grid.worth(asked, column))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import median_low
 from typing import NamedTuple
 
 from evaluate.show.grid import Grid, Results
@@ -85,7 +84,7 @@ def _far(best: Row, grids: list[Grid], alike: list[str]) -> str:
     right = "95% of questions right" if best["score"] > 1 else "answers 95% right"
     if len(grids) == 1:
         grid = grids[0]
-        reached = median_low(grid.depth95s(grid.headline()).tolist())
+        reached = grid.reached(grid.headline())
         to = "where the suite trains up to" if grid.elsewhere else "trained on depths up to"
         return f"{right} down to depth {reached}, {to} {grid.train_max_depth}"
     whose = "their" if len(alike) > 1 and best["score"] > 1 else "its"
@@ -138,14 +137,14 @@ def _big(best: Row, grids: list[Grid]) -> str:
 
 def _capped(grid: Grid) -> bool:
     """Does it answer the deepest depth that was asked?"""
-    reached = median_low(grid.depth95s(grid.headline()).tolist())
+    reached = grid.reached(grid.headline())
     return bool(len(grid.depths)) and reached == int(grid.depths[-1])
 
 
 def _rests(best: Row, grids: list[Grid]) -> str:
     told = []
-    for grid in sorted(grids, key=lambda g: -median_low(g.depth95s(g.headline()).tolist()) / g.train_max_depth)[:3]:
-        reached = median_low(grid.depth95s(grid.headline()).tolist())
+    for grid in sorted(grids, key=lambda g: -g.reached(g.headline()) / g.train_max_depth)[:3]:
+        reached = grid.reached(grid.headline())
         to = "the suite trains to" if grid.elsewhere else "trained to"
         told.append(f"{grid.task} depth {reached}, {to} {grid.train_max_depth}")
     capped = sum(_capped(grid) for grid in grids)

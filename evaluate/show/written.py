@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median_low
 from typing import Any
 
 from evaluate.show.grid import Grid
@@ -65,7 +64,7 @@ def reached(row: Row) -> str:
 
 def how_deep(grid: Grid, column: int | None) -> str:
     """As `reached`, of one column of a grid."""
-    depth, deepest = median_low(grid.depth95s(column).tolist()), int(grid.depths.max(initial=0))
+    depth, deepest = grid.reached(column), int(grid.depths.max(initial=0))
     return reached({"depth95": depth, "deepest": deepest, "ratio": depth / grid.train_max_depth})
 
 

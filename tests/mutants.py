@@ -653,8 +653,13 @@ MUTANTS = (
         "test_own_models.py::test_a_model_that_breaks_the_contract_is_refused_in_one_line",
     ),
     Mutant(
+        "a score over some tasks is held to one over others", "evaluate/show/upshot.py",
+        "suite_rows(results, tasks=both)", "rows",
+        "test_report.py::test_two_models_are_held_to_each_other_on_the_tasks_that_both_have",
+    ),
+    Mutant(
         "models that share no task are ranked", "evaluate/show/upshot.py",
-        "    if not shared:\n", "    if False:\n",
+        "    if apart:\n", "    if False:\n",
         "test_report.py::test_models_that_share_no_task_are_not_ranked",
     ),
     Mutant(

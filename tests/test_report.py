@@ -45,19 +45,16 @@ def said(path):
 
 
 def test_the_upshot_names_the_model_how_far_and_how_sure(tmp_path):
-    sentence, tiles = said(folder(tmp_path / "two"))
-    assert sentence.startswith(
-        "deep extrapolates furthest: 95% of questions right down to depth 20, trained on depths up to 5"
+    sentence, more, tiles = said(folder(tmp_path / "two"))
+    assert sentence == (
+        "deep extrapolates furthest: 95% of questions right down to depth 20, trained on depths up to 5; "
+        "the next, shallow, at 1x."
     )
-    assert (
-        "the next, shallow, at 1x" in sentence and "1 + score is 2.5 times that of the next (95% interval " in sentence
-    )
-    assert [tile[1] for tile in tiles] == ["deep", "4x the trained depth", "clear"]
-    once, tiles = said(folder(tmp_path / "one", seeds=(0,), truth=lambda *asked: float(reach(*asked) > 0.5)))
-    assert (
-        "deep and shallow have one seed: another training may end elsewhere." in once
-        and tiles[2][1] == "clear, for one seed"
-    )
+    assert more == "" and [tile[1] for tile in tiles] == ["deep", "4x the trained depth", "clear"]
+    assert tiles[2][2].startswith("1 + score of deep over that of shallow: 2.5, 95% interval ")
+    _, more, tiles = said(folder(tmp_path / "one", seeds=(0,), truth=lambda *asked: float(reach(*asked) > 0.5)))
+    assert more == "deep and shallow have one seed: another training may end elsewhere."
+    assert tiles[2][1] == "clear, for one seed"
 
 
 def test_the_upshot_says_on_which_of_the_tasks_it_stands(tmp_path):
@@ -65,20 +62,43 @@ def test_the_upshot_says_on_which_of_the_tasks_it_stands(tmp_path):
     more = folder(tmp_path / "more", tasks=("v",), models=("deep",))
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(path / name, lines(path / name) + lines(more / name))
-    assert "on 2 of 2 tasks, of the 3 here, which all models have; the next, shallow" in said(path)[0]
+    assert "at 4x its training depth over the 2 tasks that both have; the next, shallow, at 1x." in said(path)[0]
     results = Results(read(path))
-    del results.grids["u", "shallow"]
-    assert "down to depth 20, trained on depths up to 5 of t; the next" in upshot(results)[0]
+    del results.grids["u", "shallow"], results.grids["v", "deep"]
+    told = "down to depth 20, trained on depths up to 5 of t, the one task that both have; the next"
+    assert told in upshot(results).sentence
+
+
+def test_two_models_are_held_to_each_other_on_the_tasks_that_both_have(tmp_path):
+    """And not on those that a third has too; nor does what was asked one easy task lead the folder."""
+
+    def truth(model, depth, loops):
+        return 0.999 if depth <= {"deep": 20, "near": 10, "easy": 40}[model] else 0.1
+
+    path = folder(tmp_path / "a", tasks=("t", "u", "v"), models=("deep", "near"), truth=truth)
+    more = folder(tmp_path / "b", tasks=("t",), models=("easy",), truth=truth)
+    wide = folder(tmp_path / "c", tasks=("w",), models=("deep",), truth=lambda *_: 0.999)
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, [line for one in (path, more, wide) for line in lines(one / name)])
+    sentence, _, tiles = said(path)
+    assert sentence == (
+        "deep extrapolates furthest: 95% of questions right at 4x its training depth over the 3 tasks that both have; "
+        "the next, near, at 2x."
+    )
+    assert "deep 4.8x over 4 tasks, near 2x over 3 tasks, easy 8x over 1 task" in tiles[0][2]
+    assert tiles[2][2].startswith("1 + score of deep over that of near: 1.67, 95% interval ")
 
 
 def test_the_upshot_of_a_model_that_answered_elsewhere_tells_what_the_suite_trains_on(tmp_path):
     path = folder(tmp_path, tasks=("t", "u"), models=("deep",))
-    assert "at 4x its training depth, and deeper than trained on 2 of 2 tasks" in said(path)[0]
+    sentence, _, tiles = said(path)
+    assert sentence == "deep extrapolates: 95% of questions right at 4x its training depth over 2 tasks."
+    assert "over 2 tasks, deeper than trained on 2 of them" in tiles[1][2]
     results = Results(read(path))
     for grid in results.grids.values():
         grid.runs[0]["experiment"]["elsewhere"] = True
-    sentence, tiles = upshot(results)
-    assert "at 4x the suite's training depth, and deeper than the suite trains, on 2 of 2 tasks" in sentence
+    sentence, _, tiles = upshot(results)
+    assert "at 4x the suite's training depth over 2 tasks" in sentence
     assert "t depth 20, the suite trains to 5" in tiles[1][2]
 
 
@@ -87,9 +107,9 @@ def test_the_upshot_tells_who_has_one_seed_on_some_tasks(tmp_path):
     gone = {r["run"] for r in lines(path / "runs.jsonl") if (r["task"], r["model"], r["seed"]) == ("u", "shallow", 1)}
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(path / name, [one for one in lines(path / name) if one["run"] not in gone])
-    sentence, tiles = said(path)
-    assert len(gone) == 1 and tiles[2][1] == "clear, for few seeds" and "; 2 seeds; " in tiles[2][2]
-    assert sentence.endswith(" shallow has one seed on some tasks: another training may end elsewhere.")
+    _, more, tiles = said(path)
+    assert len(gone) == 1 and tiles[2][1] == "clear, for few seeds" and "; 1 to 2 seeds a task; " in tiles[2][2]
+    assert more == "shallow has one seed on some tasks: another training may end elsewhere."
     rows = {row["model"]: seed_count(row) for row in suite_rows(Results(read(path)))}
     assert rows == {"deep": "2", "shallow": "1 to 2"}
 
@@ -98,26 +118,25 @@ def test_the_upshot_counts_those_that_are_alike(tmp_path):
     def told(path, *models):
         return said(folder(path, tasks=("t", "u"), models=models, truth=lambda *_: 0.999))
 
-    sentence, tiles = told(tmp_path / "two", "deep", "also")
-    assert sentence.startswith("also and deep extrapolate alike: 95% of questions right at 8x their training depth")
-    assert tiles[0][1] == "2 alike" and tiles[2][1] == "not settled"
-    sentence, _ = said(folder(tmp_path / "none", tasks=("t", "u"), models=("deep", "also"), truth=lambda *_: 0.1))
+    sentence, _, tiles = told(tmp_path / "two", "deep", "also")
+    assert sentence == (
+        "also and deep are not told apart: 95% of questions right at 8x their training depth over 2 tasks."
+    )
+    assert tiles[0][1] == "also or deep" and tiles[2][1] == "not told apart" and ": 1, 95% interval " in tiles[2][2]
+    sentence, *_ = said(folder(tmp_path / "none", tasks=("t", "u"), models=("deep", "also"), truth=lambda *_: 0.1))
     assert "answers 95% right at 0x its training depth" in sentence
-    sentence, tiles = told(tmp_path / "three", "deep", "also", "shallow")
-    assert sentence.startswith("also and 2 more extrapolate alike: ") and tiles[0][1] == "3 alike"
+    sentence, _, tiles = told(tmp_path / "three", "deep", "also", "shallow")
+    assert sentence.startswith("also is not told apart from deep and 1 more: ") and tiles[0][1] == "also or 2 others"
 
 
 def test_the_upshot_claims_nothing_where_nothing_extrapolates(tmp_path):
-    sentence, tiles = said(folder(tmp_path / "a", truth=lambda model, depth, loops: 0.995 if depth <= 5 else 0.1))
+    sentence, _, tiles = said(folder(tmp_path / "a", truth=lambda model, depth, loops: 0.995 if depth <= 5 else 0.1))
     assert sentence.startswith("No model extrapolates") and tiles[0][1] == "none"
-    sentence, _ = said(folder(tmp_path / "b", models=("deep",), truth=lambda *_: 0.2))
+    sentence, *_ = said(folder(tmp_path / "b", models=("deep",), truth=lambda *_: 0.2))
     assert sentence.startswith("deep does not extrapolate")
-    sentence, tiles = said(folder(tmp_path / "c", status="diverged"))
-    assert (
-        sentence.startswith("No model extrapolates")
-        and "4 runs failed" not in sentence
-        and "2 runs failed" in tiles[2][2]
-    )
+    sentence, _, tiles = said(folder(tmp_path / "c", status="diverged"))
+    assert sentence.startswith("No model extrapolates") and "failed" not in sentence
+    assert "4 runs failed" in tiles[2][2], "of the two that are held to each other"
 
 
 def test_the_upshot_says_where_seeds_do_not_settle_it(tmp_path):
@@ -128,16 +147,18 @@ def test_the_upshot_says_where_seeds_do_not_settle_it(tmp_path):
     more = folder(tmp_path / "more", tasks=("t", "u"), models=("deep",), seeds=(2, 3), truth=lambda *_: 0.1)
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(path / name, lines(path / name) + lines(more / name))
-    sentence, tiles = said(path)
-    assert "): this does not settle which is ahead." in sentence and tiles[2][1] == "not settled"
+    sentence, _, tiles = said(path)
+    assert " are not told apart: " in sentence and tiles[2][1] == "not told apart" and "furthest" not in sentence
+    low, high = re.search(r"95% interval (\S+) to ([^;]+);", tiles[2][2]).groups()
+    assert float(low) <= 1 <= float(high), "of the ratio"
 
 
 def test_models_that_share_no_task_are_not_ranked(tmp_path):
     path = folder(tmp_path / "apart", tasks=("t", "u"))
     results = Results(read(path))
     del results.grids["t", "shallow"], results.grids["u", "deep"]
-    sentence, tiles = upshot(results)
-    assert sentence.startswith("No task was asked of all 2 models here") and "by --tasks or --models." in sentence
+    sentence, _, tiles = upshot(results)
+    assert sentence.startswith("deep and shallow have no task in common") and "by --tasks or --models." in sentence
     assert [tile[1] for tile in tiles] == ["not compared"] and "furthest" not in sentence
     del results.grids["u", "shallow"]
     assert upshot(results)[0].startswith("deep extrapolates:")
@@ -154,7 +175,7 @@ def test_nothing_is_said_of_depths_that_were_not_asked(tmp_path):
 
 
 def test_the_deepest_asked_is_no_limit(tmp_path):
-    _, tiles = said(folder(tmp_path, truth=lambda model, depth, loops: 0.999 if model == "deep" else 0.5))
+    *_, tiles = said(folder(tmp_path, truth=lambda model, depth, loops: 0.999 if model == "deep" else 0.5))
     assert tiles[1][1] == "8x+ the trained depth" and "the deepest asked" in tiles[1][2]
 
 

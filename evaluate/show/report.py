@@ -10,7 +10,7 @@ from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, furthest_first, measure_rows, suite_rows
 from evaluate.show.svg import tag
 from evaluate.show.upshot import Upshot, upshot
-from evaluate.show.written import MISSING, cost, of_seeds, points, reached, seed_count, span, times
+from evaluate.show.written import MISSING, cost, of_seeds, over_tasks, points, reached, seed_count, span, times
 
 
 def report(results: Results, chosen: bool = False) -> str:
@@ -51,7 +51,8 @@ def _head(said: Upshot, folders: list[str]) -> str:
         for what, big, small in said.tiles
     )
     title = tag("h1", escape(f"Does a model that loops reason deeper than it was trained to? {', '.join(folders)}"))
-    return title + tag("p", escape(said.sentence), class_="claim") + tag("div", tiles, class_="tiles")
+    more = tag("p", escape(said.more)) if said.more else ""
+    return title + tag("p", escape(said.sentence), class_="claim") + more + tag("div", tiles, class_="tiles")
 
 
 def _suite(rows: list[Row]) -> str:
@@ -60,7 +61,7 @@ def _suite(rows: list[Row]) -> str:
         [
             (
                 row["model"] + (f" ({_lacks(len(row['missing']))})" if row["missing"] else ""),
-                times(row["score"]),
+                f"{times(row['score'])} {over_tasks(row['tasks'])}",
                 f"{row['low']:.3g} to {row['high']:.3g}",
                 f"{row['beyond']} of {row['tasks']} tasks",
                 seed_count(row),

@@ -46,6 +46,11 @@ def cost(flops: int | None) -> str:
     return f"{flops:.1e}" if flops else MISSING
 
 
+def over_tasks(tasks: int) -> str:
+    """Behind a suite score: without it, one does not know which others it may be held to."""
+    return f"over {tasks} task{'s' * (tasks != 1)}"
+
+
 def seed_count(row: Row) -> str:
     """How many seeds; of a suite, from the task with fewest to that with most."""
     most, fewest = row["seeds"], row.get("fewest_seeds", row["seeds"])

@@ -15,10 +15,11 @@ import pytest
 import run_benchmarks
 from evaluate.records import read, run_id
 from evaluate.show import plots, svg
-from evaluate.show.colours import CIVIDIS, LINES, heat, ink
+from evaluate.show.colours import CIVIDIS, LINES, MARKS, SUITE, heat, ink, look, looks
 from evaluate.show.command import command
 from evaluate.show.grid import Results
 from evaluate.show.measures import suite_rows
+from evaluate.show.report import report
 from evaluate.show.upshot import upshot
 from evaluate.show.written import seed_count
 from model import MODELS
@@ -483,18 +484,41 @@ def test_how_far_each_model_goes_is_marked_in_its_colour_and_all_seeds_lie_in_it
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(tmp_path / name, lines(tmp_path / "a" / name) + lines(tmp_path / "b" / name))
     results = Results(read(tmp_path))
-    looks = {model: place for place, model in enumerate(("far", "near", "also"))}
-    far, near, also = (plots.look(place) for place in range(3))
-    assert marked(plots.reach(results, looks)) == {
+    places = looks(("far", "near", "also"))
+    far, near, also = (look(places[model])[:2] for model in ("far", "near", "also"))
+    assert marked(plots.reach(results, places)) == {
         ("first\n5 to 40", far): (4.0, (4.0, 4.0), False),
         ("first\n5 to 40", near): (1.0, (1.0, 1.0), False),
         ("second\n5 to 20", far): (4.0, (4.0, 4.0), True),
         ("second\n5 to 20", also): (1.0, (1.0, 1.0), False),
     }
     grids = [grid for (task, _), grid in results.grids.items() if task == "second"]
-    axes = plots.by_depth("second", grids, looks).axes[0]
+    axes = plots.by_depth("second", grids, places).axes[0]
     assert [(line.get_color(), line.get_marker()) for line in axes.lines[:2]] == [far, also]
-    assert len({plots.look(place) for place in range(49)}) == 49
+    assert len({look(place) for place in range(49)}) == 49
+
+
+def test_a_model_of_the_suite_has_one_look_whatever_stands_beside_it():
+    alone, turned = looks(["gru", "rdt"]), looks(["mine", "rdt", "gru", "another"])
+    assert list(turned) == ["mine", "rdt", "gru", "another"], "the order of legends"
+    assert all(alone[model] == turned[model] == SUITE.index(model) for model in ("rdt", "gru"))
+    assert len(set(turned.values())) == 4 and turned["another"] < turned["mine"], "by name"
+    assert set(MODELS) == set(SUITE) and len({look(place).colour for place in looks(SUITE).values()}) == len(SUITE)
+    drawn = {svg.marker(place, 0, 0).split('"')[1] for place in range(len(MARKS))}
+    assert len(drawn) == len(MARKS), "a shape for each mark on a page too"
+
+
+def test_bars_over_seeds_and_over_questions_are_drawn_apart(tmp_path):
+    def drawn(seeds):
+        results = Results(read(folder(tmp_path / str(seeds), models=("deep",), seeds=range(seeds))))
+        figure, page = plots.reach(results, {"deep": 0}), report(results)
+        (legend,) = [one for one in figure.legends if len(one.get_texts()) == 2]
+        assert [text.get_text().split(":")[0] for text in legend.get_texts()] == ["bar", "thin"]
+        broad = [line for line in figure.axes[0].lines if line.get_alpha() == 0.5]
+        svgs = re.sub(r'<svg[^>]*class="key".*?</svg>', "", page)
+        return len(broad), len(figure.axes[0].collections), svgs.count('class="range"'), svgs.count('class="questions"')
+
+    assert drawn(2) == (1, 0, 1, 0) and drawn(1) == (0, 2, 0, 3)
 
 
 def test_where_no_run_has_an_answer_the_marks_stand_at_zero(tmp_path):
@@ -518,4 +542,4 @@ def test_colours_are_legible_in_grey_and_apart_for_the_colour_blind():
     for share in shares:
         pair = sorted((luminance(heat(share)), luminance(ink(share))))
         assert (pair[1] + 0.05) / (pair[0] + 0.05) > 4.0
-    assert len(CIVIDIS) == 10 and len(set(LINES)) == len(LINES) == len(plots.MARKS)
+    assert len(CIVIDIS) == 10 and len(set(LINES)) == len(LINES) == len(MARKS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from evaluate.show.differences import LEVEL, Difference
 from evaluate.show.grid import Grid
 from evaluate.show.measures import depth_range, used_loops
 from evaluate.show.svg import Heat, Line, Point, Reach
-from evaluate.show.written import points, span
+from evaluate.show.written import MISSING, points, span
 
 
 class Drawn(NamedTuple):
@@ -35,15 +35,25 @@ def told(grid: Grid, d: int, c: int) -> str:
 
 def reach(rows: dict[str, list[tuple[Grid, int]]]) -> Drawn:
     """Every task and model at a glance; `rows` holds the grids of each task with their looks."""
-    drawn = [(task, [how_far(grid, look) for grid, look in grids]) for task, grids in rows.items()]
+    drawn = [
+        (task, asked_from(grid for grid, _ in grids), [how_far(grid, look) for grid, look in grids])
+        for task, grids in rows.items()
+    ]
     names = dict((grid.model, look) for grids in rows.values() for grid, look in grids)
-    body = svg.legend(list(names.items())) + svg.reaches(drawn, "How far each model goes on each task")
+    body = svg.legend(list(names.items())) + svg.reaches(drawn, "How far each model goes on each task") + svg.bars()
     text = (
         "A mark: the deepest depth at which at least 95% is answered right, there and at every depth before, reached "
-        "by more than half of the seeds. The bar: all seeds, or, where there is one, what other questions would have "
-        "given (95%). +: the deepest that was asked."
+        "by more than half of the seeds. +: the deepest asked. Below a task's name: the deepest trained on, to "
+        "the deepest asked. Shaded: trained on."
     )
     return Drawn("How far each model goes", body, text, [grid for grids in rows.values() for grid, _ in grids])
+
+
+def asked_from(grids: Iterable[Grid]) -> str:
+    """The deepest depth of a task that was trained on, to the deepest asked."""
+    held = list(grids)
+    trained = " or ".join(map(str, sorted({grid.train_max_depth for grid in held})))
+    return f"{trained} to {max((int(grid.depths[-1]) for grid in held if len(grid.depths)), default=MISSING)}"
 
 
 def how_far(grid: Grid, look: int) -> Reach:
@@ -56,7 +66,7 @@ def how_far(grid: Grid, look: int) -> Reach:
     asked = grid.columns[column].told if column is not None else "no answers"
     text = f"{grid.task}, {grid.model} {asked}: depth {middle}, {middle / top:.3g}x the deepest trained on; {over}"
     deepest = bool(len(grid.depths) and middle == grid.depths[-1])
-    return Reach(look, middle / top, low / top, high / top, deepest, text)
+    return Reach(look, middle / top, low / top, high / top, len(reached) > 1, deepest, text)
 
 
 def by_depth(grids: Sequence[tuple[Grid, int]]) -> Drawn | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from evaluate.show import figures, ledger, page
+from evaluate.show import colours, figures, ledger, page
 from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, furthest_first, measure_rows, suite_rows
@@ -22,7 +22,7 @@ def report(results: Results, chosen: bool = False) -> str:
         told = [*results.records.notes, *ledger.beside(results.folder, results.records.runs)]
         return page.whole(f"loopbench: {results.folder}", [title, page.notes(told), tested])
     said = upshot(results)
-    looks = {model: place for place, model in enumerate(furthest_first(results))}
+    looks = colours.looks(furthest_first(results))
     by_task = {task: [(g, looks[g.model]) for g in _grids(results, task, looks)] for task in results.tasks}
     body = [_head(said, [str(results.folder)]), page.notes(results.notes)]
     body += [
@@ -38,7 +38,7 @@ def report(results: Results, chosen: bool = False) -> str:
 
 def _grids(results: Results, task: str, looks: dict[str, int]) -> list[Grid]:
     grids = [grid for (of, _), grid in results.grids.items() if of == task]
-    return sorted(grids, key=lambda grid: looks[grid.model])
+    return sorted(grids, key=lambda grid: list(looks).index(grid.model))
 
 
 def _head(said: Upshot, folders: list[str]) -> str:

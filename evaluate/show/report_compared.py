@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 
-from evaluate.show import figures, page
+from evaluate.show import colours, figures, page
 from evaluate.show.compare import differences, left_out, sentence, subject
 from evaluate.show.differences import LEVEL, Side, adjusted
 from evaluate.show.figures import Drawn
@@ -32,7 +32,7 @@ def compared_page(compared: Sequence[Side], folders: Sequence[Results], force: b
     )
     body.append(tag("ul", "".join(tag("li", escape(line)) for line in told)))
     named = {side.name: side for side in compared}
-    looks = {name: place for place, name in enumerate(_sided_models(compared))}
+    looks = colours.looks(_sided_models(compared))
     body.append(page.figure(figures.reach(_sided(compared, looks)), wide=True))
     body.append(page.contents(list(dict.fromkeys(one.task for one in found))))
     for task, grids in _sided(compared, looks).items():
@@ -43,7 +43,7 @@ def compared_page(compared: Sequence[Side], folders: Sequence[Results], force: b
                     replace(grid, model=_sided_name(named[name], grid))
                     for grid, name in zip((one.first, one.second), one.names, strict=True)
                 ]
-                drawn.append(figures.by_depth(list(zip(ends, (0, 1), strict=True))))
+                drawn.append(figures.by_depth([(grid, looks[grid.model]) for grid in ends]))
                 drawn.append(figures.changes(one, rate)._replace(grids=ends))
         shown = "".join(page.figure(one) for one in drawn if one)
         made = "".join(page.behind(grid) for grid, _ in grids)
@@ -70,4 +70,5 @@ def _sided(compared: Sequence[Side], looks: dict[str, int]) -> dict[str, list[tu
         for grid in side.grids.values():
             name = _sided_name(side, grid)
             found.setdefault(grid.task, []).append((replace(grid, model=name), looks[name]))
-    return {task: sorted(grids, key=lambda pair: pair[1]) for task, grids in found.items()}
+    order = list(looks)
+    return {task: sorted(grids, key=lambda pair: order.index(pair[0].model)) for task, grids in found.items()}

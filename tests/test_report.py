@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 import run_benchmarks
-from evaluate.records import read, run_id
-from evaluate.show import plots, svg
+from evaluate.records import Diagnostics, read, run_id
+from evaluate.show import figures, plots, svg
 from evaluate.show.colours import CIVIDIS, LINES, MARKS, SUITE, heat, ink, look, looks
 from evaluate.show.command import command
+from evaluate.show.figures import by_loops, states
 from evaluate.show.grid import Results
 from evaluate.show.measures import suite_rows
+from evaluate.show.page import size
 from evaluate.show.report import report
 from evaluate.show.upshot import upshot
 from evaluate.show.written import seed_count
@@ -26,9 +28,9 @@ from model import MODELS
 from tasks import TASKS
 from tests.fakes import dump, folder, lines, reach, told
 
-BROWSER = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
+BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+ROOT = Path(__file__).parent.parent
 NASTY = "<img src=x onerror=alert(1)>\"&'</script>"
 
 
@@ -229,6 +231,85 @@ def test_rules_that_never_looped_have_a_figure_too(tmp_path, capsys):
         [{**c, "mean_loops": 0.0} if c["halting"] == "act" else c for c in lines(path / "cells.jsonl")],
     )
     assert "loops used by depth" in written(capsys, path).read_text()
+
+
+def test_tables_name_their_rows_and_columns_and_are_scrolled_by_keys(tmp_path, capsys):
+    page = written(capsys, folder(tmp_path)).read_text()
+    assert (
+        page.count("<table>") == page.count("<caption>") == page.count('tabindex="0" role="region" aria-label="') == 2
+    )
+    assert re.findall(r"<tr><(\w+)", page) == ["th"] * 6, "two heads, and two rows each"
+    assert set(re.findall(r'<th scope="(\w+)"', page)) == {"row", "col"} and "<th>" not in page
+    assert 'aria-label="Accuracy by depth; 95% right down to depth: deep 20, shallow 5"' in page
+
+
+def test_notes_are_folded_away_behind_the_main_figure(tmp_path, capsys):
+    path = folder(tmp_path)
+    dump(
+        path / "cells.jsonl", [cell for cell in lines(path / "cells.jsonl") if (cell["seed"], cell["depth"]) != (1, 3)]
+    )
+    page = written(capsys, path).read_text()
+    notes = Results(read(path)).notes
+    assert len(notes) > 1 and page.count('<details class="warn">') == 1
+    folded = page[page.index('<details class="warn">') :]
+    assert folded.startswith(f'<details class="warn"><summary>{len(notes)} notes on these records')
+    assert all(note in folded.split("</details>")[0] for note in notes)
+    assert page.index("How far each model goes</h3>") < page.index('<details class="warn">') < page.index("<table>")
+
+
+def test_surplus_loops_are_drawn_where_they_cost_most(tmp_path):
+    def truth(model, depth, loops):
+        return 0.2 if depth == 1 and loops == 64 else 1.0
+
+    grid = Results(read(folder(tmp_path, models=("deep",), truth=truth))).grids["t", "deep"]
+    body = by_loops(grid).body
+    assert [depth for depth in grid.depths if f">depth {depth}</span>" in body.replace("</svg>", ">")] == [
+        1,
+        5,
+        10,
+        20,
+        40,
+    ]
+
+
+def test_a_drift_is_not_drawn_as_rest(tmp_path):
+    """On an axis of decades: a change of 1/64 a loop is as far above one of 1e-6 as it is by its logarithm."""
+
+    def changes(path, values):
+        grid = Results(read(folder(path, models=("deep",), diagnostics=True))).grids["t", "deep"]
+        inside = Diagnostics("run", 10, [], [300.0] * len(values), values)
+        norm, change = states(grid, inside)
+        assert f"The first {len(values)} loops; tests ask for up to 64." in change.caption
+        marks = re.findall(r'cy="([\d.]+)" r="8" class="hit" data-t="change', change.body)
+        assert "norm" in norm.title and "300" in norm.body
+        return [float(y) for y in marks]
+
+    first, second, third = changes(tmp_path, [1.0, 1e-3, 1e-6])
+    assert second - first == pytest.approx(third - second, abs=0.2) and second - first > 50
+    assert len(changes(tmp_path / "still", [0.5, 0.0])) == 2, "a change of nothing stands at the foot"
+
+
+def test_of_many_sides_names_stand_beside_their_marks(tmp_path):
+    def page(count):
+        names = tuple(f"model_{i}" for i in range(count))
+        results = Results(read(folder(tmp_path / str(count), models=names, seeds=(0,))))
+        return figures.reach({"t": [(grid, i) for i, grid in enumerate(results.grids.values())]}).body
+
+    few, many = page(figures.MANY), page(figures.MANY + 1)
+    assert few.count("<span>") == figures.MANY + 2 and many.count("<span>") == 2, "those of the bars"
+    assert "model_0</text>" not in few and all(f"model_{i}</text>" in many for i in range(figures.MANY + 1))
+
+
+def test_the_claims_page_begins_with_a_list_of_links(capsys, tmp_path):
+    page = written(capsys, ROOT / "results/reference/claims", "--out", tmp_path / "c.html").read_text()
+    listed = page[: page.index("<h2")]
+    links = re.findall(r'<li><a href="#(claim-[^"]+)">.*?</a> <b>(\w+)</b></li>', listed)
+    assert len(links) == 14 and {verdict for _, verdict in links} == {"supported", "refuted", "inconclusive"}
+    assert all(f'<h2 id="{anchor}">' in page for anchor, _ in links)
+
+
+def test_a_small_page_has_a_size_too():
+    assert [size("x" * length) for length in (999, 26_400, 1_250_000)] == ["1 kB", "26 kB", "1.2 MB"]
 
 
 def test_a_missing_cell_is_hatched(tmp_path, capsys):

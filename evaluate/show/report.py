@@ -18,15 +18,16 @@ def report(results: Results, chosen: bool = False) -> str:
     differ by what each claim is about, and a ranking of them says nothing."""
     tested = "" if chosen else ledger.section(results.folder)
     if tested:
-        title = tag("h1", escape(f"Claims of the field, tested: {results.folder}"))
+        title = tag("h1", escape(f"Claims of the field, tested: {results.folder}"), class_="claim")
         told = [*results.records.notes, *ledger.beside(results.folder, results.records.runs)]
-        return page.whole(f"loopbench: {results.folder}", [title, page.notes(told), tested])
+        return page.whole(f"loopbench: {results.folder}", [title, tested, page.notes(told)])
     said = upshot(results)
     looks = colours.looks(furthest_first(results))
     by_task = {task: [(g, looks[g.model]) for g in _grids(results, task, looks)] for task in results.tasks}
-    body = [_head(said, [str(results.folder)]), page.notes(results.notes)]
-    body += [
+    body = [
+        _head(said, [str(results.folder)]),
         page.figure(figures.reach(by_task), wide=True),
+        page.notes(results.notes),
         _suite(suite_rows(results)),
         page.contents(results.tasks),
     ]
@@ -57,12 +58,13 @@ def _head(said: Upshot, folders: list[str]) -> str:
 
 def _suite(rows: list[Row]) -> str:
     shown = page.table(
-        ("model", "suite score", "95% interval", "deeper than trained", "seeds", "failed runs"),
+        "Suite scores",
+        ("model", "suite score", "its 95% interval", "deeper than trained", "seeds", "failed runs"),
         [
             (
                 row["model"] + (f" ({_lacks(len(row['missing']))})" if row["missing"] else ""),
                 f"{times(row['score'])} {over_tasks(row['tasks'])}",
-                f"{row['low']:.3g} to {row['high']:.3g}",
+                _ends(f"{row['low']:.3g}", f"{row['high']:.3g}"),
                 f"{row['beyond']} of {row['tasks']} tasks",
                 seed_count(row),
                 str(row["failed"]),
@@ -92,7 +94,7 @@ def _task(task: str, grids: list[tuple[Grid, int]], rows: list[Row], results: Re
             if inside is None:
                 absent.append(grid.model)
             else:
-                drawn += [figures.routing(grid, inside), figures.states(grid, inside)]
+                drawn += [figures.routing(grid, inside), *figures.states(grid, inside)]
     shown = tag("div", "".join(page.figure(one) for one in drawn if one), class_="figures")
     if absent:
         missing = (
@@ -116,7 +118,7 @@ def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
             (
                 grid.model,
                 reached(row),
-                f"{row['depth95_low']} to {row['depth95_high']}",
+                _ends(str(row["depth95_low"]), str(row["depth95_high"])),
                 deepest,
                 exact,
                 points(row["overthinking"]),
@@ -127,6 +129,11 @@ def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
                 cost(row["eval_flops"]),
             )
         )
-    headers = ("model", "depth95", "range", "deepest asked", "95% interval", "overthinking", "stops by itself", "seeds",
-               "parameters", "training FLOPs", "FLOPs a question")  # fmt: skip
-    return page.table(headers, lines)
+    headers = ("model", "depth95", "range of depth95", "accuracy at the deepest asked", "its 95% interval, %",
+               "overthinking, points", "depth95 by rules that stop by themselves", "seeds", "parameters",
+               "training FLOPs", "FLOPs a question")  # fmt: skip
+    return page.table(f"{grids[0][0].task}: how deep each model goes, and at what cost", headers, lines)
+
+
+def _ends(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"

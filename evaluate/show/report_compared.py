@@ -27,13 +27,11 @@ def compared_page(compared: Sequence[Side], folders: Sequence[Results], force: b
     head = f"{others} against {compared[0].name}: {marked} of {cells} cells differ by more than chance."
     body = [tag("h1", "loopbench: a comparison"), tag("p", escape(head), class_="claim")]
     wrong = [f"{subject(one)}: not comparable, shown by force: {reason}" for one in found for reason in one.mismatch]
-    body.append(
-        page.notes([*wrong, *left_out(compared, found), *(note for results in folders for note in results.notes)])
-    )
-    body.append(tag("ul", "".join(tag("li", escape(line)) for line in told)))
+    body.append(tag("ul", "".join(tag("li", escape(line)) for line in [*wrong, *told])))
     named = {side.name: side for side in compared}
     looks = colours.looks(_sided_models(compared))
     body.append(page.figure(figures.reach(_sided(compared, looks)), wide=True))
+    body.append(page.notes([*left_out(compared, found), *(note for results in folders for note in results.notes)]))
     body.append(page.contents(list(dict.fromkeys(one.task for one in found))))
     for task, grids in _sided(compared, looks).items():
         drawn: list[Drawn | None] = []

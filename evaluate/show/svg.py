@@ -133,25 +133,35 @@ HATCH = (  # once a page
 
 def lines(
     drawn: Sequence[Line], names: tuple[str, str], label: str, *, top: float = 1.0, percent: bool = True,
-    shade: float | None = None, levels: Sequence[tuple[float, str]] = (), log: bool = True,
+    shade: float | None = None, levels: Sequence[tuple[float, str]] = (), log: bool = True, least: float | None = None,
 ) -> str:  # fmt: skip
-    """Lines over a horizontal axis, logarithmic or not; the part up to `shade` is what was trained on."""
+    """Lines over a horizontal axis, logarithmic or not; the part up to `shade` is what was trained on. The vertical one
+    begins at 0, or, where the least value is given, goes by decades from there."""
     left, right, high, low = 34.0, WIDTH - 8, 8.0, 190.0
-    top = top if percent else _round_up(top)
+    top = top if percent or least else _round_up(top)
+    lowest, highest = _decades(least or 1.0, top)
     xs = sorted({point.x for line in drawn for point in line.points})
     across = _scale(xs[0], xs[-1], left + 8, right - 6, log and xs[0] > 0)
 
     def up(y: float) -> float:
+        if least:
+            return low - (low - high) * (math.log10(y) - lowest) / (highest - lowest)
         return low - (low - high) * y / top
 
     parts = []
     if shade is not None and shade >= xs[0]:
         edge = min(right, (across(shade) + across(min((x for x in xs if x > shade), default=shade))) / 2)
         parts.append(tag("rect", x=left, y=high, width=edge - left, height=low - high, class_="trained"))
-    for part in (0, 0.25, 0.5, 0.75, 1):
-        y = up(part * top)
-        parts.append(tag("line", x1=left, x2=right, y1=y, y2=y, class_="grid"))
-        parts.append(words(left - 4, y + 3, f"{100 * part:g}" if percent else f"{part * top:.3g}", "end"))
+    if least:
+        every = math.ceil((highest - lowest + 1) / 8)
+        powers = range(lowest, highest + 1, every)
+        ticks = [(10.0**power, f"{10.0**power:g}" if power > -3 else f"1e{power}") for power in powers]
+    else:
+        parted = (0, 0.25, 0.5, 0.75, 1)
+        ticks = [(part * top, f"{100 * part:g}" if percent else f"{part * top:.3g}") for part in parted]
+    for value, name in ticks:
+        parts.append(tag("line", x1=left, x2=right, y1=up(value), y2=up(value), class_="grid"))
+        parts.append(words(left - 4, up(value) + 3, name, "end"))
     for value, _ in levels:
         parts.append(tag("line", x1=left, x2=right, y1=up(value), y2=up(value), class_="level"))
     last = -99.0
@@ -172,6 +182,12 @@ def lines(
     parts.append(words((left + right) / 2, low + 28, names[0]))
     parts.append(words(8, (low + high) / 2, names[1], transform=f"rotate(-90 8 {(low + high) / 2:.1f})"))
     return canvas(parts, low + 34, label)
+
+
+def _decades(least: float, most: float) -> tuple[int, int]:
+    """The powers of ten round about both, never the same."""
+    first = math.floor(math.log10(least))
+    return first, max(math.ceil(math.log10(most)), first + 1)
 
 
 def _free(taken: Sequence[float]) -> float:
@@ -219,13 +235,15 @@ class Reach(NamedTuple):
     seeds: bool  # the range is over seeds, and not, of one, over questions
     more: bool  # the deepest asked: it may go further
     told: str
+    model: str
 
 
-def reaches(rows: Sequence[tuple[str, str, Sequence[Reach]]], label: str) -> str:
-    """A row a task, named in two lines, and a mark a model: the deepest depth answered, over the deepest trained on."""
+def reaches(rows: Sequence[tuple[str, str, Sequence[Reach]]], label: str, named: bool = False) -> str:
+    """A row a task, named in two lines, and a mark a model: the deepest depth answered, over the deepest trained on. Of
+    many models each mark may have its name beside it."""
     left, right, high = 112.0, WIDTH - 14, 20.0
     most = max([2.0, *(reach.high for *_, row in rows for reach in row)])
-    heights = [max(27.0, (12.0 if len(rows) < 5 else 9.0) * len(row) + 6) for *_, row in rows]
+    heights = [max(27.0, (12.0 if named or len(rows) < 5 else 9.0) * len(row) + 6) for *_, row in rows]
     low = high + sum(heights)
 
     def across(ratio: float) -> float:
@@ -249,12 +267,22 @@ def reaches(rows: Sequence[tuple[str, str, Sequence[Reach]]], label: str) -> str
             parts.append(marker(reach.look, across(reach.ratio), middle, 3.6))
             if reach.more:
                 parts.append(words(across(reach.ratio) + 5, middle + 3.5, "+", "start", class_="more"))
+            if named:
+                parts.append(_beside(reach, ends, middle, right))
             hit = {"x": left, "y": middle - height / len(row) / 2, "width": right - left, "height": height / len(row)}
             parts.append(tag("rect", **hit, class_="hit", data_t=reach.told))
         y += height
-    foot = "deepest depth answered, in times the deepest trained on; about logarithmic"
+    foot = "times the deepest trained depth; about logarithmic"
     parts.append(words(WIDTH / 2, low + 15, foot))
     return canvas(parts, low + 21, label)
+
+
+def _beside(reach: Reach, ends: tuple[float, float], y: float, right: float) -> str:
+    """A mark's name, to its right where there is more room."""
+    after = right - ends[1] > ends[0] - 112
+    name = reach.model if len(reach.model) < 40 else reach.model[:38] + "…"
+    x = ends[1] + (13 if reach.more else 7) if after else ends[0] - 7
+    return words(x, y + 3, name, "start" if after else "end", class_="faint")
 
 
 def _bar(ends: tuple[float, float], y: float, colour: str, seeds: bool) -> list[str]:

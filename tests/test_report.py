@@ -300,6 +300,15 @@ def test_of_many_sides_names_stand_beside_their_marks(tmp_path):
     assert "model_0</text>" not in few and all(f"model_{i}</text>" in many for i in range(figures.MANY + 1))
 
 
+def test_two_sides_of_one_figure_have_colours_of_their_own_however_many_there_are(tmp_path, capsys):
+    names = tuple(f"model_{i}" for i in range(7))
+    a, b = (folder(tmp_path / name, models=names, salt=salt) for salt, name in enumerate("ab"))
+    page = written(capsys, a, b, "--out", tmp_path / "c.html").read_text()
+    shown = page.split("<h3>Accuracy by depth</h3>")[1:]
+    assert len(shown) == 7 and all(len({*re.findall(r'stroke="(#\w+)"', one)[:2]}) == 2 for one in shown)
+    assert page.index("<li>t, model_0: ") < page.index("How far each model goes</h3>"), "what was found comes first"
+
+
 def test_the_claims_page_begins_with_a_list_of_links(capsys, tmp_path):
     page = written(capsys, ROOT / "results/reference/claims", "--out", tmp_path / "c.html").read_text()
     listed = page[: page.index("<h2")]

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.metrics import overthinking
 from evaluate.records import Diagnostics
 from evaluate.show import svg
 from evaluate.show.colours import heat, ink
@@ -172,14 +171,15 @@ def by_loops(grid: Grid) -> Drawn | None:
     body += svg.lines(drawn, ("loops at test", "accuracy, %"), f"{grid.model}: accuracy by loops")
     text = (
         "A line that falls to the right overthinks: it had the answer, and surplus loops lost it. Depths: the deepest "
-        "trained on, that with the largest loss, and up to five of those tested."
+        "trained on, that with the largest loss at the most loops, and up to five of those tested."
     )
     return Drawn(f"{grid.model}: does it overthink?", body, text, [grid])
 
 
 def _lost(grid: Grid, d: int) -> float | None:
+    """How far a line of accuracy by loops falls to the right."""
     fixed = grid.fixed(d)
-    return overthinking(fixed) if fixed else None
+    return max(fixed.values()) - fixed[max(fixed)] if fixed else None
 
 
 def loops_used(grid: Grid) -> Drawn | None:

@@ -27,7 +27,7 @@ def compared_page(compared: Sequence[Side], folders: Sequence[Results], force: b
     head = f"{others} against {compared[0].name}: {marked} of {cells} cells differ by more than chance."
     body = [tag("h1", "loopbench: a comparison"), tag("p", escape(head), class_="claim")]
     wrong = [f"{subject(one)}: not comparable, shown by force: {reason}" for one in found for reason in one.mismatch]
-    body.append(tag("ul", "".join(tag("li", escape(line)) for line in [*wrong, *told])))
+    body.append(tag("ul", "".join(tag("li", escape(line)) for line in [*told, *wrong])))
     named = {side.name: side for side in compared}
     looks = colours.looks(_sided_models(compared))
     body.append(page.figure(figures.reach(_sided(compared, looks)), wide=True))
@@ -41,7 +41,8 @@ def compared_page(compared: Sequence[Side], folders: Sequence[Results], force: b
                     replace(grid, model=_sided_name(named[name], grid))
                     for grid, name in zip((one.first, one.second), one.names, strict=True)
                 ]
-                drawn.append(figures.by_depth([(grid, looks[grid.model]) for grid in ends]))
+                pair = colours.looks([grid.model for grid in ends])  # of many sides two may share a colour
+                drawn.append(figures.by_depth([(grid, pair[grid.model]) for grid in ends]))
                 drawn.append(figures.changes(one, rate)._replace(grids=ends))
         shown = "".join(page.figure(one) for one in drawn if one)
         made = "".join(page.behind(grid) for grid, _ in grids)

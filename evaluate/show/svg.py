@@ -64,7 +64,7 @@ CROSS = ((1, -1), (1, 1), (-1, 1), (1, 1), (-1, 1), (-1, -1), (-1, 1), (-1, -1),
 
 def marker(place: int, x: float, y: float, size: float = 3.5, **more: object) -> str:
     """A dot of the line's shape, as matplotlib draws it."""
-    s, t = size, size * 0.8
+    s, t, u = size, size * 0.8, size * 0.6
     paths = {
         "o": f"M{x - s:.1f} {y:.1f}a{s} {s} 0 1 0 {2 * s} 0a{s} {s} 0 1 0 {-2 * s} 0z",
         "s": f"M{x - s:.1f} {y - s:.1f}h{2 * s}v{2 * s}h{-2 * s}z",
@@ -72,7 +72,7 @@ def marker(place: int, x: float, y: float, size: float = 3.5, **more: object) ->
         "D": f"M{x:.1f} {y - s * 1.3:.1f}l{s * 1.3} {s * 1.3}l{-s * 1.3} {s * 1.3}l{-s * 1.3} {-s * 1.3}z",
         "v": f"M{x:.1f} {y + s * 1.2:.1f}l{s * 1.2:.1f} {-s * 2.2:.1f}h{-s * 2.4:.1f}z",
         "P": f"M{x - t / 2:.1f} {y - 1.5 * t:.1f}h{t}v{t}h{t}v{t}h{-t}v{t}h{-t}v{-t}h{-t}v{-t}h{t}z",
-        "X": f"M{x:.1f} {y - t:.1f}" + "".join(f"l{t * a:.1f} {t * b:.1f}" for a, b in CROSS) + "z",
+        "X": f"M{x:.1f} {y - u:.1f}" + "".join(f"l{u * a:.1f} {u * b:.1f}" for a, b in CROSS) + "z",
     }
     shown = look(place)
     return tag("path", d=paths[shown.mark], fill=shown.colour, **more)

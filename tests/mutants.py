@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 148
+LEAST = 149
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -469,8 +469,9 @@ MUTANTS = (
         "test_show.py::test_ratios_put_every_model_beside_every_task",
     ),
     Mutant(
-        "a depth that half of the seeds reach, and no more", "evaluate/show/measures.py",
-        "row[model] = median_low(reached) if", "row[model] = sorted(reached)[len(reached) // 2] if",
+        "a depth that half of the seeds reach, and no more", "evaluate/show/grid.py",
+        "median_low(self.depth95s(column).tolist())",
+        "sorted(self.depth95s(column).tolist())[len(self.runs) // 2]",
         "test_show.py::test_ratios_put_every_model_beside_every_task",
     ),
     Mutant(
@@ -652,8 +653,13 @@ MUTANTS = (
         "test_own_models.py::test_a_model_that_breaks_the_contract_is_refused_in_one_line",
     ),
     Mutant(
+        "a score over some tasks is held to one over others", "evaluate/show/upshot.py",
+        "suite_rows(results, tasks=both)", "rows",
+        "test_report.py::test_two_models_are_held_to_each_other_on_the_tasks_that_both_have",
+    ),
+    Mutant(
         "models that share no task are ranked", "evaluate/show/upshot.py",
-        "    if not shared:\n", "    if False:\n",
+        "    if apart:\n", "    if False:\n",
         "test_report.py::test_models_that_share_no_task_are_not_ranked",
     ),
     Mutant(

@@ -20,6 +20,7 @@ from evaluate.run import sweep as sweeping
 from evaluate.run.extrapolation import questions
 from evaluate.run.presets import PRESETS, UNSEEN
 from evaluate.show import example, plots, tables, written
+from evaluate.show.colours import looks
 from evaluate.show.grid import Results
 from evaluate.show.measures import furthest_first
 from evaluate.statistics import wilson
@@ -142,7 +143,7 @@ def test_the_pictures_are_drawn_from_the_records(name, tmp_path):
     folder, _, drawn = name.split("/")
     results = Results(read(ROOT / "results/reference" / folder))
     if drawn == "reach":
-        figure = plots.reach(results, {model: place for place, model in enumerate(furthest_first(results))})
+        figure = plots.reach(results, looks(furthest_first(results)))
     else:
         figure = plots.heatmap([grid for (task, _), grid in results.grids.items() if task == drawn.split("-")[0]])
     plots.saved(figure, tmp_path, drawn, [])

@@ -13,21 +13,24 @@ import numpy as np
 import pytest
 
 import run_benchmarks
-from evaluate.records import read, run_id
-from evaluate.show import plots, svg
-from evaluate.show.colours import CIVIDIS, LINES, heat, ink
+from evaluate.records import Diagnostics, read, run_id
+from evaluate.show import figures, plots, svg
+from evaluate.show.colours import CIVIDIS, LINES, MARKS, SUITE, heat, ink, look, looks
 from evaluate.show.command import command
+from evaluate.show.figures import by_loops, states
 from evaluate.show.grid import Results
 from evaluate.show.measures import suite_rows
+from evaluate.show.page import size
+from evaluate.show.report import report
 from evaluate.show.upshot import upshot
 from evaluate.show.written import seed_count
 from model import MODELS
 from tasks import TASKS
 from tests.fakes import dump, folder, lines, reach, told
 
-BROWSER = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
+BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+ROOT = Path(__file__).parent.parent
 NASTY = "<img src=x onerror=alert(1)>\"&'</script>"
 
 
@@ -45,19 +48,16 @@ def said(path):
 
 
 def test_the_upshot_names_the_model_how_far_and_how_sure(tmp_path):
-    sentence, tiles = said(folder(tmp_path / "two"))
-    assert sentence.startswith(
-        "deep extrapolates furthest: 95% of questions right down to depth 20, trained on depths up to 5"
+    sentence, more, tiles = said(folder(tmp_path / "two"))
+    assert sentence == (
+        "deep extrapolates furthest: 95% of questions right down to depth 20, trained on depths up to 5; "
+        "the next, shallow, at 1x."
     )
-    assert (
-        "the next, shallow, at 1x" in sentence and "1 + score is 2.5 times that of the next (95% interval " in sentence
-    )
-    assert [tile[1] for tile in tiles] == ["deep", "4x the trained depth", "clear"]
-    once, tiles = said(folder(tmp_path / "one", seeds=(0,), truth=lambda *asked: float(reach(*asked) > 0.5)))
-    assert (
-        "deep and shallow have one seed: another training may end elsewhere." in once
-        and tiles[2][1] == "clear, for one seed"
-    )
+    assert more == "" and [tile[1] for tile in tiles] == ["deep", "4x the trained depth", "clear"]
+    assert tiles[2][2].startswith("1 + score of deep over that of shallow: 2.5, 95% interval ")
+    _, more, tiles = said(folder(tmp_path / "one", seeds=(0,), truth=lambda *asked: float(reach(*asked) > 0.5)))
+    assert more == "deep and shallow have one seed: another training may end elsewhere."
+    assert tiles[2][1] == "clear, for one seed"
 
 
 def test_the_upshot_says_on_which_of_the_tasks_it_stands(tmp_path):
@@ -65,20 +65,43 @@ def test_the_upshot_says_on_which_of_the_tasks_it_stands(tmp_path):
     more = folder(tmp_path / "more", tasks=("v",), models=("deep",))
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(path / name, lines(path / name) + lines(more / name))
-    assert "on 2 of 2 tasks, of the 3 here, which all models have; the next, shallow" in said(path)[0]
+    assert "at 4x its training depth over the 2 tasks that both have; the next, shallow, at 1x." in said(path)[0]
     results = Results(read(path))
-    del results.grids["u", "shallow"]
-    assert "down to depth 20, trained on depths up to 5 of t; the next" in upshot(results)[0]
+    del results.grids["u", "shallow"], results.grids["v", "deep"]
+    told = "down to depth 20, trained on depths up to 5 of t, the one task that both have; the next"
+    assert told in upshot(results).sentence
+
+
+def test_two_models_are_held_to_each_other_on_the_tasks_that_both_have(tmp_path):
+    """And not on those that a third has too; nor does what was asked one easy task lead the folder."""
+
+    def truth(model, depth, loops):
+        return 0.999 if depth <= {"deep": 20, "near": 10, "easy": 40}[model] else 0.1
+
+    path = folder(tmp_path / "a", tasks=("t", "u", "v"), models=("deep", "near"), truth=truth)
+    more = folder(tmp_path / "b", tasks=("t",), models=("easy",), truth=truth)
+    wide = folder(tmp_path / "c", tasks=("w",), models=("deep",), truth=lambda *_: 0.999)
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(path / name, [line for one in (path, more, wide) for line in lines(one / name)])
+    sentence, _, tiles = said(path)
+    assert sentence == (
+        "deep extrapolates furthest: 95% of questions right at 4x its training depth over the 3 tasks that both have; "
+        "the next, near, at 2x."
+    )
+    assert "deep 4.8x over 4 tasks, near 2x over 3 tasks, easy 8x over 1 task" in tiles[0][2]
+    assert tiles[2][2].startswith("1 + score of deep over that of near: 1.67, 95% interval ")
 
 
 def test_the_upshot_of_a_model_that_answered_elsewhere_tells_what_the_suite_trains_on(tmp_path):
     path = folder(tmp_path, tasks=("t", "u"), models=("deep",))
-    assert "at 4x its training depth, and deeper than trained on 2 of 2 tasks" in said(path)[0]
+    sentence, _, tiles = said(path)
+    assert sentence == "deep extrapolates: 95% of questions right at 4x its training depth over 2 tasks."
+    assert "over 2 tasks, deeper than trained on 2 of them" in tiles[1][2]
     results = Results(read(path))
     for grid in results.grids.values():
         grid.runs[0]["experiment"]["elsewhere"] = True
-    sentence, tiles = upshot(results)
-    assert "at 4x the suite's training depth, and deeper than the suite trains, on 2 of 2 tasks" in sentence
+    sentence, _, tiles = upshot(results)
+    assert "at 4x the suite's training depth over 2 tasks" in sentence
     assert "t depth 20, the suite trains to 5" in tiles[1][2]
 
 
@@ -87,9 +110,9 @@ def test_the_upshot_tells_who_has_one_seed_on_some_tasks(tmp_path):
     gone = {r["run"] for r in lines(path / "runs.jsonl") if (r["task"], r["model"], r["seed"]) == ("u", "shallow", 1)}
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(path / name, [one for one in lines(path / name) if one["run"] not in gone])
-    sentence, tiles = said(path)
-    assert len(gone) == 1 and tiles[2][1] == "clear, for few seeds" and "; 2 seeds; " in tiles[2][2]
-    assert sentence.endswith(" shallow has one seed on some tasks: another training may end elsewhere.")
+    _, more, tiles = said(path)
+    assert len(gone) == 1 and tiles[2][1] == "clear, for few seeds" and "; 1 to 2 seeds a task; " in tiles[2][2]
+    assert more == "shallow has one seed on some tasks: another training may end elsewhere."
     rows = {row["model"]: seed_count(row) for row in suite_rows(Results(read(path)))}
     assert rows == {"deep": "2", "shallow": "1 to 2"}
 
@@ -98,26 +121,25 @@ def test_the_upshot_counts_those_that_are_alike(tmp_path):
     def told(path, *models):
         return said(folder(path, tasks=("t", "u"), models=models, truth=lambda *_: 0.999))
 
-    sentence, tiles = told(tmp_path / "two", "deep", "also")
-    assert sentence.startswith("also and deep extrapolate alike: 95% of questions right at 8x their training depth")
-    assert tiles[0][1] == "2 alike" and tiles[2][1] == "not settled"
-    sentence, _ = said(folder(tmp_path / "none", tasks=("t", "u"), models=("deep", "also"), truth=lambda *_: 0.1))
+    sentence, _, tiles = told(tmp_path / "two", "deep", "also")
+    assert sentence == (
+        "also and deep are not told apart: 95% of questions right at 8x their training depth over 2 tasks."
+    )
+    assert tiles[0][1] == "also or deep" and tiles[2][1] == "not told apart" and ": 1, 95% interval " in tiles[2][2]
+    sentence, *_ = said(folder(tmp_path / "none", tasks=("t", "u"), models=("deep", "also"), truth=lambda *_: 0.1))
     assert "answers 95% right at 0x its training depth" in sentence
-    sentence, tiles = told(tmp_path / "three", "deep", "also", "shallow")
-    assert sentence.startswith("also and 2 more extrapolate alike: ") and tiles[0][1] == "3 alike"
+    sentence, _, tiles = told(tmp_path / "three", "deep", "also", "shallow")
+    assert sentence.startswith("also is not told apart from deep and 1 more: ") and tiles[0][1] == "also or 2 others"
 
 
 def test_the_upshot_claims_nothing_where_nothing_extrapolates(tmp_path):
-    sentence, tiles = said(folder(tmp_path / "a", truth=lambda model, depth, loops: 0.995 if depth <= 5 else 0.1))
+    sentence, _, tiles = said(folder(tmp_path / "a", truth=lambda model, depth, loops: 0.995 if depth <= 5 else 0.1))
     assert sentence.startswith("No model extrapolates") and tiles[0][1] == "none"
-    sentence, _ = said(folder(tmp_path / "b", models=("deep",), truth=lambda *_: 0.2))
+    sentence, *_ = said(folder(tmp_path / "b", models=("deep",), truth=lambda *_: 0.2))
     assert sentence.startswith("deep does not extrapolate")
-    sentence, tiles = said(folder(tmp_path / "c", status="diverged"))
-    assert (
-        sentence.startswith("No model extrapolates")
-        and "4 runs failed" not in sentence
-        and "2 runs failed" in tiles[2][2]
-    )
+    sentence, _, tiles = said(folder(tmp_path / "c", status="diverged"))
+    assert sentence.startswith("No model extrapolates") and "failed" not in sentence
+    assert "4 runs failed" in tiles[2][2], "of the two that are held to each other"
 
 
 def test_the_upshot_says_where_seeds_do_not_settle_it(tmp_path):
@@ -128,16 +150,18 @@ def test_the_upshot_says_where_seeds_do_not_settle_it(tmp_path):
     more = folder(tmp_path / "more", tasks=("t", "u"), models=("deep",), seeds=(2, 3), truth=lambda *_: 0.1)
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(path / name, lines(path / name) + lines(more / name))
-    sentence, tiles = said(path)
-    assert "): this does not settle which is ahead." in sentence and tiles[2][1] == "not settled"
+    sentence, _, tiles = said(path)
+    assert " are not told apart: " in sentence and tiles[2][1] == "not told apart" and "furthest" not in sentence
+    low, high = re.search(r"95% interval (\S+) to ([^;]+);", tiles[2][2]).groups()
+    assert float(low) <= 1 <= float(high), "of the ratio"
 
 
 def test_models_that_share_no_task_are_not_ranked(tmp_path):
     path = folder(tmp_path / "apart", tasks=("t", "u"))
     results = Results(read(path))
     del results.grids["t", "shallow"], results.grids["u", "deep"]
-    sentence, tiles = upshot(results)
-    assert sentence.startswith("No task was asked of all 2 models here") and "by --tasks or --models." in sentence
+    sentence, _, tiles = upshot(results)
+    assert sentence.startswith("deep and shallow have no task in common") and "by --tasks or --models." in sentence
     assert [tile[1] for tile in tiles] == ["not compared"] and "furthest" not in sentence
     del results.grids["u", "shallow"]
     assert upshot(results)[0].startswith("deep extrapolates:")
@@ -154,7 +178,7 @@ def test_nothing_is_said_of_depths_that_were_not_asked(tmp_path):
 
 
 def test_the_deepest_asked_is_no_limit(tmp_path):
-    _, tiles = said(folder(tmp_path, truth=lambda model, depth, loops: 0.999 if model == "deep" else 0.5))
+    *_, tiles = said(folder(tmp_path, truth=lambda model, depth, loops: 0.999 if model == "deep" else 0.5))
     assert tiles[1][1] == "8x+ the trained depth" and "the deepest asked" in tiles[1][2]
 
 
@@ -207,6 +231,94 @@ def test_rules_that_never_looped_have_a_figure_too(tmp_path, capsys):
         [{**c, "mean_loops": 0.0} if c["halting"] == "act" else c for c in lines(path / "cells.jsonl")],
     )
     assert "loops used by depth" in written(capsys, path).read_text()
+
+
+def test_tables_name_their_rows_and_columns_and_are_scrolled_by_keys(tmp_path, capsys):
+    page = written(capsys, folder(tmp_path)).read_text()
+    assert (
+        page.count("<table>") == page.count("<caption>") == page.count('tabindex="0" role="region" aria-label="') == 2
+    )
+    assert re.findall(r"<tr><(\w+)", page) == ["th"] * 6, "two heads, and two rows each"
+    assert set(re.findall(r'<th scope="(\w+)"', page)) == {"row", "col"} and "<th>" not in page
+    assert 'aria-label="Accuracy by depth; 95% right down to depth: deep 20, shallow 5"' in page
+
+
+def test_notes_are_folded_away_behind_the_main_figure(tmp_path, capsys):
+    path = folder(tmp_path)
+    dump(
+        path / "cells.jsonl", [cell for cell in lines(path / "cells.jsonl") if (cell["seed"], cell["depth"]) != (1, 3)]
+    )
+    page = written(capsys, path).read_text()
+    notes = Results(read(path)).notes
+    assert len(notes) > 1 and page.count('<details class="warn">') == 1
+    folded = page[page.index('<details class="warn">') :]
+    assert folded.startswith(f'<details class="warn"><summary>{len(notes)} notes on these records')
+    assert all(note in folded.split("</details>")[0] for note in notes)
+    assert page.index("How far each model goes</h3>") < page.index('<details class="warn">') < page.index("<table>")
+
+
+def test_surplus_loops_are_drawn_where_they_cost_most(tmp_path):
+    def truth(model, depth, loops):
+        return 0.2 if depth == 1 and loops == 64 else 1.0
+
+    grid = Results(read(folder(tmp_path, models=("deep",), truth=truth))).grids["t", "deep"]
+    body = by_loops(grid).body
+    assert [depth for depth in grid.depths if f">depth {depth}</span>" in body.replace("</svg>", ">")] == [
+        1,
+        5,
+        10,
+        20,
+        40,
+    ]
+
+
+def test_a_drift_is_not_drawn_as_rest(tmp_path):
+    """On an axis of decades: a change of 1/64 a loop is as far above one of 1e-6 as it is by its logarithm."""
+
+    def changes(path, values):
+        grid = Results(read(folder(path, models=("deep",), diagnostics=True))).grids["t", "deep"]
+        inside = Diagnostics("run", 10, [], [300.0] * len(values), values)
+        norm, change = states(grid, inside)
+        assert f"The first {len(values)} loops; tests ask for up to 64." in change.caption
+        marks = re.findall(r'cy="([\d.]+)" r="8" class="hit" data-t="change', change.body)
+        assert "norm" in norm.title and "300" in norm.body
+        return [float(y) for y in marks]
+
+    first, second, third = changes(tmp_path, [1.0, 1e-3, 1e-6])
+    assert second - first == pytest.approx(third - second, abs=0.2) and second - first > 50
+    assert len(changes(tmp_path / "still", [0.5, 0.0])) == 2, "a change of nothing stands at the foot"
+
+
+def test_of_many_sides_names_stand_beside_their_marks(tmp_path):
+    def page(count):
+        names = tuple(f"model_{i}" for i in range(count))
+        results = Results(read(folder(tmp_path / str(count), models=names, seeds=(0,))))
+        return figures.reach({"t": [(grid, i) for i, grid in enumerate(results.grids.values())]}).body
+
+    few, many = page(figures.MANY), page(figures.MANY + 1)
+    assert few.count("<span>") == figures.MANY + 2 and many.count("<span>") == 2, "those of the bars"
+    assert "model_0</text>" not in few and all(f"model_{i}</text>" in many for i in range(figures.MANY + 1))
+
+
+def test_two_sides_of_one_figure_have_colours_of_their_own_however_many_there_are(tmp_path, capsys):
+    names = tuple(f"model_{i}" for i in range(7))
+    a, b = (folder(tmp_path / name, models=names, salt=salt) for salt, name in enumerate("ab"))
+    page = written(capsys, a, b, "--out", tmp_path / "c.html").read_text()
+    shown = page.split("<h3>Accuracy by depth</h3>")[1:]
+    assert len(shown) == 7 and all(len({*re.findall(r'stroke="(#\w+)"', one)[:2]}) == 2 for one in shown)
+    assert page.index("<li>t, model_0: ") < page.index("How far each model goes</h3>"), "what was found comes first"
+
+
+def test_the_claims_page_begins_with_a_list_of_links(capsys, tmp_path):
+    page = written(capsys, ROOT / "results/reference/claims", "--out", tmp_path / "c.html").read_text()
+    listed = page[: page.index("<h2")]
+    links = re.findall(r'<li><a href="#(claim-[^"]+)">.*?</a> <b>(\w+)</b></li>', listed)
+    assert len(links) == 14 and {verdict for _, verdict in links} == {"supported", "refuted", "inconclusive"}
+    assert all(f'<h2 id="{anchor}">' in page for anchor, _ in links)
+
+
+def test_a_small_page_has_a_size_too():
+    assert [size("x" * length) for length in (999, 26_400, 1_250_000)] == ["1 kB", "26 kB", "1.2 MB"]
 
 
 def test_a_missing_cell_is_hatched(tmp_path, capsys):
@@ -462,18 +574,41 @@ def test_how_far_each_model_goes_is_marked_in_its_colour_and_all_seeds_lie_in_it
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(tmp_path / name, lines(tmp_path / "a" / name) + lines(tmp_path / "b" / name))
     results = Results(read(tmp_path))
-    looks = {model: place for place, model in enumerate(("far", "near", "also"))}
-    far, near, also = (plots.look(place) for place in range(3))
-    assert marked(plots.reach(results, looks)) == {
+    places = looks(("far", "near", "also"))
+    far, near, also = (look(places[model])[:2] for model in ("far", "near", "also"))
+    assert marked(plots.reach(results, places)) == {
         ("first\n5 to 40", far): (4.0, (4.0, 4.0), False),
         ("first\n5 to 40", near): (1.0, (1.0, 1.0), False),
         ("second\n5 to 20", far): (4.0, (4.0, 4.0), True),
         ("second\n5 to 20", also): (1.0, (1.0, 1.0), False),
     }
     grids = [grid for (task, _), grid in results.grids.items() if task == "second"]
-    axes = plots.by_depth("second", grids, looks).axes[0]
+    axes = plots.by_depth("second", grids, places).axes[0]
     assert [(line.get_color(), line.get_marker()) for line in axes.lines[:2]] == [far, also]
-    assert len({plots.look(place) for place in range(49)}) == 49
+    assert len({look(place) for place in range(49)}) == 49
+
+
+def test_a_model_of_the_suite_has_one_look_whatever_stands_beside_it():
+    alone, turned = looks(["gru", "rdt"]), looks(["mine", "rdt", "gru", "another"])
+    assert list(turned) == ["mine", "rdt", "gru", "another"], "the order of legends"
+    assert all(alone[model] == turned[model] == SUITE.index(model) for model in ("rdt", "gru"))
+    assert len(set(turned.values())) == 4 and turned["another"] < turned["mine"], "by name"
+    assert set(MODELS) == set(SUITE) and len({look(place).colour for place in looks(SUITE).values()}) == len(SUITE)
+    drawn = {svg.marker(place, 0, 0).split('"')[1] for place in range(len(MARKS))}
+    assert len(drawn) == len(MARKS), "a shape for each mark on a page too"
+
+
+def test_bars_over_seeds_and_over_questions_are_drawn_apart(tmp_path):
+    def drawn(seeds):
+        results = Results(read(folder(tmp_path / str(seeds), models=("deep",), seeds=range(seeds))))
+        figure, page = plots.reach(results, {"deep": 0}), report(results)
+        (legend,) = [one for one in figure.legends if len(one.get_texts()) == 2]
+        assert [text.get_text().split(":")[0] for text in legend.get_texts()] == ["bar", "thin"]
+        broad = [line for line in figure.axes[0].lines if line.get_alpha() == 0.5]
+        svgs = re.sub(r'<svg[^>]*class="key".*?</svg>', "", page)
+        return len(broad), len(figure.axes[0].collections), svgs.count('class="range"'), svgs.count('class="questions"')
+
+    assert drawn(2) == (1, 0, 1, 0) and drawn(1) == (0, 2, 0, 3)
 
 
 def test_where_no_run_has_an_answer_the_marks_stand_at_zero(tmp_path):
@@ -497,4 +632,4 @@ def test_colours_are_legible_in_grey_and_apart_for_the_colour_blind():
     for share in shares:
         pair = sorted((luminance(heat(share)), luminance(ink(share))))
         assert (pair[1] + 0.05) / (pair[0] + 0.05) > 4.0
-    assert len(CIVIDIS) == 10 and len(set(LINES)) == len(LINES) == len(plots.MARKS)
+    assert len(CIVIDIS) == 10 and len(set(LINES)) == len(LINES) == len(MARKS)

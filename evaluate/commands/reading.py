@@ -114,6 +114,7 @@ def report(arguments: Sequence[str]) -> None:
     parser.add_argument("--tasks", help="only these, comma-separated")
     parser.add_argument("--models", help="only these, comma-separated; with several folders, the sides")
     known = parser.parse_args(list(arguments))
+    from evaluate.show.page import size
     from tasks.files import refuse_taken, write_new
 
     if known.out:
@@ -123,7 +124,7 @@ def report(arguments: Sequence[str]) -> None:
     if not known.out:
         out.unlink(missing_ok=True)  # the last report of these records
     write_new(out, page)
-    print(f"{out}: {len(page) / 1e6:.1f} MB")
+    print(f"{out}: {size(page)}")
     if known.plots:
         from evaluate.show import plots
 

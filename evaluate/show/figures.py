@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import median_low
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from evaluate.show.differences import LEVEL, Difference
 from evaluate.show.grid import Grid
 from evaluate.show.measures import depth_range, used_loops
 from evaluate.show.svg import Heat, Line, Point, Reach
-from evaluate.show.written import points, span
+from evaluate.show.written import MISSING, points, span, times
 
 
 class Drawn(NamedTuple):
@@ -34,30 +33,53 @@ def told(grid: Grid, d: int, c: int) -> str:
     return f"{points(correct / count)}% ({span(float(low), float(high))}), {correct} of {count}"
 
 
+MANY = 8
+"""Names, at most, of one legend: of more, looks are hard to tell apart, and each name stands beside its mark."""
+
+
 def reach(rows: dict[str, list[tuple[Grid, int]]]) -> Drawn:
     """Every task and model at a glance; `rows` holds the grids of each task with their looks."""
-    drawn = [(task, [how_far(grid, look) for grid, look in grids]) for task, grids in rows.items()]
+    drawn = [
+        (task, asked_from(grid for grid, _ in grids), [how_far(grid, look) for grid, look in grids])
+        for task, grids in rows.items()
+    ]
     names = dict((grid.model, look) for grids in rows.values() for grid, look in grids)
-    body = svg.legend(list(names.items())) + svg.reaches(drawn, "How far each model goes on each task")
+    many = len(names) > MANY
+    label = f"How far each model goes on each task; the furthest: {'; '.join(map(_furthest, rows, rows.values()))}"
+    body = "" if many else svg.legend(list(names.items()))
+    body += svg.reaches(drawn, label, named=many) + svg.bars()
     text = (
         "A mark: the deepest depth at which at least 95% is answered right, there and at every depth before, reached "
-        "by more than half of the seeds. The bar: all seeds, or, where there is one, what other questions would have "
-        "given (95%). +: the deepest that was asked."
+        "by more than half of the seeds. +: the deepest asked. Below a task's name: the deepest trained on, to "
+        "the deepest asked. Shaded: trained on."
     )
     return Drawn("How far each model goes", body, text, [grid for grids in rows.values() for grid, _ in grids])
+
+
+def _furthest(task: str, grids: Sequence[tuple[Grid, int]]) -> str:
+    ratios = {grid.model: grid.reached(grid.headline()) / grid.train_max_depth for grid, _ in grids}
+    name = max(ratios, key=lambda model: ratios[model])
+    return f"{task} {name} {times(ratios[name])}"
+
+
+def asked_from(grids: Iterable[Grid]) -> str:
+    """The deepest depth of a task that was trained on, to the deepest asked."""
+    held = list(grids)
+    trained = " or ".join(map(str, sorted({grid.train_max_depth for grid in held})))
+    return f"{trained} to {max((int(grid.depths[-1]) for grid in held if len(grid.depths)), default=MISSING)}"
 
 
 def how_far(grid: Grid, look: int) -> Reach:
     """One model's mark on one task, at its headline's column."""
     column, top = grid.headline(), grid.train_max_depth
     reached = grid.depth95s(column).tolist()
-    middle, (low, high) = median_low(reached), depth_range(grid, column)
+    middle, (low, high) = grid.reached(column), depth_range(grid, column)
     failed = f", {grid.failed.sum()} failed" if grid.failed.any() else ""
     over = f"seeds {', '.join(map(str, reached))}{failed}" if len(reached) > 1 else f"one seed{failed}, {low} to {high}"
     asked = grid.columns[column].told if column is not None else "no answers"
     text = f"{grid.task}, {grid.model} {asked}: depth {middle}, {middle / top:.3g}x the deepest trained on; {over}"
     deepest = bool(len(grid.depths) and middle == grid.depths[-1])
-    return Reach(look, middle / top, low / top, high / top, deepest, text)
+    return Reach(look, middle / top, low / top, high / top, len(reached) > 1, deepest, text, grid.model)
 
 
 def by_depth(grids: Sequence[tuple[Grid, int]]) -> Drawn | None:
@@ -79,10 +101,17 @@ def by_depth(grids: Sequence[tuple[Grid, int]]) -> Drawn | None:
         return None
     levels = [(0.95, "95%"), (max(floors), "chance, or a shortcut")]
     top = grids[0][0].train_max_depth
+    label = f"Accuracy by depth; {_finding([grid for grid, _ in grids])}"
     body = svg.legend([(line.name, line.look) for line in drawn])
-    body += svg.lines(drawn, ("depth", "accuracy, %"), "Accuracy by depth", shade=top, levels=levels)
+    body += svg.lines(drawn, ("depth", "accuracy, %"), label, shade=top, levels=levels)
     text = f"Shaded: trained on, depths up to {top}. Bands: 95% intervals over questions, seeds pooled."
     return Drawn("Accuracy by depth", body, text, [grid for grid, _ in grids])
+
+
+def _finding(grids: Sequence[Grid]) -> str:
+    """For who hears a figure and does not see it."""
+    reached = [f"{grid.model} {grid.reached(grid.headline())}" for grid in grids if grid.headline() is not None]
+    return f"95% right down to depth: {', '.join(reached)}"
 
 
 def heatmap(grid: Grid) -> Drawn:
@@ -102,7 +131,7 @@ def heatmap(grid: Grid) -> Drawn:
         cells.append(row)
     trained = int((grid.depths <= grid.train_max_depth).sum())
     names = [column.name for column in grid.columns]
-    label = f"{grid.model}: accuracy by depth and loops"
+    label = f"{grid.model}: accuracy by depth and loops; {_finding([grid])}"
     body = svg.heatmap(cells, [str(d) for d in grid.depths], names, ("loops at test", "depth"), trained, label)
     ramp = ", ".join(heat(i / 8) for i in range(9))
     body += (
@@ -110,7 +139,10 @@ def heatmap(grid: Grid) -> Drawn:
     )
     text = "Below the dashed line: depths that were trained on. Hatched: not measured."
     if any(column.halting == "oracle" for column in grid.columns):
-        text += " The oracle picks the loops by the answer: a bound, and no rule that could be deployed."
+        text += (
+            " The oracle picks the loops by the answer: a bound for these fixed numbers of loops, not for rules that "
+            "stop by themselves; it cannot be deployed."
+        )
     return Drawn(f"{grid.model}: accuracy by depth and loops", body, text, [grid])
 
 
@@ -122,8 +154,11 @@ def by_loops(grid: Grid) -> Drawn | None:
         return None
     asked = [d for d, band in enumerate(grid.bands) if band == "test" and count[d, [c for c, _ in fixed]].any()]
     shown = [asked[i] for i in sorted({round(part * (len(asked) - 1) / 4) for part in range(5)})] if asked else []
+    lost = {d: loss for d in range(len(grid.depths)) if (loss := _lost(grid, d)) is not None}
+    shown += [max(lost, key=lambda d: lost[d])] if lost else []
+    shown += [d for d, depth in enumerate(grid.depths) if depth == grid.train_max_depth and count[d].any()]
     drawn = []
-    for look, d in enumerate(shown):
+    for look, d in enumerate(sorted({*shown})):
         have = [(c, loops) for c, loops in fixed if count[d, c]]
         places = [
             Point(loops, correct[d, c] / count[d, c], low[d, c], high[d, c], f"{loops} loops: {told(grid, d, c)}")
@@ -134,8 +169,17 @@ def by_loops(grid: Grid) -> Drawn | None:
         return None
     body = svg.legend([(line.name, line.look) for line in drawn])
     body += svg.lines(drawn, ("loops at test", "accuracy, %"), f"{grid.model}: accuracy by loops")
-    text = "A line that falls to the right overthinks: it had the answer, and surplus loops lost it."
+    text = (
+        "A line that falls to the right overthinks: it had the answer, and surplus loops lost it. Depths: the deepest "
+        "trained on, that with the largest loss at the most loops, and up to five of those tested."
+    )
     return Drawn(f"{grid.model}: does it overthink?", body, text, [grid])
+
+
+def _lost(grid: Grid, d: int) -> float | None:
+    """How far a line of accuracy by loops falls to the right."""
+    fixed = grid.fixed(d)
+    return max(fixed.values()) - fixed[max(fixed)] if fixed else None
 
 
 def loops_used(grid: Grid) -> Drawn | None:
@@ -186,23 +230,31 @@ def routing(grid: Grid, inside: Diagnostics) -> Drawn | None:
     return Drawn(f"{grid.model}: expert use by loop", body, text, [grid])
 
 
-def states(grid: Grid, inside: Diagnostics) -> Drawn | None:
-    """The state's norm, and how much it changes, loop by loop."""
-    kinds = [("norm of the state", inside.state_norm), ("change in a loop", inside.state_change)]
+def states(grid: Grid, inside: Diagnostics) -> list[Drawn]:
+    """The state's norm, and how much it changes, loop by loop: the second over decades, as a drift is no rest."""
+    most = max((column.loops or 0 for column in grid.columns), default=0)
+    kinds = [
+        ("norm of the state", inside.state_norm, False, "|h| over the root of the width"),
+        ("change of the state", inside.state_change, True, "|h - h before| / |h|, on a logarithmic axis"),
+    ]
     drawn = []
-    for look, (name, values) in enumerate(kinds):
+    for name, values, decades, what in kinds:
         finite = [(i, v) for i, v in enumerate(values or [], 1) if v is not None and np.isfinite(v)]
-        if finite:
-            drawn.append(Line(name, [Point(i, v, v, v, f"loop {i}: {v:.3g}") for i, v in finite], look))
-    if not drawn:
-        return None
-    most = max(point.y for line in drawn for point in line.points) * 1.05 or 1.0
-    body = svg.legend([(line.name, line.look) for line in drawn])
-    body += svg.lines(
-        drawn, ("loop", "norm, change"), f"{grid.model}: state by loop", top=most, percent=False, log=False
-    )
-    text = f"|h| and |h - h before| / |h|, for questions of depth {inside.depth}. A change of 0: a fixed point."
-    return Drawn(f"{grid.model}: norm and change of the state", body, text, [grid])
+        least = min((v for _, v in finite if v > 0), default=None) if decades else None
+        if not finite or (decades and least is None):
+            continue
+        points = [Point(i, max(v, least or v), v, v, f"loop {i}: {v:.3g}") for i, v in finite]
+        points = [point._replace(low=point.y, high=point.y) for point in points]
+        top, label = max(point.y for point in points), f"{grid.model}: {name} by loop"
+        body = svg.lines(
+            [Line(name, points, 0)], ("loop", name), label,
+            top=top * (1 if decades else 1.05) or 1.0, percent=False, log=False, least=least,
+        )  # fmt: skip
+        text = f"{what}, for questions of depth {inside.depth}."
+        text += " Near 1e-6, the least that float32 tells, it rests; above, it moves." if decades else ""
+        text += f" The first {finite[-1][0]} loops; tests ask for up to {most}." if most > finite[-1][0] else ""
+        drawn.append(Drawn(f"{grid.model}: {name}", body, text, [grid]))
+    return drawn
 
 
 LESS, MORE = (179, 88, 6), (45, 104, 170)  # of a brown-blue diverging scale, which the colour-blind tell apart

@@ -125,6 +125,10 @@ class Grid:
         ]
         return np.where(self.failed, 0, np.array(reached, int))
 
+    def reached(self, column: int | None) -> int:
+        """The depth that more than half of the seeds reach: of an even number, the lower of the two in the middle."""
+        return int(median_low(self.depth95s(column).tolist()))
+
     def fixed(self, depth: int) -> dict[int, float]:
         """Pooled accuracy by loops, at the depth of this place."""
         correct, count = self.pooled

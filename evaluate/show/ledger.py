@@ -101,15 +101,21 @@ def section(folder: Path) -> str:
     if not (folder / NAME).exists():
         return ""
     entries = read(folder)
-    parts = [tag("p", escape(tally(entries))), tag("p", escape(LEGEND.replace("\n", " ")))]
+    parts = [tag("p", escape(tally(entries))), tag("ul", "".join(map(_linked, entries)))]
+    parts.append(tag("p", escape(LEGEND.replace("\n", " "))))
     for entry in entries:
         said = tag("b", escape(entry.verdict)) + escape(f": {entry.reason}")
         made = tag("code", escape(entry.command))
         figures = [(str(figure["what"]), str(figure["told"]), limits(figure)) for figure in entry.figures]
         parts += [
-            tag("h2", escape(f"{entry.number} {entry.statement}")),
+            tag("h2", escape(f"{entry.number} {entry.statement}"), id=page.anchor("claim", entry.name)),
             tag("p", said),
-            page.table(("figure", "measured", "range"), figures) if figures else "",
+            page.table(f"claim {entry.number}, measured", ("figure", "measured", "range"), figures) if figures else "",
             tag("figcaption", escape(f"{entry.source}. {entry.experiment}. {len(entry.seeds)} seeds. Again: ") + made),
         ]
     return tag("section", "".join(parts), id="claims")
+
+
+def _linked(entry: Entry) -> str:
+    link = tag("a", escape(f"{entry.number} {entry.statement}"), href=f"#{page.anchor('claim', entry.name)}")
+    return tag("li", link + " " + tag("b", escape(entry.verdict)))

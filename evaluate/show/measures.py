@@ -125,8 +125,8 @@ def ratio_rows(results: Results, rule: str | None = None) -> list[Row]:
         for model in results.models:
             grid = results.grids.get((task, model))
             reached = grid.depth95s(grid.headline(rule)).tolist() if grid else []
-            row[model] = median_low(reached) if reached else None
-            row[f"{model} ratio"] = rounded(row[model] / grid.train_max_depth) if grid and reached else None
+            row[model] = grid.reached(grid.headline(rule)) if grid else None
+            row[f"{model} ratio"] = rounded(row[model] / grid.train_max_depth) if grid else None
             row[f"{model} deepest"] = int(grid.depths.max(initial=0)) if grid else None
             row[f"{model} worst"], row[f"{model} best"] = (min(reached), max(reached)) if reached else (None, None)
         rows.append(row)
@@ -136,7 +136,7 @@ def ratio_rows(results: Results, rule: str | None = None) -> list[Row]:
 def measures(grid: Grid, rule: str | None = None) -> Row:
     column, run = grid.headline(rule), grid.runs[0]
     reached = grid.depth95s(column).tolist()
-    middle, top = median_low(reached), grid.train_max_depth
+    middle, top = grid.reached(column), grid.train_max_depth
     low, high = depth_range(grid, column)
     flops = None
     if column is not None:
@@ -213,7 +213,7 @@ def _rules(grid: Grid) -> list[Row]:
             rows.append(
                 {
                     "rule": column.name,
-                    "depth95": median_low(grid.depth95s(c).tolist()),
+                    "depth95": grid.reached(c),
                     "halting_cost": rounded(sum(known) / len(known)) if known else None,
                 }
             )

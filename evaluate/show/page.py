@@ -13,30 +13,29 @@ from evaluate.show.grid import Grid
 from evaluate.show.svg import HATCH, tag
 
 HERE = Path(__file__).parent
-TOLD = 12  # notes that are shown before the others are folded away
 
 
 def notes(lines: Sequence[str]) -> str:
     if not lines:
         return ""
-    items = [tag("li", escape(note)) for note in lines]
-    shown = tag("ul", "".join(items[:TOLD]))
-    if len(items) > TOLD:
-        more = tag("summary", f"{len(items) - TOLD} more") + tag("ul", "".join(items[TOLD:]))
-        shown += tag("details", more)
-    return tag("div", "What has to be known of these records:" + shown, class_="warn")
+    what = f"{len(lines)} notes on these records: what is missing, or was left out"
+    folded = tag("summary", what if len(lines) > 1 else "A note on these records")
+    return tag("details", folded + tag("ul", "".join(tag("li", escape(note)) for note in lines)), class_="warn")
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = tag("tr", "".join(tag("th", escape(name)) for name in headers))
-    lines = "".join(tag("tr", "".join(map(_cell, row))) for row in rows)
-    return tag("div", tag("table", tag("thead", head) + tag("tbody", lines)), class_="scroll")
+def table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The first cell of a row names it. A table that is too wide can be scrolled by keys too."""
+    head = tag("tr", "".join(tag("th", escape(name), scope="col") for name in headers))
+    lines = "".join(tag("tr", _cell(row[0], "th", scope="row") + "".join(map(_cell, row[1:]))) for row in rows)
+    shown = tag("table", tag("caption", escape(caption)) + tag("thead", head) + tag("tbody", lines))
+    return tag("div", shown, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, kind: str = "td", **attributes: object) -> str:
     """A list and the name of a variant may take several lines, nothing else."""
     shown = escape(text).replace("@", "<wbr>@")
-    return tag("td", shown, class_="list") if "; " in text or "@" in text else tag("td", shown)
+    listed = {"class_": "list"} if "; " in text or "@" in text else {}
+    return tag(kind, shown, **attributes, **listed)
 
 
 def contents(tasks: Sequence[str]) -> str:
@@ -78,6 +77,11 @@ def behind(grid: Grid) -> str:
         tag("pre", escape(json.dumps(first["experiment"], indent=1))),
     ]
     return tag("details", "".join(parts), id=how(grid))
+
+
+def size(page: str) -> str:
+    kilobytes = len(page.encode()) / 1000
+    return f"{kilobytes / 1000:.1f} MB" if kilobytes >= 1000 else f"{kilobytes:.0f} kB"
 
 
 def whole(title: str, body: Sequence[str]) -> str:

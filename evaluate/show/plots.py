@@ -17,31 +17,30 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 
-from evaluate.show.colours import DASHES, LINES, MARKS
-from evaluate.show.figures import how_far
+from evaluate.show.colours import look, looks
+from evaluate.show.figures import asked_from, how_far
 from evaluate.show.grid import Grid, Results
-from evaluate.show.measures import furthest_first, ratio_rows
+from evaluate.show.measures import furthest_first
 from evaluate.show.svg import Reach
-from evaluate.show.written import MISSING
 from tasks.files import file_name
 
 matplotlib.rcParams["svg.hashsalt"] = "loopbench"  # the same records give the same file
 
 
 Looks = dict[str, int]
-"""Each model's place in the order of colours, marks and dashes: one for all plots of a folder, and its report's."""
+"""The place of each model's look, in the order of legends, as `colours.looks` gives them."""
 
 
-def reach(results: Results, looks: Looks) -> Figure:
+def reach(results: Results, places: Looks) -> Figure:
     """A row a task and in it a mark a model: the deepest depth answered over the deepest trained on, as in a report."""
-    rows = ratio_rows(results)
-    grids = sorted(results.grids.values(), key=lambda grid: looks[grid.model])
-    marks = [[how_far(grid, looks[grid.model]) for grid in grids if grid.task == row["task"]] for row in rows]
+    rows = {task: [results.grids[task, m] for m in places if (task, m) in results.grids] for task in results.tasks}
+    marks = [[how_far(grid, places[grid.model]) for grid in grids] for grids in rows.values()]
     heights = [max(2.5, len(row)) + 0.6 for row in marks]  # one for each mark, and room for two lines of text
     ends = np.cumsum(heights)
-    in_line = len(looks) if sum(len(model) + 4 for model in looks) < 90 else max(1, 90 // (max(map(len, looks)) + 4))
-    tall = 0.8 + 0.18 * -(-len(looks) // in_line) + 0.115 * ends[-1]
+    in_line = len(places) if sum(len(m) + 4 for m in places) < 90 else max(1, 90 // (max(map(len, places)) + 4))
+    tall = 1.0 + 0.18 * -(-len(places) // in_line) + 0.115 * ends[-1]
     figure, axes = plt.subplots(figsize=(7.0, tall), layout="constrained")
     for row, height, end in zip(marks, heights, ends, strict=True):
         for place, mark in enumerate(row):
@@ -49,29 +48,36 @@ def reach(results: Results, looks: Looks) -> Figure:
         axes.axhline(end, color="0.7", linewidth=0.6)
     _in_ratios(axes, max([2.0, *(mark.high for row in marks for mark in row)]))
     axes.set_ylim(ends[-1], 0)
-    names = [f"{row['task']}\n{row['trained']} to {row['deepest'] or MISSING}" for row in rows]
+    names = [f"{task}\n{asked_from(grids)}" for task, grids in rows.items()]
     axes.set_yticks(ends - np.array(heights) / 2, names, fontsize=8, parse_math=False)
     axes.tick_params(axis="y", length=0)
-    told = "deepest depth answered / deepest trained on (+: the deepest asked)"
+    told = "deepest depth answered, in times the deepest trained on; about logarithmic (+: the deepest asked)"
     axes.set_xlabel(f"{told}\nbelow a task: the deepest trained on, to the deepest asked", fontsize=8)
-    for model, place in looks.items():
-        colour, shape = look(place)
+    for model, place in places.items():
+        colour, shape, _ = look(place)
         axes.plot([], [], color=colour, marker=shape, markersize=5, linestyle="", label=model)
     legend = figure.legend(loc="outside upper center", ncols=in_line, fontsize=8, frameon=False, handletextpad=0.1)
     for text in legend.get_texts():
         text.set_parse_math(False)
+    bars = [
+        Line2D([], [], color="0.3", alpha=0.5, linewidth=4, label="bar: all seeds"),
+        Line2D([], [], color="0.3", linewidth=1, marker="|", markersize=6,
+               label="thin: of one seed, what other questions would have given (95%)"),
+    ]  # fmt: skip
+    figure.legend(
+        handles=bars, loc="outside lower center", ncols=2, fontsize=8, frameon=False, handlelength=2.5, numpoints=2
+    )
     return figure
-
-
-def look(place: int) -> tuple[str, str]:
-    """A model's colour and mark; when the colours begin again, they come with other marks."""
-    return LINES[place % len(LINES)], MARKS[(place + place // len(LINES)) % len(MARKS)]
 
 
 def _mark(axes: Axes, mark: Reach, y: float) -> None:
     """One model on one task, with its range."""
-    colour, shape = look(mark.look)
-    axes.plot([mark.low, mark.high], [y, y], color=colour, alpha=0.5, linewidth=3, solid_capstyle="butt")
+    colour, shape, _ = look(mark.look)
+    if mark.seeds:
+        axes.plot([mark.low, mark.high], [y, y], color=colour, alpha=0.5, linewidth=4, solid_capstyle="butt")
+    else:
+        axes.hlines(y, mark.low, mark.high, color=colour, linewidth=1)
+        axes.vlines([mark.low, mark.high], y - 0.3, y + 0.3, color=colour, linewidth=1)
     axes.plot(mark.ratio, y, color=colour, marker=shape, markersize=5, clip_on=False, zorder=3)
     if mark.more:
         axes.annotate("+", (mark.ratio, y), (4, 0), textcoords="offset points", va="center", fontsize=7)
@@ -153,36 +159,45 @@ def heat(grid: Grid, axes: Axes) -> AxesImage:
     return image
 
 
-def by_depth(task: str, grids: list[Grid], looks: Looks) -> Figure:
-    """Accuracy by depth of every model at its headline's column, with Wilson intervals; trained depths are shaded."""
-    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
-    for grid in sorted(grids, key=lambda grid: looks[grid.model]):
+def by_depth(task: str, grids: list[Grid], places: Looks) -> Figure:
+    """Accuracy by depth of every model at its headline's column, with Wilson intervals; trained depths are shaded.
+
+    Where lines lie on each other, the dashed are drawn over the solid one, and marks are hollow, so that all are seen.
+    """
+    figure, axes = plt.subplots(figsize=(6.4, 4.3), layout="constrained")
+    order = [model for model in places if any(grid.model == model for grid in grids)]
+    for grid in sorted(grids, key=lambda grid: order.index(grid.model)):
         column = grid.headline()
         if column is None:
             continue
-        (correct, count), (colour, shape) = grid.pooled, look(looks[grid.model])
+        (correct, count), (colour, shape, dash) = grid.pooled, look(places[grid.model])
         asked = np.flatnonzero(count[:, column])
         share = correct[asked, column] / count[asked, column]
         low, high = (array[asked, column] for array in grid.intervals)
         axes.fill_between(grid.depths[asked], 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
-        dash = DASHES[looks[grid.model] % len(DASHES)]
         dashes = (0, tuple(map(int, dash.split()))) if dash else "solid"
+        wide = 1.6 if dash else 2.6
+        size = 9.0 - 4 * order.index(grid.model) / len(order)
         axes.plot(
-            grid.depths[asked], 100 * share, color=colour, marker=shape, markersize=4.5, linestyle=dashes,
+            grid.depths[asked], 100 * share, color=colour, marker=shape, markersize=size, markerfacecolor="none",
+            linewidth=wide, linestyle=dashes, zorder=2.2 if dash else 2.1,
             label=f"{grid.model} {grid.columns[column].told}",
         )  # fmt: skip
     top = grids[0].train_max_depth
     axes.axvspan(0, top, color="0.5", alpha=0.15, linewidth=0)
     axes.axhline(95, color="0.4", linewidth=0.8, linestyle=":")
+    floor = 100 * max(float(grid.floor.max()) for grid in grids if len(grid.depths))
+    axes.axhline(floor, color="0.4", linewidth=0.8, linestyle="-.")
     axes.set_xscale("log")
     ticks = sorted({int(depth) for grid in grids for depth in grid.depths})
     axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
     axes.minorticks_off()
     axes.set_ylim(-3, 103)
-    axes.set_xlabel(f"depth (shaded: trained on, up to {top})")
-    axes.set_ylabel("accuracy, % (dotted: 95)")
+    bands = "bands: 95% intervals over questions, seeds pooled"
+    axes.set_xlabel(f"depth (shaded: trained on, up to {top}; {bands})", fontsize=9)
+    axes.set_ylabel("accuracy, % (dotted: 95; dash and dot: chance, or a shortcut)", fontsize=9)
     axes.set_title(task, fontsize=9, parse_math=False)
-    legend = axes.legend(fontsize=7, loc="best")
+    legend = axes.legend(fontsize=7, loc="best", handlelength=5)
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
@@ -192,7 +207,7 @@ def draw_all(results: Results, folder: Path) -> list[Path]:
     """Of all tasks how far each model goes, for each a heatmap of each model, one of all, and a line plot: PNG and SVG;
     returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    looks: Looks = {model: place for place, model in enumerate(furthest_first(results))}
+    places: Looks = looks(furthest_first(results))
     paths: list[Path] = []
     for (task, model), grid in results.grids.items():
         if grid.count.any():
@@ -202,8 +217,8 @@ def draw_all(results: Results, folder: Path) -> list[Path]:
         if len(grids) > 1:
             paths += saved(heatmap(grids), folder, f"{task}-by-loops", paths)
         if grids:
-            paths += saved(by_depth(task, grids, looks), folder, task, paths)
-    return paths + (saved(reach(results, looks), folder, "reach", paths) if looks else [])
+            paths += saved(by_depth(task, grids, places), folder, task, paths)
+    return paths + (saved(reach(results, places), folder, "reach", paths) if places else [])
 
 
 def saved(figure: Figure, folder: Path, name: str, taken: Collection[Path]) -> list[Path]:

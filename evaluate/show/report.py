@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
-from evaluate.show import figures, ledger, page
+from evaluate.show import colours, figures, ledger, page
 from evaluate.show.figures import Drawn
 from evaluate.show.grid import Grid, Results
-from evaluate.show.measures import Row, furthest_first, interval, measure_rows, suite_rows
+from evaluate.show.measures import Row, furthest_first, measure_rows, suite_rows
 from evaluate.show.svg import tag
 from evaluate.show.upshot import Upshot, upshot
-from evaluate.show.written import MISSING, cost, of_seeds, points, reached, seed_count, span, times
+from evaluate.show.written import MISSING, cost, of_seeds, over_tasks, points, reached, seed_count, span, times
 
 
 def report(results: Results, chosen: bool = False) -> str:
@@ -18,15 +18,16 @@ def report(results: Results, chosen: bool = False) -> str:
     differ by what each claim is about, and a ranking of them says nothing."""
     tested = "" if chosen else ledger.section(results.folder)
     if tested:
-        title = tag("h1", escape(f"Claims of the field, tested: {results.folder}"))
+        title = tag("h1", escape(f"Claims of the field, tested: {results.folder}"), class_="claim")
         told = [*results.records.notes, *ledger.beside(results.folder, results.records.runs)]
-        return page.whole(f"loopbench: {results.folder}", [title, page.notes(told), tested])
+        return page.whole(f"loopbench: {results.folder}", [title, tested, page.notes(told)])
     said = upshot(results)
-    looks = {model: place for place, model in enumerate(furthest_first(results))}
+    looks = colours.looks(furthest_first(results))
     by_task = {task: [(g, looks[g.model]) for g in _grids(results, task, looks)] for task in results.tasks}
-    body = [_head(said, [str(results.folder)]), page.notes(results.notes)]
-    body += [
+    body = [
+        _head(said, [str(results.folder)]),
         page.figure(figures.reach(by_task), wide=True),
+        page.notes(results.notes),
         _suite(suite_rows(results)),
         page.contents(results.tasks),
     ]
@@ -38,7 +39,7 @@ def report(results: Results, chosen: bool = False) -> str:
 
 def _grids(results: Results, task: str, looks: dict[str, int]) -> list[Grid]:
     grids = [grid for (of, _), grid in results.grids.items() if of == task]
-    return sorted(grids, key=lambda grid: looks[grid.model])
+    return sorted(grids, key=lambda grid: list(looks).index(grid.model))
 
 
 def _head(said: Upshot, folders: list[str]) -> str:
@@ -51,17 +52,19 @@ def _head(said: Upshot, folders: list[str]) -> str:
         for what, big, small in said.tiles
     )
     title = tag("h1", escape(f"Does a model that loops reason deeper than it was trained to? {', '.join(folders)}"))
-    return title + tag("p", escape(said.sentence), class_="claim") + tag("div", tiles, class_="tiles")
+    more = tag("p", escape(said.more)) if said.more else ""
+    return title + tag("p", escape(said.sentence), class_="claim") + more + tag("div", tiles, class_="tiles")
 
 
 def _suite(rows: list[Row]) -> str:
     shown = page.table(
-        ("model", "suite score", "95% interval", "deeper than trained", "seeds", "failed runs"),
+        "Suite scores",
+        ("model", "suite score", "its 95% interval", "deeper than trained", "seeds", "failed runs"),
         [
             (
                 row["model"] + (f" ({_lacks(len(row['missing']))})" if row["missing"] else ""),
-                times(row["score"]),
-                f"{row['low']:.3g} to {row['high']:.3g}",
+                f"{times(row['score'])} {over_tasks(row['tasks'])}",
+                _ends(f"{row['low']:.3g}", f"{row['high']:.3g}"),
                 f"{row['beyond']} of {row['tasks']} tasks",
                 seed_count(row),
                 str(row["failed"]),
@@ -91,7 +94,7 @@ def _task(task: str, grids: list[tuple[Grid, int]], rows: list[Row], results: Re
             if inside is None:
                 absent.append(grid.model)
             else:
-                drawn += [figures.routing(grid, inside), figures.states(grid, inside)]
+                drawn += [figures.routing(grid, inside), *figures.states(grid, inside)]
     shown = tag("div", "".join(page.figure(one) for one in drawn if one), class_="figures")
     if absent:
         missing = (
@@ -105,17 +108,17 @@ def _task(task: str, grids: list[tuple[Grid, int]], rows: list[Row], results: Re
 def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
     lines = []
     for (grid, _), row in zip(grids, rows, strict=True):
-        column, (correct, count) = grid.headline(), grid.pooled
+        column, (correct, count), (low, high) = grid.headline(), grid.pooled, grid.intervals
         deepest, exact = MISSING, MISSING
         if column is not None and count[-1, column]:
-            low, high = _ends(grid, column)
-            deepest, exact = f"{points(correct[-1, column] / count[-1, column])}% at {grid.depths[-1]}", span(low, high)
+            deepest = f"{points(correct[-1, column] / count[-1, column])}% at {grid.depths[-1]}"
+            exact = span(float(low[-1, column]), float(high[-1, column]))
         rules = "; ".join(f"{rule['rule']}\u00a0{rule['depth95']}" for rule in row["rules"])
         lines.append(
             (
                 grid.model,
                 reached(row),
-                f"{row['depth95_low']} to {row['depth95_high']}",
+                _ends(str(row["depth95_low"]), str(row["depth95_high"])),
                 deepest,
                 exact,
                 points(row["overthinking"]),
@@ -126,13 +129,11 @@ def _measures(grids: list[tuple[Grid, int]], rows: list[Row]) -> str:
                 cost(row["eval_flops"]),
             )
         )
-    headers = ("model", "depth95", "range", "deepest asked", "95% interval", "overthinking", "stops by itself", "seeds",
-               "parameters", "training FLOPs", "FLOPs a question")  # fmt: skip
-    return page.table(headers, lines)
+    headers = ("model", "depth95", "range of depth95", "accuracy at the deepest asked", "its 95% interval, %",
+               "overthinking, points", "depth95 by rules that stop by themselves", "seeds", "parameters",
+               "training FLOPs", "FLOPs a question")  # fmt: skip
+    return page.table(f"{grids[0][0].task}: how deep each model goes, and at what cost", headers, lines)
 
 
-def _ends(grid: Grid, column: int) -> tuple[float, float]:
-    """The interval of the deepest depth's accuracy."""
-    correct, count = grid.pooled
-    asked = grid.depths == grid.depths[-1]
-    return interval(correct[-1, column] / count[-1, column], grid.worth(asked, column))
+def _ends(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"

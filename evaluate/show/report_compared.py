@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 
-from evaluate.show import figures, page
+from evaluate.show import colours, figures, page
 from evaluate.show.compare import differences, left_out, sentence, subject
 from evaluate.show.differences import LEVEL, Side, adjusted
 from evaluate.show.figures import Drawn
@@ -27,13 +27,11 @@ def compared_page(compared: Sequence[Side], folders: Sequence[Results], force: b
     head = f"{others} against {compared[0].name}: {marked} of {cells} cells differ by more than chance."
     body = [tag("h1", "loopbench: a comparison"), tag("p", escape(head), class_="claim")]
     wrong = [f"{subject(one)}: not comparable, shown by force: {reason}" for one in found for reason in one.mismatch]
-    body.append(
-        page.notes([*wrong, *left_out(compared, found), *(note for results in folders for note in results.notes)])
-    )
-    body.append(tag("ul", "".join(tag("li", escape(line)) for line in told)))
+    body.append(tag("ul", "".join(tag("li", escape(line)) for line in [*told, *wrong])))
     named = {side.name: side for side in compared}
-    looks = {name: place for place, name in enumerate(_sided_models(compared))}
+    looks = colours.looks(_sided_models(compared))
     body.append(page.figure(figures.reach(_sided(compared, looks)), wide=True))
+    body.append(page.notes([*left_out(compared, found), *(note for results in folders for note in results.notes)]))
     body.append(page.contents(list(dict.fromkeys(one.task for one in found))))
     for task, grids in _sided(compared, looks).items():
         drawn: list[Drawn | None] = []
@@ -43,7 +41,8 @@ def compared_page(compared: Sequence[Side], folders: Sequence[Results], force: b
                     replace(grid, model=_sided_name(named[name], grid))
                     for grid, name in zip((one.first, one.second), one.names, strict=True)
                 ]
-                drawn.append(figures.by_depth(list(zip(ends, (0, 1), strict=True))))
+                pair = colours.looks([grid.model for grid in ends])  # of many sides two may share a colour
+                drawn.append(figures.by_depth([(grid, pair[grid.model]) for grid in ends]))
                 drawn.append(figures.changes(one, rate)._replace(grids=ends))
         shown = "".join(page.figure(one) for one in drawn if one)
         made = "".join(page.behind(grid) for grid, _ in grids)
@@ -70,4 +69,5 @@ def _sided(compared: Sequence[Side], looks: dict[str, int]) -> dict[str, list[tu
         for grid in side.grids.values():
             name = _sided_name(side, grid)
             found.setdefault(grid.task, []).append((replace(grid, model=name), looks[name]))
-    return {task: sorted(grids, key=lambda pair: pair[1]) for task, grids in found.items()}
+    order = list(looks)
+    return {task: sorted(grids, key=lambda pair: order.index(pair[0].model)) for task, grids in found.items()}

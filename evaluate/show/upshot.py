@@ -2,64 +2,80 @@
 
 from __future__ import annotations
 
-from statistics import median_low
+from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
+
+import numpy as np
 
 from evaluate.show.grid import Grid, Results
 from evaluate.show.measures import Row, suite_leads, suite_rows
-from evaluate.show.written import questions_a_cell, seed_count, times
+from evaluate.show.written import over_tasks, questions_a_cell, seed_count, times
 
 
 class Upshot(NamedTuple):
-    """The sentence, and the same in three tiles: what, the answer, and what it rests on."""
+    """The sentence, what has to be said with it, and the same in tiles: what, the answer, and what it rests on."""
 
     sentence: str
+    more: str
     tiles: list[tuple[str, str, str]]
 
 
+class Lead(NamedTuple):
+    """How many times 1 + the suite score of another model that of the best is, on the tasks of both, and how sure."""
+
+    model: str
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def clear(self) -> bool:
+        return self.low > 1
+
+
 def upshot(results: Results) -> Upshot:
-    """Stands on the tasks that every model has. Where there are none, or nothing was asked that is deeper than what was
-    trained on, it says so and ranks nothing."""
-    shared = [task for task in results.tasks if all((task, model) in results.grids for model in results.models)]
-    rows = suite_rows(results, tasks=shared or results.tasks)
-    best = rows[0]
-    grids = [
-        results.grids[task, best["model"]]
-        for task in (shared or results.tasks)
-        if (task, best["model"]) in results.grids
-    ]
+    """Any two models are held to each other on the tasks that both have. Where some have none in common, or nothing was
+    asked that is deeper than what was trained on, it says so and ranks nothing."""
+    rows = suite_rows(results)
     if not any(map(_asked_beyond, results.grids.values())):
         told = (
-            f"None of {len(rows)} models was asked anything" if len(rows) > 1 else f"{best['model']} was asked nothing"
+            f"None of {len(rows)} models was asked anything"
+            if len(rows) > 1
+            else f"{rows[0]['model']} was asked nothing"
         )
         return _unranked(f"{told} deeper than it was trained on.", rows)
-    if not shared:
-        told = (
-            f"No task was asked of all {len(rows)} models here, and scores of other tasks do not compare: choose some "
-        )
-        told += "that have tasks in common by --tasks or --models."
-        return _unranked(told, rows)
-    second = rows[1] if len(rows) > 1 else None
-    alike = [row["model"] for row in rows if row["score"] == best["score"]]
-    lead = suite_leads(results, best["model"], second["model"], tasks=shared) if second else None
-    sure, why = _sure(best, second, lead)
-    among = ""  # the tasks on which this stands, where it is not all
-    if len(shared) < len(results.tasks):
-        among = f", of the {len(results.tasks)} here, which all models have" if len(shared) > 1 else f" of {shared[0]}"
-    which = best["model"] if len(alike) == 1 else f"{len(alike)} alike"
+    tasks = _stands_on(results)
+    apart = [f"{a} and {b}" for a, b in combinations(tasks, 2) if not tasks[a] & tasks[b]]
+    if apart:
+        told = f"{apart[0]} have no task in common, and scores of other tasks do not compare: choose some that have by "
+        return _unranked(f"{told}--tasks or --models.", rows)
+    order = ranked(results, tasks)
+    leads = _leads(results, order)
+    both = sorted(set.intersection(*(tasks[model] for model in order[:2])))
+    by_model = {row["model"]: row for row in suite_rows(results, tasks=both)}
+    best, second = by_model[order[0]], by_model[order[1]] if leads else None
+    grids = [results.grids[task, best["model"]] for task in both]
+    level = [lead.model for lead in leads if not lead.clear]
+    among = "" if len(both) == len(results.tasks) else " that both have" if leads else " that it has"
+    which = _name(best, level) if best["score"] > 1 else "none"
+    far = _far(results, order if level else order[:1], by_model, both, among)
+    place = {model: at for at, model in enumerate(order)}
+    others = _others(sorted(rows, key=lambda row: place.get(row["model"], len(place))))
     return Upshot(
-        f"{_which(best, second, alike)} {_far(best, grids, alike)}{among}{_than(best, second)}{why}",
+        f"{_which(best, level, bool(leads))} {far}{_than(second, level)}",
+        _single([row for row in (best, second) if row is not None and row["fewest_seeds"] == 1]),
         [
-            ("which model", which if best["score"] > 1 else "none", _others(rows)),
+            ("which model", which, others),
             ("how far", _big(best, grids), _rests(best, grids)),
-            ("how sure", sure, _measured(best, grids)),
+            ("how sure", *_sure(best, second, leads, grids)),
         ],
     )
 
 
 def _unranked(told: str, rows: list[Row]) -> Upshot:
     """What is said where no model is ahead of another, whatever the scores."""
-    return Upshot(told, [("which model", "not compared", _others(rows))])
+    return Upshot(told, "", [("which model", "not compared", _others(rows))])
 
 
 def _asked_beyond(grid: Grid) -> bool:
@@ -68,53 +84,95 @@ def _asked_beyond(grid: Grid) -> bool:
     return bool(grid.failed.any() or (column is not None and grid.count[:, beyond, column].any()))
 
 
-def _which(best: Row, second: Row | None, alike: list[str]) -> str:
+def _stands_on(results: Results) -> dict[str, set[str]]:
+    """The tasks of each model that is ranked: of those with at least half as many as the one with most. What was asked
+    little else than one easy task leads no folder."""
+    tasks = {model: {task for task, name in results.grids if name == model} for model in results.models}
+    most = max(map(len, tasks.values()))
+    return {model: held for model, held in tasks.items() if 2 * len(held) >= most}
+
+
+def ranked(results: Results, tasks: dict[str, set[str]]) -> list[str]:
+    """Models, the best first: each goes before as many others as it is ahead of, on the tasks of both; among equals
+    whoever has more tasks. A score over some tasks is never held to one over others."""
+    logs = {
+        key: float(np.log1p(grid.depth95s(grid.headline()) / grid.train_max_depth).mean())
+        for key, grid in results.grids.items()
+    }
+
+    def ahead(first: str, second: str) -> bool:
+        return sum(logs[task, first] - logs[task, second] for task in sorted(tasks[first] & tasks[second])) > 1e-9
+
+    won = {first: sum(ahead(first, second) for second in tasks if second != first) for first in tasks}
+    order = sorted(tasks, key=lambda model: (-won[model], -len(tasks[model])))
+    if len(order) > 1 and ahead(order[1], order[0]):  # three may each be ahead of the next in a circle
+        order[:2] = order[1::-1]
+    return order
+
+
+def _leads(results: Results, order: Sequence[str]) -> list[Lead]:
+    """That of the first over each of the others, down to one that it is clearly ahead of."""
+    leads: list[Lead] = []
+    for model in order[1:]:
+        leads.append(Lead(model, *suite_leads(results, order[0], model)))
+        if leads[-1].clear:
+            break
+    return leads
+
+
+def _name(best: Row, level: Sequence[str]) -> str:
+    if not level:
+        return str(best["model"])
+    return f"{best['model']} or {level[0]}" if len(level) == 1 else f"{best['model']} or {len(level)} others"
+
+
+def _which(best: Row, level: Sequence[str], among: bool) -> str:
+    name = best["model"]
     if best["score"] <= 1:
-        return (
-            f"No model extrapolates: {best['model']}, the best of them,"
-            if second
-            else f"{best['model']} does not extrapolate: it"
-        )
-    if len(alike) > 1:
-        others = alike[1] if len(alike) == 2 else f"{len(alike) - 1} more"
-        return f"{best['model']} and {others} extrapolate alike:"
-    return f"{best['model']} extrapolates furthest:" if second else f"{best['model']} extrapolates:"
+        return f"No model extrapolates: {name}, the best of them," if among else f"{name} does not extrapolate: it"
+    if len(level) == 1:
+        return f"{name} and {level[0]} are not told apart:"
+    if level:
+        return f"{name} is not told apart from {level[0]} and {len(level) - 1} more:"
+    return f"{name} extrapolates furthest:" if among else f"{name} extrapolates:"
 
 
-def _far(best: Row, grids: list[Grid], alike: list[str]) -> str:
-    right = "95% of questions right" if best["score"] > 1 else "answers 95% right"
-    if len(grids) == 1:
-        grid = grids[0]
-        reached = median_low(grid.depth95s(grid.headline()).tolist())
+def _far(results: Results, order: Sequence[str], rows: dict[str, Row], both: Sequence[str], among: str) -> str:
+    """How far the first of these goes on these tasks, and with it the next, if there is one."""
+    extrapolates = rows[order[0]]["score"] > 1
+    right = "95% of questions right" if extrapolates else "answers 95% right"
+    shown = order[: 2 if extrapolates else 1]
+    grid = results.grids[both[0], order[0]]
+    if len(both) == 1:
+        grids = [results.grids[both[0], model] for model in shown]
+        depths = dict.fromkeys(str(one.reached(one.headline())) for one in grids)
         to = "where the suite trains up to" if grid.elsewhere else "trained on depths up to"
-        return f"{right} down to depth {reached}, {to} {grid.train_max_depth}"
-    whose = "their" if len(alike) > 1 and best["score"] > 1 else "its"
-    whose, trained = ("the suite's", "the suite trains,") if grids[0].elsewhere else (whose, "trained")
-    beyond = f"deeper than {trained} on {best['beyond']} of {best['tasks']} tasks"
-    return f"{right} at {times(best['score'])} {whose} training depth, and {beyond}"
+        of = f" of {grid.task}, the one task{among}" if among else ""
+        return f"{right} down to depth {' and '.join(depths)}, {to} {grid.train_max_depth}{of}"
+    scores = dict.fromkeys(times(rows[model]["score"]) for model in shown)
+    whose = "the suite's" if grid.elsewhere else "their" if len(shown) > 1 else "its"
+    over = f"over the {len(both)} tasks{among}" if among else over_tasks(len(both))
+    return f"{right} at {' and '.join(scores)} {whose} training depth {over}"
 
 
-def _than(best: Row, second: Row | None) -> str:
+def _than(second: Row | None, level: Sequence[str]) -> str:
+    return "." if second is None or level else f"; the next, {second['model']}, at {times(second['score'])}."
+
+
+def _sure(best: Row, second: Row | None, leads: Sequence[Lead], grids: Sequence[Grid]) -> tuple[str, str]:
+    """In two words, and what that rests on: does the interval of the ratio of the first two leave room for chance?"""
+    measured = _measured(best, second, grids)
     if second is None:
-        return "."
-    if second["score"] == best["score"]:
-        return "."
-    return f"; the next, {second['model']}, at {times(second['score'])}."
-
-
-def _sure(best: Row, second: Row | None, lead: tuple[float, float, float] | None) -> tuple[str, str]:
-    """In two words, and in a sentence: does the interval of the lead leave room for chance, and who has one seed?"""
-    two = [row for row in (best, second) if row is not None]
-    once = [row for row in two if row["fewest_seeds"] == 1]
-    single = _single(once)
-    interval = f"{best['low']:.3g}x to {best['high']:.3g}x"
-    if lead is None:
-        return interval, single
-    ahead = f" 1 + score is {lead[0]:.3g} times that of the next (95% interval {lead[1]:.3g} to {lead[2]:.3g})"
-    if lead[1] > 1:
-        few = "clear, for one seed" if all(row["seeds"] == 1 for row in two) else "clear, for few seeds"
-        return few if once else "clear", f"{ahead}.{single}"
-    return "not settled", f"{ahead}: this does not settle which is ahead.{single}"
+        ends = dict.fromkeys(times(best[end]) for end in ("low", "high"))
+        return " to ".join(ends), f"95% interval of the score, over {best['over']}; {measured}"
+    lead = leads[0]
+    told = f"1 + score of {best['model']} over that of {second['model']}: {lead.ratio:.3g}, "
+    told += f"95% interval {lead.low:.3g} to {lead.high:.3g}; {measured}"
+    if not lead.clear:
+        return "not told apart", told
+    few = [row["fewest_seeds"] == 1 for row in (best, second)]
+    once = "clear, for one seed" if max(best["seeds"], second["seeds"]) == 1 else "clear, for few seeds"
+    return once if any(few) else "clear", told
 
 
 def _single(once: list[Row]) -> str:
@@ -124,12 +182,17 @@ def _single(once: list[Row]) -> str:
     some = "" if all(row["seeds"] == 1 for row in once) else " on some tasks"
     have = "have" if len(once) > 1 else "has"
     names = " and ".join(row["model"] for row in once)
-    return f" {names} {have} one seed{some}: another training may end elsewhere."
+    return f"{names} {have} one seed{some}: another training may end elsewhere."
 
 
 def _others(rows: list[Row]) -> str:
-    told = [f"{row['model']} {times(row['score'])}" for row in rows[:5]]
-    return "suite score: " + ", ".join(told) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    alike = len({row["tasks"] for row in rows}) == 1
+    told = [
+        f"{row['model']} {times(row['score'])}" + ("" if alike else f" {over_tasks(row['tasks'])}") for row in rows[:5]
+    ]
+    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    over = f" {over_tasks(rows[0]['tasks'])}" if alike else ""
+    return f"suite score{over}: {', '.join(told)}{more}"
 
 
 def _big(best: Row, grids: list[Grid]) -> str:
@@ -138,25 +201,27 @@ def _big(best: Row, grids: list[Grid]) -> str:
 
 def _capped(grid: Grid) -> bool:
     """Does it answer the deepest depth that was asked?"""
-    reached = median_low(grid.depth95s(grid.headline()).tolist())
+    reached = grid.reached(grid.headline())
     return bool(len(grid.depths)) and reached == int(grid.depths[-1])
 
 
-def _rests(best: Row, grids: list[Grid]) -> str:
-    told = []
-    for grid in sorted(grids, key=lambda g: -median_low(g.depth95s(g.headline()).tolist()) / g.train_max_depth)[:3]:
-        reached = median_low(grid.depth95s(grid.headline()).tolist())
+def _rests(best: Row, grids: Sequence[Grid]) -> str:
+    told = [over_tasks(len(grids)) + f", deeper than trained on {best['beyond']} of them" if len(grids) > 1 else ""]
+    for grid in sorted(grids, key=lambda g: -g.reached(g.headline()) / g.train_max_depth)[:3]:
         to = "the suite trains to" if grid.elsewhere else "trained to"
-        told.append(f"{grid.task} depth {reached}, {to} {grid.train_max_depth}")
+        told.append(f"{grid.task} depth {grid.reached(grid.headline())}, {to} {grid.train_max_depth}")
     capped = sum(_capped(grid) for grid in grids)
-    most = f"; on {capped} of {len(grids)} tasks the deepest asked" if capped else ""
-    return "; ".join(told) + (f"; {len(grids) - 3} more tasks" if len(grids) > 3 else "") + most
+    told.append(f"{len(grids) - 3} more tasks" if len(grids) > 3 else "")
+    told.append(f"on {capped} of {len(grids)} tasks the deepest asked" if capped else "")
+    return "; ".join(filter(None, told))
 
 
-def _measured(best: Row, grids: list[Grid]) -> str:
+def _measured(best: Row, second: Row | None, grids: Sequence[Grid]) -> str:
+    rows = [row for row in (best, second) if row is not None]
+    both = {"seeds": max(r["seeds"] for r in rows), "fewest_seeds": min(r["fewest_seeds"] for r in rows)}
+    seeds = "1 seed" if both["seeds"] == 1 else f"{seed_count(both)} seeds"
+    seeds += " a task" if both["fewest_seeds"] < both["seeds"] else ""
+    lost = sum(row["failed"] for row in rows)
+    failed = f", {lost} run{'s' * (lost != 1)} failed" if lost else ""
     counts = [int(count) for grid in grids for count in grid.count[grid.count > 0]]
-    seeds = "1 seed" if best["seeds"] == 1 else f"{seed_count(best)} seeds"
-    seeds += " a task" if best["fewest_seeds"] < best["seeds"] else ""
-    failed = f", {best['failed']} run{'s' * (best['failed'] != 1)} failed" if best["failed"] else ""
-    asked = f"; {questions_a_cell(counts)}" if counts else ""
-    return f"95% interval {best['low']:.3g}x to {best['high']:.3g}x over {best['over']}; {seeds}{failed}{asked}"
+    return f"{seeds}{failed}" + (f"; {questions_a_cell(counts)}" if counts else "")

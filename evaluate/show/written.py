@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median_low
 from typing import Any
 
 from evaluate.show.grid import Grid
@@ -47,6 +46,11 @@ def cost(flops: int | None) -> str:
     return f"{flops:.1e}" if flops else MISSING
 
 
+def over_tasks(tasks: int) -> str:
+    """Behind a suite score: without it, one does not know which others it may be held to."""
+    return f"over {tasks} task{'s' * (tasks != 1)}"
+
+
 def seed_count(row: Row) -> str:
     """How many seeds; of a suite, from the task with fewest to that with most."""
     most, fewest = row["seeds"], row.get("fewest_seeds", row["seeds"])
@@ -65,7 +69,7 @@ def reached(row: Row) -> str:
 
 def how_deep(grid: Grid, column: int | None) -> str:
     """As `reached`, of one column of a grid."""
-    depth, deepest = median_low(grid.depth95s(column).tolist()), int(grid.depths.max(initial=0))
+    depth, deepest = grid.reached(column), int(grid.depths.max(initial=0))
     return reached({"depth95": depth, "deepest": deepest, "ratio": depth / grid.train_max_depth})
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 149
+LEAST = 151
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -810,6 +810,17 @@ MUTANTS = (
         "a tensor stays here", "evaluate/run/extrapolation.py",
         "first = torch.tensor(counts, device=right.device)", "first = torch.tensor(counts)",
         "test_far.py::test_the_rdt_elsewhere_is_the_rdt_here",
+    ),
+    Mutant(
+        "words beside a table are a row of it", "evaluate/show/rows.py",
+        'told.append("")', "pass",
+        "test_show.py::test_what_is_said_beside_a_table_is_no_row_of_it_and_no_table_of_another_kind",
+    ),
+    Mutant(
+        "what is paid once is paid for each question", "evaluate/study/bench_scaling.py",
+        "return low + max(0.0, high - low) / (more - few) * (experiment.evaluate.count - few)",
+        "return low * experiment.evaluate.count / few",
+        "test_tools.py::test_what_is_paid_once_is_reckoned_once",
     ),
 )  # fmt: skip
 

@@ -178,7 +178,7 @@ def test_rows_are_kept_as_lines_and_never_over_others(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("words, says", [
-    (["--task", "khop_facts"], "unknown task 'khop_facts': allowed: mod_chain"),
+    (["--task", "khop_facts"], "it holds mod_chain"),
     (["--model", "rtd"], "unknown model 'rtd': did you mean 'rdt'?"),
     (["--seeds", "7"], "no seed 7 of rdt on mod_chain"),
     (["--seeds", ""], "--seeds is empty"),

@@ -557,14 +557,16 @@ def test_what_is_said_of_last_answers_in_a_prompt_is_what_the_ablation_says():
         assert 0.9 < alone.train_flops / each.train_flops < 1.1, "as many rows, and as many FLOPs"
         reached[model] = [grid.depth95s(grid.headline("settled")).tolist() for grid in (alone, each)]
     (rdt, each), (normed, other) = reached.values()
-    told = f"reaches {rdt[0]} and {rdt[1]}, two seeds, by `settled` (three that are asked for each hop: {each[0]}, "
-    told += (
-        f"{each[1]} and {each[2]}), and `looped_normed` {normed[0]}, one seed ({other[0]}, {other[1]} and {other[2]})."
-    )
-    assert f"Of 24 hops asked the RDT so {told}" in SAID and (len(rdt), len(normed)) == (2, 1)
+    by_all = ablation.grids["khop_context", "rdt@train.answers=deepest"]
+    most = by_all.depth95s(by_all.headline()).tolist()
+    told = "reaches {}, {} and {} by seed, by `settled` ({}, {} and {} with the most loops; where each hop is asked "
+    told += "{}, {} and {}), and `looped_normed` {}, one seed ({}, {} and {})."
+    assert f"Of 24 hops asked the RDT so {told.format(*rdt, *most, *each, *normed, *other)}" in SAID
+    twelve = written.points(by_all.shares[1, by_all.depths.tolist().index(12), by_all.headline()])
+    assert f"(with the most loops one seed of the RDT ends at {most[1]}, with {twelve}% of 12)" in SAID
     for told in (
-        "as many rows as before lead to {} and {} hops, two seeds",
-        "in as many, to {} and {} hops, two seeds;",
+        "as many rows as before lead to {}, {} and {} hops by seed",
+        "in as many, to {}, {} and {} hops by seed;",
     ):
         assert told.format(*rdt) in SAID
     made = from_json(ablation.grids["khop_context", "rdt@train.answers=deepest"].runs[0]["experiment"])
@@ -617,7 +619,8 @@ def test_what_is_said_of_one_difference_at_a_time_is_what_the_ablation_says():
         right, asked = (counted[:, grid.headline("settled")] for counted in grid.pooled)
         for depth, share in zip(grid.depths.tolist(), (right / asked).tolist(), strict=True):
             seen[model, task, depth] = written.points(share)
-    assert {seen[model, task, 6] for model, task, _ in seen} == {"100"}
+    six_right = [seen[f"looped_normed{ORDINARY_HEADS}", task, 6] for task in HEADLINE]
+    assert f"it has {six_right[0]}% and {six_right[1]}% of 6 steps of `khop_facts` and `mod_chain` right, and" in SAID
     assert [ends(ablation.grids[task, three]) for task in HEADLINE] == ["160, 80", "160, 160"]
     assert "ends at 160 and 80 in `khop_facts`, and reaches 160 on both seeds of `mod_chain`." in SAID
     told = "one seed, it ends at 8 and 10: {}% and {}% of 20 are right, and {}% and {}% of 160."

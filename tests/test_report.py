@@ -73,13 +73,13 @@ def test_the_upshot_says_on_which_of_the_tasks_it_stands(tmp_path):
 
 
 def test_two_models_are_held_to_each_other_on_the_tasks_that_both_have(tmp_path):
-    """And not on those that a third has too; nor does what was asked one easy task lead the folder."""
+    """And not on those that a third has too."""
 
     def truth(model, depth, loops):
-        return 0.999 if depth <= {"deep": 20, "near": 10, "easy": 40}[model] else 0.1
+        return 0.999 if depth <= {"deep": 20, "near": 10, "less": 6}[model] else 0.1
 
     path = folder(tmp_path / "a", tasks=("t", "u", "v"), models=("deep", "near"), truth=truth)
-    more = folder(tmp_path / "b", tasks=("t",), models=("easy",), truth=truth)
+    more = folder(tmp_path / "b", tasks=("t",), models=("less",), truth=truth)
     wide = folder(tmp_path / "c", tasks=("w",), models=("deep",), truth=lambda *_: 0.999)
     for name in ("runs.jsonl", "cells.jsonl"):
         dump(path / name, [line for one in (path, more, wide) for line in lines(one / name)])
@@ -88,8 +88,39 @@ def test_two_models_are_held_to_each_other_on_the_tasks_that_both_have(tmp_path)
         "deep extrapolates furthest: 95% of questions right at 4x its training depth over the 3 tasks that both have; "
         "the next, near, at 2x."
     )
-    assert "deep 4.8x over 4 tasks, near 2x over 3 tasks, easy 8x over 1 task" in tiles[0][2]
+    assert "deep 4.8x over 4 tasks, near 2x over 3 tasks, less 1x over 1 task" in tiles[0][2]
     assert tiles[2][2].startswith("1 + score of deep over that of near: 1.67, 95% interval ")
+
+
+def reaching(place, depths):
+    """A folder in which each (task, model) reaches its depth."""
+    parts = [folder(place / f"{task}-{model}", tasks=(task,), models=(model,),
+                    truth=lambda name, asked, loops, to=to: 0.999 if asked <= to else 0.1)
+             for (task, model), to in depths.items()]  # fmt: skip
+    for name in ("runs.jsonl", "cells.jsonl"):
+        dump(parts[0] / name, [line for part in parts for line in lines(part / name)])
+    return parts[0]
+
+
+def test_who_has_few_tasks_is_held_to_the_others_on_these(tmp_path):
+    wide = {(task, "wide"): 10 for task in "tuvwx"}
+    sentence, *_ = said(reaching(tmp_path, wide | {("t", "deep"): 40, ("u", "deep"): 40}))
+    assert sentence.startswith(
+        "deep extrapolates furthest: 95% of questions right at 8x its training depth, as deep as "
+    )
+    assert sentence.endswith("was asked, over the 2 tasks that both have; the next, wide, at 2x.")
+
+
+def test_where_each_is_ahead_of_the_next_in_a_circle_none_is_furthest(tmp_path):
+    circle = {("t", "a"): 40, ("t", "b"): 10, ("u", "b"): 40, ("u", "c"): 10, ("v", "c"): 40, ("v", "a"): 10}
+    sentence, _, tiles = said(reaching(tmp_path, circle))
+    told = "No model is ahead of every other, on the tasks that both have: c is ahead of a, and it of most others."
+    assert sentence == told and tiles[0][1] == "not compared"
+
+
+def test_who_shares_no_task_with_the_first_is_named(tmp_path):
+    sentence, *_ = said(reaching(tmp_path, {("t", "a"): 20, ("t", "b"): 10, ("u", "c"): 10, ("v", "d"): 10}))
+    assert sentence.startswith("a has no task in common with c and 1 more, and scores of other tasks do not compare:")
 
 
 def test_the_upshot_of_a_model_that_answered_elsewhere_tells_what_the_suite_trains_on(tmp_path):
@@ -123,7 +154,8 @@ def test_the_upshot_counts_those_that_are_alike(tmp_path):
 
     sentence, _, tiles = told(tmp_path / "two", "deep", "also")
     assert sentence == (
-        "also and deep are not told apart: 95% of questions right at 8x their training depth over 2 tasks."
+        "also and deep are not told apart: 95% of questions right at 8x their training depth, as deep as was asked, "
+        "over 2 tasks."
     )
     assert tiles[0][1] == "also or deep" and tiles[2][1] == "not told apart" and ": 1, 95% interval " in tiles[2][2]
     sentence, *_ = said(folder(tmp_path / "none", tasks=("t", "u"), models=("deep", "also"), truth=lambda *_: 0.1))
@@ -161,7 +193,7 @@ def test_models_that_share_no_task_are_not_ranked(tmp_path):
     results = Results(read(path))
     del results.grids["t", "shallow"], results.grids["u", "deep"]
     sentence, _, tiles = upshot(results)
-    assert sentence.startswith("deep and shallow have no task in common") and "by --tasks or --models." in sentence
+    assert sentence.startswith("deep has no task in common with shallow,") and "by --tasks or --models." in sentence
     assert [tile[1] for tile in tiles] == ["not compared"] and "furthest" not in sentence
     del results.grids["u", "shallow"]
     assert upshot(results)[0].startswith("deep extrapolates:")

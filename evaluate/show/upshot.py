@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -29,14 +28,10 @@ class Lead(NamedTuple):
     low: float
     high: float
 
-    @property
-    def clear(self) -> bool:
-        return self.low > 1
-
 
 def upshot(results: Results) -> Upshot:
-    """Any two models are held to each other on the tasks that both have. Where some have none in common, or nothing was
-    asked that is deeper than what was trained on, it says so and ranks nothing."""
+    """Any two models are held to each other on the tasks that both have. Where one shares none with the first, or is
+    ahead of it all the same, or nothing was asked deeper than what was trained on, it says so and ranks nothing."""
     rows = suite_rows(results)
     if not any(map(_asked_beyond, results.grids.values())):
         told = (
@@ -45,21 +40,29 @@ def upshot(results: Results) -> Upshot:
             else f"{rows[0]['model']} was asked nothing"
         )
         return _unranked(f"{told} deeper than it was trained on.", rows)
-    tasks = _stands_on(results)
-    apart = [f"{a} and {b}" for a, b in combinations(tasks, 2) if not tasks[a] & tasks[b]]
-    if apart:
-        told = f"{apart[0]} have no task in common, and scores of other tasks do not compare: choose some that have by "
-        return _unranked(f"{told}--tasks or --models.", rows)
+    tasks = {model: {task for task, name in results.grids if name == model} for model in results.models}
     order = ranked(results, tasks)
-    leads = _leads(results, order)
-    both = sorted(set.intersection(*(tasks[model] for model in order[:2])))
+    first = order[0]
+    if strangers := [model for model in order if not tasks[model] & tasks[first]]:
+        told = (
+            f"{first} has no task in common with {_with_others(strangers)}, and scores of other tasks do not compare: "
+        )
+        return _unranked(f"{told}choose some that have by --tasks or --models.", rows)
+    leads = [Lead(model, *suite_leads(results, first, model)) for model in order[1:]]
+    if better := [lead.model for lead in leads if lead.high < 1]:  # each may be ahead of the next in a circle
+        told = "No model is ahead of every other, on the tasks that both have: "
+        told += f"{_with_others(better)} {'is' if len(better) == 1 else 'are'} ahead of {first}, and it of most others."
+        return _unranked(told, rows)
+    level = [lead.model for lead in leads if lead.low <= 1]
+    next_best = level[0] if level else order[1] if leads else first
+    both = sorted(tasks[first] & tasks[next_best])
     by_model = {row["model"]: row for row in suite_rows(results, tasks=both)}
-    best, second = by_model[order[0]], by_model[order[1]] if leads else None
-    grids = [results.grids[task, best["model"]] for task in both]
-    level = [lead.model for lead in leads if not lead.clear]
+    best, second = by_model[first], by_model[next_best] if leads else None
+    grids = [results.grids[task, first] for task in both]
+    lead = next((lead for lead in leads if lead.model == next_best), None)
     among = "" if len(both) == len(results.tasks) else " that both have" if leads else " that it has"
     which = _name(best, level) if best["score"] > 1 else "none"
-    far = _far(results, order if level else order[:1], by_model, both, among)
+    far = _far(results, [first, next_best] if level else [first], by_model, both, among)
     place = {model: at for at, model in enumerate(order)}
     others = _others(sorted(rows, key=lambda row: place.get(row["model"], len(place))))
     return Upshot(
@@ -68,7 +71,7 @@ def upshot(results: Results) -> Upshot:
         [
             ("which model", which, others),
             ("how far", _big(best, grids), _rests(best, grids)),
-            ("how sure", *_sure(best, second, leads, grids)),
+            ("how sure", *_sure(best, second, lead, grids)),
         ],
     )
 
@@ -84,17 +87,9 @@ def _asked_beyond(grid: Grid) -> bool:
     return bool(grid.failed.any() or (column is not None and grid.count[:, beyond, column].any()))
 
 
-def _stands_on(results: Results) -> dict[str, set[str]]:
-    """The tasks of each model that is ranked: of those with at least half as many as the one with most. What was asked
-    little else than one easy task leads no folder."""
-    tasks = {model: {task for task, name in results.grids if name == model} for model in results.models}
-    most = max(map(len, tasks.values()))
-    return {model: held for model, held in tasks.items() if 2 * len(held) >= most}
-
-
 def ranked(results: Results, tasks: dict[str, set[str]]) -> list[str]:
-    """Models, the best first: each goes before as many others as it is ahead of, on the tasks of both; among equals
-    whoever has more tasks. A score over some tasks is never held to one over others."""
+    """Models, the best first: who is ahead of most others, each on the tasks of both; among equals whoever has more
+    tasks. A score over some tasks is never held to one over others."""
     logs = {
         key: float(np.log1p(grid.depth95s(grid.headline()) / grid.train_max_depth).mean())
         for key, grid in results.grids.items()
@@ -104,20 +99,12 @@ def ranked(results: Results, tasks: dict[str, set[str]]) -> list[str]:
         return sum(logs[task, first] - logs[task, second] for task in sorted(tasks[first] & tasks[second])) > 1e-9
 
     won = {first: sum(ahead(first, second) for second in tasks if second != first) for first in tasks}
-    order = sorted(tasks, key=lambda model: (-won[model], -len(tasks[model])))
-    if len(order) > 1 and ahead(order[1], order[0]):  # three may each be ahead of the next in a circle
-        order[:2] = order[1::-1]
-    return order
+    return sorted(tasks, key=lambda model: (-won[model], -len(tasks[model])))
 
 
-def _leads(results: Results, order: Sequence[str]) -> list[Lead]:
-    """That of the first over each of the others, down to one that it is clearly ahead of."""
-    leads: list[Lead] = []
-    for model in order[1:]:
-        leads.append(Lead(model, *suite_leads(results, order[0], model)))
-        if leads[-1].clear:
-            break
-    return leads
+def _with_others(names: Sequence[str]) -> str:
+    """The first of some, and how many more."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _name(best: Row, level: Sequence[str]) -> str:
@@ -133,7 +120,7 @@ def _which(best: Row, level: Sequence[str], among: bool) -> str:
     if len(level) == 1:
         return f"{name} and {level[0]} are not told apart:"
     if level:
-        return f"{name} is not told apart from {level[0]} and {len(level) - 1} more:"
+        return f"{name} is not told apart from {_with_others(level)}:"
     return f"{name} extrapolates furthest:" if among else f"{name} extrapolates:"
 
 
@@ -148,27 +135,32 @@ def _far(results: Results, order: Sequence[str], rows: dict[str, Row], both: Seq
         depths = dict.fromkeys(str(one.reached(one.headline())) for one in grids)
         to = "where the suite trains up to" if grid.elsewhere else "trained on depths up to"
         of = f" of {grid.task}, the one task{among}" if among else ""
-        return f"{right} down to depth {' and '.join(depths)}, {to} {grid.train_max_depth}{of}"
+        most = ", the deepest asked" if all(map(_capped, grids)) else ""
+        return f"{right} down to depth {' and '.join(depths)}{most}, {to} {grid.train_max_depth}{of}"
     scores = dict.fromkeys(times(rows[model]["score"]) for model in shown)
     whose = "the suite's" if grid.elsewhere else "their" if len(shown) > 1 else "its"
     over = f"over the {len(both)} tasks{among}" if among else over_tasks(len(both))
-    return f"{right} at {' and '.join(scores)} {whose} training depth {over}"
+    most = (
+        ", as deep as was asked,"
+        if all(_capped(results.grids[task, model]) for task in both for model in shown)
+        else ""
+    )
+    return f"{right} at {' and '.join(scores)} {whose} training depth{most} {over}"
 
 
 def _than(second: Row | None, level: Sequence[str]) -> str:
     return "." if second is None or level else f"; the next, {second['model']}, at {times(second['score'])}."
 
 
-def _sure(best: Row, second: Row | None, leads: Sequence[Lead], grids: Sequence[Grid]) -> tuple[str, str]:
+def _sure(best: Row, second: Row | None, lead: Lead | None, grids: Sequence[Grid]) -> tuple[str, str]:
     """In two words, and what that rests on: does the interval of the ratio of the first two leave room for chance?"""
     measured = _measured(best, second, grids)
-    if second is None:
+    if second is None or lead is None:
         ends = dict.fromkeys(times(best[end]) for end in ("low", "high"))
         return " to ".join(ends), f"95% interval of the score, over {best['over']}; {measured}"
-    lead = leads[0]
     told = f"1 + score of {best['model']} over that of {second['model']}: {lead.ratio:.3g}, "
     told += f"95% interval {lead.low:.3g} to {lead.high:.3g}; {measured}"
-    if not lead.clear:
+    if lead.low <= 1:
         return "not told apart", told
     few = [row["fewest_seeds"] == 1 for row in (best, second)]
     once = "clear, for one seed" if max(best["seeds"], second["seeds"]) == 1 else "clear, for few seeds"
@@ -211,8 +203,9 @@ def _rests(best: Row, grids: Sequence[Grid]) -> str:
         to = "the suite trains to" if grid.elsewhere else "trained to"
         told.append(f"{grid.task} depth {grid.reached(grid.headline())}, {to} {grid.train_max_depth}")
     capped = sum(_capped(grid) for grid in grids)
-    told.append(f"{len(grids) - 3} more tasks" if len(grids) > 3 else "")
-    told.append(f"on {capped} of {len(grids)} tasks the deepest asked" if capped else "")
+    told.append(f"{len(grids) - 3} more task{'s' * (len(grids) > 4)}" if len(grids) > 3 else "")
+    of = f"on {capped} of {len(grids)} tasks " if len(grids) > 1 else ""
+    told.append(f"{of}the deepest asked" if capped else "")
     return "; ".join(filter(None, told))
 
 

@@ -23,7 +23,7 @@ from evaluate.study.claims.designs import MOST
 from evaluate.study.claims.evidence import evidence
 from evaluate.study.claims.figures import ran_off
 from evaluate.study.saturation import fit
-from model import build
+from model import ModelConfig, build
 from model.adapters import adapter_of
 from tasks import NOT_ASKED, TASKS
 from tests.pages import (
@@ -213,8 +213,10 @@ def test_what_was_asked_anew_is_what_the_records_say():
     assert all(
         counts[columns, depth] == [counts[columns, depth][1]] * 2 for columns in (42, 56) for depth in (1, 5, 20, 40)
     )
-    share = {depth: written.points(counts[112, depth][0] / counts[112, depth][1]) for depth in (1, 40)}
-    assert f"at 112 {share[1]}% of those over 1 and {share[40]}% over 40 (three seeds)." in said
+    share = {key: f"{written.points(right / asked)}%" for key, (right, asked) in counts.items()}
+    beyond = [[share[columns, depth] for depth in (1, 5, 20, 40)] for columns in (64, 112)]
+    told = "at 64 {}, {}, {} and {}, and at 112 {}, {}, {} and {}.".format(*beyond[0], *beyond[1])
+    assert told in said
     for task, size, rule, heading, depths, values in (
         ("p_hop_induction", "length", "act", " moves | 16 characters", (1, 2, 4, 8), (16, 24, 32, 40)),
         ("carry_chain", "columns", "settled", " carried | 42 columns", (1, 5, 10, 20, 40), (42, 56, 112, 224)),
@@ -638,8 +640,19 @@ def test_what_is_said_of_one_difference_at_a_time_is_what_the_ablation_says():
     assert ends(loop) == "40, 40, 40" == ", ".join(map(str, loop.depth95s(loop.headline()).tolist()))
     assert ends(stack) == "5, 5, 2" and f"{stack.train_flops / loop.train_flops:.1f}" == "1.2"
     assert f"{stack.runs[0]['parameters'] / loop.runs[0]['parameters']:.1f}" == "1.6"
-    told = "`transformer_rope`, with 1.2 times its training FLOPs and 1.6 times its parameters, ends at 5, 5 and 2;"
-    assert told in SAID and "with 1.2 times its training FLOPs, ends at 5, 5 and 2, where 5 were trained." in SAID
+    told = "`transformer_rope`, with 1.2 times its training FLOPs and 1.6 times its parameters, ends at 5, 5 and 2 "
+    of_stack = {d: [written.points(share) for share in stack.shares[:, at, 0]] for at, d in enumerate(stack.depths)}
+    told += f"(the third has {of_stack[3][2]}% of 3 columns and {of_stack[5][2]}% of 5; of 6 columns the three have "
+    told += f"{of_stack[6][0]}%, {of_stack[6][1]}% and {of_stack[6][2]}%);"
+    assert told in SAID and min(stack.shares[:, stack.depths.tolist().index(5), 0]) > 0.98
+    assert "with 1.2 times its training FLOPs, ends at 5, 5 and 2, and a stack of 23 Blocks with such heads, of" in SAID
+    blocks = build("transformer_deep", ModelConfig(), 10, recipe("carry_chain", "rdt").train.mean_loops).blocks
+    at_test = [loop.eval_flops[:, -1, column].mean() / stack.eval_flops[0, -1, 0]
+               for column in (loop.headline("settled"), loop.headline())]  # fmt: skip
+    assert len(blocks) == 23 and [round(times) for times in at_test] == [18, 35]
+    assert "takes 18 to 35 times the FLOPs of `transformer_rope`" in SAID
+    assert "at test 35 times the FLOPs of `transformer_rope` (18 by `settled`);" in SAID
+    assert "`transformer_deep` with such heads, one seed, 23 Blocks, 1.9 times the FLOPs and 11 times" in SAID
     deep = ablation.grids["carry_chain", f"transformer_deep{ORDINARY_HEADS}"]
     assert f"{deep.train_flops / loop.train_flops:.1f}" == "1.9" and ends(deep) == "6"
     assert f"{deep.runs[0]['parameters'] / loop.runs[0]['parameters']:.0f}" == "11"

@@ -181,6 +181,7 @@ WRONG = [
     (["new-task", "2fast"], "a task cannot be called '2fast'"),
     (["new-task", "mine", "--out", "no/mine.py"], "no folder 'no'"),
     (["bench", "--what", "models"], "unknown bench 'models'"),
+    (["bench", "--what", "scaling", "--format", "csv"], "--format is 'csv', which holds one table, and these are two"),
     (["bench", "--format", "githbu"], "unknown format 'githbu': did you mean 'github'?"),
     (["audit", "mod_chian"], "unknown task 'mod_chian': did you mean 'mod_chain'?"),
     (["audit", "mod_chain", "--depths", "0"], "has no depth 0"),

@@ -84,6 +84,8 @@ def bench_of_scaling(preset: str, style: str) -> None:
 
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
+    if style == "csv":
+        raise UserError("--format is 'csv', which holds one table, and these are two: allowed are the others, as json")
     rows = scaling.bench_scaling()
     reckoned = scaling.reckon(preset)
     if style == "json":

@@ -550,6 +550,28 @@ def test_what_is_said_of_last_answers_alone_is_what_the_records_say():
 BLOCKS = "recurrent_blocks={}@train.shortest_horizon={}@train.longest_horizon={}@train.gradient_loops={}"
 
 
+def test_what_is_said_of_more_steps_in_relation_composition_is_what_the_ablation_says():
+    (more, at), (less, of) = (
+        (Results(read(ROOT / "results/reference" / name)).grids["relation_composition", model], seed)
+        for name, model, seed in (("ablation", "rdt@train.steps=3000", 0), ("all", "rdt", 1))
+    )
+    assert [run["seed"] for run in more.runs] == [1] == [less.runs[of]["seed"]]
+
+    def right(depths: tuple[int, ...]) -> list[float]:
+        shares = []
+        for grid, seed in ((more, at), (less, of)):
+            places, most = [grid.depths.tolist().index(depth) for depth in depths], grid.headline()
+            shares.append(grid.correct[seed, places, most].sum() / grid.count[seed, places, most].sum())
+        return shares
+
+    band, *others = (right(depths) for depths in ((4, 5), (12,), (24,)))
+    told = [f"{written.points(share)}%" for pair in (band, *others) for share in pair]
+    assert "its band has {}, where it had {}, 0.8 points more".format(*told[:2]) in SAID and band[0] - band[1] < 0.01
+    assert f"{100 * (band[0] - band[1]):.1f}" == "0.8"
+    assert "with {} of 12, where it had {}, and {} of 24 ({}).".format(*told[2:]) in SAID
+    assert more.depth95s(more.headline()).tolist() == [6] == less.depth95s(less.headline()).tolist()[1:2]
+
+
 def test_what_is_said_of_last_answers_in_a_prompt_is_what_the_ablation_says():
     ablation, reference = (Results(read(ROOT / "results/reference" / name)) for name in ("ablation", "all"))
     reached = {}
@@ -652,12 +674,13 @@ def test_what_is_said_of_one_difference_at_a_time_is_what_the_ablation_says():
     assert len(blocks) == 23 and [round(times) for times in at_test] == [18, 35]
     assert "takes 18 to 35 times the FLOPs of `transformer_rope`" in SAID
     assert "at test 35 times the FLOPs of `transformer_rope` (18 by `settled`);" in SAID
-    assert "`transformer_deep` with such heads, one seed, 23 Blocks, 1.9 times the FLOPs and 11 times" in SAID
+    assert "`transformer_deep` with such heads, 23 Blocks, 1.9 times the FLOPs and 11 times" in SAID
     deep = ablation.grids["carry_chain", f"transformer_deep{ORDINARY_HEADS}"]
-    assert f"{deep.train_flops / loop.train_flops:.1f}" == "1.9" and ends(deep) == "6"
+    assert f"{deep.train_flops / loop.train_flops:.1f}" == "1.9" and ends(deep) == "6, 6, 6"
     assert f"{deep.runs[0]['parameters'] / loop.runs[0]['parameters']:.0f}" == "11"
-    share = {d: written.points(deep.shares[0, place, 0]) for place, d in enumerate(deep.depths.tolist())}
-    assert f"has all of 6 columns, {share[8]}% of 8 and {share[12]}% of 12." in SAID and share[6] == "100"
+    share = {d: written.points(deep.pooled[0][at, 0] / deep.pooled[1][at, 0]) for at, d in enumerate(deep.depths)}
+    told = f"ends at 6 on each of three seeds, with {share[6]}% of 6 columns, {share[8]}% of 8 and {share[12]}% of 12."
+    assert told in SAID and "of 1.9 times its FLOPs, at 6 on each of three." in SAID
     right, asked = ([int(part[-1, column]) for column in (loop.headline(), loop.headline("settled"))]
                     for part in loop.pooled)  # fmt: skip
     assert asked == [384, 384]

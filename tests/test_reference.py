@@ -217,6 +217,9 @@ def test_what_was_asked_anew_is_what_the_records_say():
     beyond = [[share[columns, depth] for depth in (1, 5, 20, 40)] for columns in (64, 112)]
     told = "at 64 {}, {}, {} and {}, and at 112 {}, {}, {} and {}.".format(*beyond[0], *beyond[1])
     assert told in said
+    whole = [counts[56, depth] for depth in (50, 55)]
+    assert f"the whole number, 11 times the deepest trained, all {sum(of for of, _ in whole)} are right too." in said
+    assert all(right == asked for right, asked in whole) and of_loop.train_max_depth * 11 == 55
     for task, size, rule, heading, depths, values in (
         ("p_hop_induction", "length", "act", " moves | 16 characters", (1, 2, 4, 8), (16, 24, 32, 40)),
         ("carry_chain", "columns", "settled", " carried | 42 columns", (1, 5, 10, 20, 40), (42, 56, 112, 224)),
@@ -584,7 +587,7 @@ def test_what_is_said_of_last_answers_in_a_prompt_is_what_the_ablation_says():
     by_all = ablation.grids["khop_context", "rdt@train.answers=deepest"]
     most = by_all.depth95s(by_all.headline()).tolist()
     told = "reaches {}, {} and {} by seed, by `settled` ({}, {} and {} with the most loops; where each hop is asked "
-    told += "{}, {} and {}), and `looped_normed` {}, one seed ({}, {} and {})."
+    told += "{}, {} and {}), and `looped_normed` {} and {} ({}, {} and {})."
     assert f"Of 24 hops asked the RDT so {told.format(*rdt, *most, *each, *normed, *other)}" in SAID
     twelve = written.points(by_all.shares[1, by_all.depths.tolist().index(12), by_all.headline()])
     assert f"(with the most loops one seed of the RDT ends at {most[1]}, with {twelve}% of 12)" in SAID

@@ -334,7 +334,7 @@ row's beginning, or that do not know where those tokens stand; and, in `looped_n
 A RMSNorm(h) + B e, which forgets more of where a walk has been; and the RDT without these A and B, or with a smaller A,
 by which values fade that are handed on; and with more steps, where a seed's selection band was not yet all right, or
 where a stack has fewer FLOPs by as many steps. And with it: noise, which grows with a state that grows from loop to
-loop; and a stack's ordinary heads in a loop, so that less than heads and loop tells the two apart."""
+loop; and a stack's ordinary heads in a loop, one difference less between the two."""
 
 LAST_ANSWERS = tuple(
     ("khop_context", f"{model}@train.answers=deepest") for model in ("rdt", "looped_normed", "transformer_rope")

@@ -21,9 +21,8 @@ class Upshot(NamedTuple):
 
 
 class Lead(NamedTuple):
-    """How many times 1 + the suite score of another model that of the best is, on the tasks of both, and how sure."""
+    """How many times 1 + the suite score of another model that of the first is, on the tasks of both, and how sure."""
 
-    model: str
     ratio: float
     low: float
     high: float
@@ -48,30 +47,28 @@ def upshot(results: Results) -> Upshot:
             f"{first} has no task in common with {_with_others(strangers)}, and scores of other tasks do not compare: "
         )
         return _unranked(f"{told}choose some that have by --tasks or --models.", rows)
-    leads = [Lead(model, *suite_leads(results, first, model)) for model in order[1:]]
-    if better := [lead.model for lead in leads if lead.high < 1]:  # each may be ahead of the next in a circle
+    leads = {model: Lead(*suite_leads(results, first, model)) for model in order[1:]}
+    if better := [model for model, lead in leads.items() if lead.high < 1]:  # each may be ahead of the next in a circle
         told = "No model is ahead of every other, on the tasks that both have: "
         told += f"{_with_others(better)} {'is' if len(better) == 1 else 'are'} ahead of {first}, and it of most others."
         return _unranked(told, rows)
-    level = [lead.model for lead in leads if lead.low <= 1]
+    level = [model for model, lead in leads.items() if lead.low <= 1]
     next_best = level[0] if level else order[1] if leads else first
     both = sorted(tasks[first] & tasks[next_best])
     by_model = {row["model"]: row for row in suite_rows(results, tasks=both)}
     best, second = by_model[first], by_model[next_best] if leads else None
     grids = [results.grids[task, first] for task in both]
-    lead = next((lead for lead in leads if lead.model == next_best), None)
     among = "" if len(both) == len(results.tasks) else " that both have" if leads else " that it has"
     which = _name(best, level) if best["score"] > 1 else "none"
     far = _far(results, [first, next_best] if level else [first], by_model, both, among)
-    place = {model: at for at, model in enumerate(order)}
-    others = _others(sorted(rows, key=lambda row: place.get(row["model"], len(place))))
+    others = _others(sorted(rows, key=lambda row: order.index(row["model"])))
     return Upshot(
         f"{_which(best, level, bool(leads))} {far}{_than(second, level)}",
         _single([row for row in (best, second) if row is not None and row["fewest_seeds"] == 1]),
         [
             ("which model", which, others),
             ("how far", _big(best, grids), _rests(best, grids)),
-            ("how sure", *_sure(best, second, lead, grids)),
+            ("how sure", *_sure(best, second, leads.get(next_best), grids)),
         ],
     )
 

@@ -146,6 +146,14 @@ class Task(ABC):
         """The answers (length,), read at the deepest question, of an oracle that sees only the last `steps` steps."""
         return None
 
+    def around(self, tokens: np.ndarray, places: np.ndarray, steps: int) -> np.ndarray | None:
+        """What lies about the place that `steps` steps of the question at `places` (count,) lead to, in rows (count,
+        length): numbers (count, answers, features) from which a learner could tell each possible answer's chance.
+
+        The answers are the first words of the vocabulary. 0 steps is where the question begins.
+        """
+        return None
+
     @property
     def sizes(self) -> dict[str, object]:
         """All fields but the bands and the curriculum: what a question of a given depth depends on."""

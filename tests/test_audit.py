@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import reduce
 from typing import ClassVar
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from evaluate.study.audit import Questions, _correct, _questions, audit, best_shortcut
 from tasks import NOT_ASKED, TASKS, TEST, TRAIN, Answers, Batch, Task, draw
@@ -16,7 +16,8 @@ from tests.fakes import told
 
 FACTS = 4
 LEAKS = (
-    "majority", "question", "facts", "shallow", "candidates", "stop_trained", "stop_early", "corrected", "last_steps",
+    "majority", "question", "facts", "shallow", "candidates", "around", "ahead", "stop_trained", "stop_early",
+    "corrected", "last_steps",
 )  # fmt: skip
 
 
@@ -67,6 +68,8 @@ class Leaky(Task):
             "facts": lambda: (facts[2] + 1) % 10,
             "shallow": lambda: facts[2] if last % 2 else (last + 1) % 10,
             "candidates": lambda: facts[facts.index(last) + 1],
+            "around": lambda: facts[question[0] % FACTS],
+            "ahead": lambda: facts[sum(question[:3]) % FACTS],
             "stop_trained": lambda: sum(question[:2]) % 10,
             "first_step": lambda: question[0],
             "stop_early": lambda: sum(question[:-1]) % 10,
@@ -85,6 +88,10 @@ class Leaky(Task):
 
     def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
         return np.full(len(tokens), tokens[-steps:].sum() % 10)
+
+    def around(self, tokens: np.ndarray, places: np.ndarray, steps: int) -> np.ndarray:
+        at = tokens[:, FACTS : FACTS + steps + 1].sum(axis=1, keepdims=True) % FACTS
+        return (np.take_along_axis(tokens, at, axis=1) == np.arange(10))[:, :, None]
 
 
 @pytest.mark.parametrize("leak", LEAKS)
@@ -185,48 +192,72 @@ def test_who_counts_columns_answers_some_of_carry_chain_as_its_docstring_says():
     assert 0.56 < right[10] < 0.64 < right[40] < 0.71
 
 
-def test_counts_of_its_steps_answer_little_of_mod_chain_as_its_docstring_says():
-    """The commonest result of those steps in other orders."""
-    task, rng, right = TASKS["mod_chain"](), np.random.default_rng(0), {}
-    for depth in (10, 20):
-        tokens, targets, _ = draw(task, 0, TEST, depth, 0, 300)
+def in_other_orders(task: Task, depth: int, steps: slice, count: int, orders: int = 40) -> float:
+    """How often the commonest answer of a row, with these of its tokens in other orders, is the right one."""
+    rng, right = np.random.default_rng(0), []
+    tokens, targets, _ = draw(task, 0, TEST, depth, 0, count)
+    for row, answer in zip(tokens, targets[:, -1], strict=True):
         said = []
-        for row in tokens:
-            orders = [np.append(row[:1], rng.permutation(row[1:])) for _ in range(40)]
-            said.append(np.bincount([task.solve(order).targets[-1] for order in orders]).argmax())
-        right[depth] = np.mean(np.array(said) == targets[:, -1])
-    assert 0.12 < right[10] < 0.22 and right[20] < 0.14
+        for _ in range(orders):
+            other = row.copy()
+            other[steps] = rng.permutation(row[steps])
+            said.append(task.solve(other).targets[-1])
+        right.append(np.bincount(said).argmax() == answer)
+    return float(np.mean(right))
 
 
-def by_place(task: Task, depth: int, split: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What stands where, seen from where three moves of a row's first walk lead: for each letter (count, letters,
-    features), whether it is the answer (count, letters), and the answer (count,)."""
-    tokens, targets, depths = draw(task, 0, split, depth, 0, count)
-    row, text = np.arange(count), tokens[:, 1 : 2 * task.length : 2]
-    at = (tokens[:, : 2 * task.length : 2] == tokens[:, [2 * task.length]]).argmax(axis=1)
-    walked = [text[row, at]]
-    for _ in range(3):
-        before = (text == walked[-1][:, None]) & (np.arange(task.length) < at[:, None])
-        at = task.length - before[:, ::-1].argmax(axis=1)
-        walked.append(text[row, at])
-    back = np.stack([np.where(at >= far, text[row, at - far], -1) for far in range(task.length)], axis=1)
-    letters = np.concatenate([text[:, : task.length // 2], back, np.stack(walked, axis=1)], axis=1)
-    alike = letters[:, None] == np.arange(task.alphabet)[:, None]
-    features = np.concatenate([alike, np.broadcast_to(at[:, None, None], (count, task.alphabet, 1))], axis=2)
-    answers = targets[row, (depths == depth).argmax(axis=1)]
-    return features, answers[:, None] == np.arange(task.alphabet), answers
+def test_counts_of_its_steps_answer_little_of_mod_chain_as_its_docstring_says():
+    task = TASKS["mod_chain"]()
+    assert 0.12 < in_other_orders(task, 10, slice(1, None), 300) < 0.22
+    assert in_other_orders(task, 20, slice(1, None), 300) < 0.14
+    assert 0.34 < in_other_orders(task, 10, slice(1, -5), 300) < 0.48, "the last five in order"
+    assert in_other_orders(task, 20, slice(1, -5), 300) < 0.15
 
 
-def test_three_moves_and_a_guess_answer_some_of_p_hop_induction_as_its_docstring_says():
+def test_counts_of_its_hops_answer_little_of_khop_facts_as_its_docstring_says():
+    task = TASKS["khop_facts"]()
+    assert 0.07 < in_other_orders(task, 10, slice(6, None), 300) < 0.18, "after the first five"
+    assert in_other_orders(task, 20, slice(6, None), 300) < 0.07
+
+
+def test_counts_of_its_relations_answer_some_of_relation_composition_as_its_docstring_says():
+    """Who walks, and takes the commonest product of the relations on the way in other orders."""
+    task, rng, right = TASKS["relation_composition"](), np.random.default_rng(0), []
+    tokens, targets, depths = draw(task, 0, TEST, 24, 0, 300)
+    facts = tokens[:, : task.facts_length].reshape(len(tokens), -1, 3)
+    for row, node, answers, depth in zip(facts, tokens[:, task.facts_length], targets, depths, strict=True):
+        leads = {x: (relation, y) for x, relation, y in row.tolist()}
+        walked = []
+        for _ in range(24):
+            relation, node = leads[int(node)]
+            walked.append(relation)
+        said = [reduce(lambda a, b: task._product[a, b], rng.permutation(walked)) for _ in range(40)]
+        right.append(np.bincount(said).argmax() == answers[(depth == 24).argmax()])
+    assert 0.25 < np.mean(right) < 0.42
+
+
+def test_a_look_around_answers_some_of_p_hop_induction_as_its_docstring_says():
     task, right = TASKS["p_hop_induction"](), {}
-    for depth in (8, 16):
-        seen, is_answer, _ = by_place(task, depth, TRAIN, 8000)
-        trees = HistGradientBoostingClassifier(max_iter=100, random_state=0, early_stopping=False)
-        trees.fit(seen.reshape(-1, seen.shape[2]), is_answer.reshape(-1))
-        seen, _, answers = by_place(task, depth, TEST, 1000)
-        likely = trees.predict_proba(seen.reshape(-1, seen.shape[2]))[:, 1].reshape(len(answers), -1)
-        right[depth] = np.mean(likely.argmax(axis=1) == answers)
-    assert 0.38 < right[16] < 0.47 and 0.55 < right[8] < 0.66
+    for depth in (6, 16):
+        scores = {row["shortcut"]: row["score"] for row in audit(task, (depth,), count=400)}
+        right[depth] = scores["around"], scores["ahead"]
+    assert 0.55 < right[6][0] < 0.78 and right[6][1] > 0.93
+    assert 0.33 < right[16][0] < 0.48 and 0.35 < right[16][1] < 0.52
+
+
+def test_what_lies_around_is_the_text_back_from_where_a_walk_has_got_to():
+    task = TASKS["p_hop_induction"]()
+    tokens, _, depths = draw(task, 0, TEST, 6, 0, 40)
+    places = tokens.shape[1] - 1 - (depths == 6)[:, ::-1].argmax(axis=1)
+    for steps in range(7):
+        found = task.around(tokens, places, steps)
+        assert found.shape == (40, 3, 2 * 40 - 1) and (found[:, :, 40] == found[:, :1, 40]).all()
+        for row, place, seen in zip(tokens, places, found, strict=True):
+            answers = task.solve(row)
+            walk = place - 12 + 2 * steps  # of this walk, the question after so many moves
+            here = row[2 * seen[0, 40] + 1]
+            assert seen[:, 0].tolist() == (np.arange(3) == here).tolist()
+            assert steps == 0 or (answers.depths[walk] == steps and answers.targets[walk] == here)
 
 
 def levels_left(task: Task, tokens: np.ndarray) -> list[int]:

@@ -27,6 +27,8 @@ MEANS = {
     "facts": "a learner that sees the facts without the question",
     "shallow": "a learner that sees all of the row, by token counts, positions and pairs",
     "candidates": "a learner that weighs each token as the answer by what stands near it",
+    "around": "a learner that sees what lies about the place where the question begins",
+    "ahead": "the oracle, after as many steps as the deepest trained depth, and such a learner where it leads to",
     "stop_trained": "the oracle, after as many steps as a trained depth has, of these the best by training rows",
     "stop_early": "the oracle, stopped one step early",
     "corrected": "the oracle as in stop_trained, and a learner that doubts it by token counts",
@@ -37,6 +39,7 @@ successor" looks like to it, it can tell."""
 
 NEAR = 8  # positions before the asked one that a learner sees by their distance to it
 LEARN = 4  # a learner trains on so many times the rows that it is tested on
+LEARN_AROUND = 10  # and one that sees what lies about a place, on so many: it goes on getting better for longer
 
 Row = dict[str, Any]
 
@@ -91,6 +94,14 @@ def _scores(task: Task, depth: int, count: int, seed: int) -> dict[str, int]:
     for name, part in {**parts, "shallow": slice(0, None)}.items():
         scores[name] = _learn(known, asked, part, len(task.vocabulary), seed)
     scores["candidates"] = _weigh(known, asked, facts, len(task.vocabulary), seed)
+
+    for name, steps in (("around", 0), ("ahead", task.train_depths[-1])):
+        here = task.around(tokens, asked.places, steps) if steps < depth else None
+        if here is not None:
+            many = _questions(task, depth, LEARN_AROUND * count, seed, TRAIN)
+            there = task.around(many.tokens, many.places, steps)
+            assert there is not None, "as `here`"
+            scores[name] = _likeliest(there, many.answers, here, answers, seed, trees=150)
 
     trained = range(1, task.train_depths[-1] + 1)
     oracles = {
@@ -200,13 +211,19 @@ def _features(
 def _weigh(known: Questions, asked: Questions, facts: int, vocabulary: int, seed: int) -> int:
     """Correct answers of a learner that takes, in each row, the likeliest of all tokens."""
     few = len(asked[0])  # each row is as many examples as there are tokens
-    features = _token_features(known[0][:few], known[1][:few], facts, vocabulary)
-    is_answer = np.arange(vocabulary) == known[2][:few, None]
-    trees = HistGradientBoostingClassifier(max_iter=50, random_state=seed, early_stopping=False)
-    trees.fit(features.reshape(-1, features.shape[2]), is_answer.reshape(-1))
-    features = _token_features(asked[0], asked[1], facts, vocabulary)
-    likely = trees.predict_proba(features.reshape(-1, features.shape[2]))[:, 1].reshape(-1, vocabulary)
-    return int((likely.argmax(axis=1) == asked[2]).sum())
+    there = _token_features(known[0][:few], known[1][:few], facts, vocabulary)
+    here = _token_features(asked[0], asked[1], facts, vocabulary)
+    return _likeliest(there, known[2][:few], here, asked[2], seed, trees=50)
+
+
+def _likeliest(there: np.ndarray, known: np.ndarray, here: np.ndarray, asked: np.ndarray, seed: int, trees: int) -> int:
+    """Correct answers of a learner that weighs each possible answer by its features (count, answers, features), taught
+    by those `there`, whose answers (count,) are known, and asked by those `here`."""
+    answers = there.shape[1]
+    learner = HistGradientBoostingClassifier(max_iter=trees, random_state=seed, early_stopping=False)
+    learner.fit(there.reshape(-1, there.shape[2]), (np.arange(answers) == known[:, None]).reshape(-1))
+    likely = learner.predict_proba(here.reshape(-1, here.shape[2]))[:, 1].reshape(-1, answers)
+    return int((likely.argmax(axis=1) == asked).sum())
 
 
 def _token_features(tokens: np.ndarray, places: np.ndarray, facts: int, vocabulary: int) -> np.ndarray:

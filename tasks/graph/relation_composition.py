@@ -23,9 +23,10 @@ class RelationComposition(Task):
 
     Depth: the number of edges walked. Each `>` walks on by one edge; the `=` before it asks for the relation from the
     start to the node that this edge leads to, the product of the relations on the way, in their order.
-    Relations are elements of a finite group other than the identity (every step is one); in S3 order matters. A row has
-    room for one walk of `hops` edges, or for as many walks of depth d as fit, so that rows of all depths are equally
-    long; what is left over is not asked.
+    Relations are elements of a finite group other than the identity (every step is one). In S3 order matters, though
+    not always: who walks, and only counts the relations, knows the sign of their product, and is right in about a third
+    of 24 edges. A row has room for one walk of `hops` edges, or for as many walks of depth d as fit, so that rows of
+    all depths are equally long; what is left over is not asked.
     Products alone do not teach to walk: one of six answers does not tell who walked, and of a product either factor
     alone tells next to nothing. So in training each `?` is asked for its edge's relation and each `>` for its node, at
     first without the products (`wanted="steps"`), then with them to the end (`wanted="all"`).

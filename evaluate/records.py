@@ -141,6 +141,17 @@ class Records:
             return read_columns(file, self.folder / "cells.jsonl", self.runs, self.notes)
 
     @cached_property
+    def shortcuts(self) -> dict[str, float]:
+        """The best audited shortcuts, of the suite's audit and of the folder's own `audit.jsonl`, if it has one."""
+        best, own = dict(shortcuts()), self.folder / "audit.jsonl"
+        try:
+            for key, score in best_audited(own).items():
+                best[key] = max(best.get(key, 0.0), score)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            self.notes.append(f"{own} is not what `audit --out` writes, and was left out")
+        return best
+
+    @cached_property
     def diagnostics(self) -> dict[str, Diagnostics]:
         """What is known of the inside of a run's model, by the run's id; empty where nothing was kept."""
         found: dict[str, Diagnostics] = {}
@@ -193,8 +204,13 @@ def read(folder: Path) -> Records:
 
 
 @cache
-def shortcuts(path: Path = AUDIT) -> dict[str, float]:
-    """The best audited shortcut's accuracy, by `audited_as` a task, its sizes and a depth."""
+def shortcuts() -> dict[str, float]:
+    """The best shortcuts of the suite's own audit, as `best_audited` has them."""
+    return best_audited(AUDIT)
+
+
+def best_audited(path: Path) -> dict[str, float]:
+    """The best audited shortcut's accuracy, by `audited_as` a task, its sizes and a depth; of no file, none."""
     best: dict[str, float] = {}
     if path.exists():
         for text in path.read_text(encoding="utf-8").splitlines():
@@ -215,13 +231,13 @@ def audited(cells: Iterable[Cell], version: int, sizes: dict[str, Any]) -> list[
     return [replace(cell, shortcut=best.get(audited_as(cell.task, version, sizes, cell.depth))) for cell in cells]
 
 
-def audited_since(run: Mapping[str, Any], depth: int) -> float | None:
-    """The best shortcut of a record's questions in the audit as it stands, which may have found a better one since."""
+def audited_since(run: Mapping[str, Any], depth: int, best: dict[str, float]) -> float | None:
+    """The best shortcut of a record's questions in audits as they stand, which may have found a better one since."""
     task, beside = run["experiment"].get("task"), ("name", "version", *NO_SIZES)
     if not isinstance(task, dict):
         return None
     sizes = {name: value for name, value in task.items() if name not in beside}
-    return shortcuts().get(audited_as(run["task"], run["task_version"], sizes, depth))
+    return best.get(audited_as(run["task"], run["task_version"], sizes, depth))
 
 
 class Writer:

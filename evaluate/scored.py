@@ -157,12 +157,14 @@ def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:
     if strange or not line["tokens"].split():
         what = f"the token {shown(strange[0])}" if strange else "no token"
         raise UserError(f"it has {what}: leave what `export` wrote as it was, and give its sizes by --task.NAME")
-    given = line.get("given")
+    if "given" not in line:
+        raise UserError('it has no field "given": give the last answer, answers by their places, or null for none')
+    given = line["given"]
     if isinstance(given, dict):
         for place, answer in given.items():
             if place not in line["answers"] or not isinstance(answer, str):
                 raise UserError(f"given holds {shown({place: answer})}: allowed are words, at the places of answers")
-    elif not isinstance(given, str) and not ("given" in line and given is None):
+    elif not isinstance(given, str) and given is not None:
         raise UserError(f"given is {shown(given)}: allowed is the last answer, or answers by their places")
     return line
 

@@ -191,9 +191,17 @@ def _log_sum(reached: Reached, rng: np.random.Generator) -> tuple[float, np.ndar
 
     Seeds are drawn again within each task, all but one with replacement, so that the draws are as spread as the mean
     is (Rao and Wu 1988). What one seed, or seeds that are all alike, would reach by other questions is drawn from
-    `draws`, a spread that is known.
+    `draws`, a spread that is known. How far another seed might go than a task's only one is known from the tasks that
+    have several: it is taken to vary as theirs do within a task, in the mean (a pooled variance).
     """
-    total, centre, variances = np.zeros(DRAWS), 0.0, []
+    total, centre = np.zeros(DRAWS), 0.0
+    variances: list[tuple[float, float]] = []
+    several = [np.log1p(values) for values in reached.ratios if len(values) > 1]
+    freedom = sum(len(logs) - 1 for logs in several)
+    if freedom and (only := len(reached.ratios) - len(several)):
+        pooled = only * sum(float(((logs - logs.mean()) ** 2).sum()) for logs in several) / freedom
+        total = np.sqrt(pooled) * rng.standard_normal(DRAWS)
+        variances.append((pooled, freedom))
     for values, other in zip(reached.ratios, reached.draws, strict=True):
         logs, seeds = np.log1p(values), len(values)
         centre += float(logs.mean())

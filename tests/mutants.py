@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 152
+LEAST = 156
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -623,6 +623,16 @@ MUTANTS = (
         "test_show.py::test_what_was_never_audited_is_not_said_to_be",
     ),
     Mutant(
+        "a folder's own audit counts for nothing", "evaluate/records.py",
+        "best_audited(own).items()", "dict[str, float]().items()",
+        "test_records.py::test_a_folders_own_audit_counts_beside_the_suites",
+    ),
+    Mutant(
+        "what lies around is told of the place before", "tasks/graph/p_hop_induction.py",
+        "            at = self.length - before", "            at = self.length - 1 - before",
+        "test_audit.py::test_what_lies_around_is_the_text_back_from_where_a_walk_has_got_to",
+    ),
+    Mutant(
         "a learner that corrects nothing", "evaluate/study/audit.py",
         "np.where(doubt * right[now] > 1 - doubt, instead[now], now)", "now",
         "test_audit.py::test_each_shortcut_is_found_where_it_is[corrected]",
@@ -685,6 +695,16 @@ MUTANTS = (
         "depths of one row count as if of others", "evaluate/show/grid.py",
         "total = self._together(count.reshape(-1), right.reshape(-1)) or float(", "total = float(",
         "test_show.py::test_depths_that_are_asked_of_the_same_rows_are_no_other_questions",
+    ),
+    Mutant(
+        "a task's only seed would go as far again", "evaluate/statistics.py",
+        "    if freedom and (only :=", "    if not freedom and (only :=",
+        "test_statistics.py::test_the_suite_scores_interval_covers_where_some_tasks_have_one_seed[8]",
+    ),
+    Mutant(
+        "rates that learn nothing are the best", "evaluate/show/measures.py",
+        '(shares.get("train") or 0) >= 0.95]', '(shares.get("train") or 0) >= 0.0]',
+        "test_reference.py::test_the_rates_are_what_the_selection_band_chose",
     ),
     Mutant(
         "two seeds of one task widen what is known of others", "evaluate/statistics.py",

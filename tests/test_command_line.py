@@ -18,7 +18,8 @@ import torch
 import run_benchmarks
 from evaluate.commands import running
 from evaluate.commands.options import tell_unread
-from evaluate.run.presets import PRESETS
+from evaluate.run.experiment import as_named
+from evaluate.run.presets import PRESETS, RATES
 from evaluate.run.sweep import Machine, stoppable
 from model import MODELS
 from tasks import TASKS, UserError
@@ -163,6 +164,11 @@ def test_a_model_of_a_preset_of_variants_keeps_its_own_settings():
         e in ablation for e in sides if "blank" not in e.model
     )
     assert running.chosen(rates, [], ["looped"]) == [e for e in rates if e.base == "looped"]
+    own = [as_named(e) for e in running.chosen(rates, ["mod_chain", "tree_path"], ["mine", "rdt"])]
+    assert len(own) == 16 and {e.task.name for e in own} == {"mod_chain", "tree_path"}
+    for e, other in zip(own[:8], own[8:], strict=True):
+        assert e.model.replace("mine@", "rdt@") == other.model and e.base == "mine" and e.train == other.train
+    assert {e.train.learning_rate for e in own[:4]} == {float(rate) for _, rate in RATES}
 
 
 def test_a_variant_that_a_preset_lacks_has_the_settings_of_its_model():

@@ -163,6 +163,16 @@ def test_a_model_that_breaks_the_contract_is_refused_in_one_line(tmp_path, capsy
     assert status == 2 and len(shown.err.strip().splitlines()) == 1 and not out.exists()
 
 
+def test_a_model_that_answers_alike_after_any_number_of_loops_is_told_so(tmp_path, capsys):
+    assert listed(tmp_path, OWN) == ["echo"]
+    assert "model 'echo' answers alike however many loops it is asked for" in capsys.readouterr().err
+    assert listed(tmp_path, OWN.replace("self.table(tokens) for _", "self.table(tokens) * loop for loop")) == ["echo"]
+    without = OWN.replace("    def forward", "    looped = False\n\n    def forward").replace(
+        "for _ in loops", "for _ in [1]"
+    )
+    assert listed(tmp_path, without) == ["echo"] and not capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "workers,what,says",
     [

@@ -75,6 +75,7 @@ def place(tmp_path, monkeypatch):
         ("reference/quick", "quick"),
         ("reference/all", "all"),
         ("reference/rates", "rates"),
+        ("rates", "rates"),
         ("reference/ablation", "ablation"),
         ("reference/confirmation", "confirmation"),
         ("claims", "claims"),
@@ -82,6 +83,8 @@ def place(tmp_path, monkeypatch):
     ):
         shutil.copytree(ROOT / "results/reference" / of, tmp_path / "results" / name)
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    (mine,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    (tmp_path / "mine.py").write_text(mine)
     (asked,) = example.lines(TASKS["mod_chain"](), [8], "test", 0, 1)
     (tmp_path / "answered.jsonl").write_text(json.dumps({**json.loads(asked), "given": "1"}))
     swept = []

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluate.records import Cell, Diagnostics, Records, Run, Writer, audited_as, pack, read, run_id, shortcuts
+from evaluate.records import Cell, Diagnostics, Records, Run, Writer, audited_as, best_audited, pack, read, run_id
 from evaluate.run.experiment import Experiment
 from evaluate.run.folder import refuse_mixture
 from evaluate.show import tables
 from evaluate.show.grid import Results
 from evaluate.show.written import percent, points
 from tasks import TASKS, UserError
-from tests.fakes import dump, folder, lines
+from tests.fakes import DEPTHS, dump, folder, lines, results
 
 ROOT = Path(__file__).parent.parent
 A, B = run_id({"x": 1}), run_id({"x": 1, "seed": 1})
@@ -159,8 +159,25 @@ def test_the_best_audited_shortcut_is_found_by_task_sizes_and_depth(tmp_path):
     rows = [row, {**row, "shortcut": "shallow", "score": 0.4}, {**row, "depth": 9, "score": 0.5}]
     path = tmp_path / "audit.jsonl"
     path.write_text("".join(json.dumps(r) + "\n" for r in rows))
-    assert shortcuts(path) == {audited_as("t", 1, {"n": 4}, 8): 0.4, audited_as("t", 1, {"n": 4}, 9): 0.5}
-    assert audited_as("t", 1, {"n": 5}, 8) not in shortcuts(path) and shortcuts(tmp_path / "none") == {}
+    assert best_audited(path) == {audited_as("t", 1, {"n": 4}, 8): 0.4, audited_as("t", 1, {"n": 4}, 9): 0.5}
+    assert audited_as("t", 1, {"n": 5}, 8) not in best_audited(path) and best_audited(tmp_path / "none") == {}
+
+
+def test_a_folders_own_audit_counts_beside_the_suites(tmp_path):
+    path = folder(tmp_path)
+    row = {"task": "t", "task_version": 1, "sizes": {"places": 9}, "depth": 20, "shortcut": "shallow", "score": 0.3}
+    rows = [row, {**row, "sizes": {"places": 8}, "depth": 40, "score": 0.9}]
+    (path / "audit.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    shown = results(path).grids["t", "deep"]
+    assert dict(zip(shown.depths.tolist(), shown.floor.tolist(), strict=True)) == {
+        depth: 0.3 if depth == 20 else 0.1 for depth in DEPTHS
+    }
+    assert "shortcut (at most 30.0%) taken out" in " ".join(tables.corrected_line(shown).split())
+    for wrong in ('{"task": "t"}\n', "[]\n", "no\n"):
+        (path / "audit.jsonl").write_text(wrong)
+        held = results(path)
+        assert any("audit.jsonl is not what `audit --out` writes" in note for note in held.notes)
+        assert not held.grids["t", "deep"].audited
 
 
 def test_accuracy_is_corrected_for_the_better_of_chance_and_shortcut(tmp_path):

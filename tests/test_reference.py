@@ -15,7 +15,7 @@ from evaluate.run.presets import AS_MANY_FLOPS, HEADLINE, ORDINARY_HEADS, PRESET
 from evaluate.run.train import training_rows
 from evaluate.show import tables, written
 from evaluate.show.grid import Grid, Results
-from evaluate.show.measures import band_rows, measure_rows, ratio_rows
+from evaluate.show.measures import band_rows, measure_rows, rate_rows, ratio_rows
 from evaluate.statistics import wilson_many
 from evaluate.study.claims import carry as claims
 from evaluate.study.claims import measures
@@ -249,12 +249,12 @@ def test_the_rates_are_what_the_selection_band_chose():
     assert set(records.runs) <= {one.run for one in PRESETS["rates"]()}
     tried: dict[tuple[str, str], dict[float, float]] = {}
     learnt: dict[tuple[str, str], dict[float, float]] = {}
-    for row in band_rows(Results(records)):
-        model, _, _ = row["model"].partition("@")
-        rate = float(re.search(r"train.learning_rate=([\d.e-]+)", row["model"])[1])
-        if row["band"] != "test":
-            held = tried if row["band"] == "selection" else learnt
-            held.setdefault((row["task"], model), {})[rate] = row["accuracy"]
+    chosen: dict[tuple[str, str], set[float]] = {}
+    for row in rate_rows(Results(records)):
+        rate = float(row["learning_rate"])
+        for held, band in ((tried, "selection"), (learnt, "train")):
+            held.setdefault((row["task"], row["model"]), {})[rate] = row[band]
+        chosen.setdefault((row["task"], row["model"]), set()).update({rate} if row["best"] else ())
     told = {(task.strip("`"), model.strip("`")): cells for task, model, *cells in rows(" task | model | 0.003")}
     assert told.keys() == tried.keys()
     tasks = {model: sum(of == model for _, of in tried) for _, model in tried}
@@ -270,6 +270,7 @@ def test_the_rates_are_what_the_selection_band_chose():
     for (task, model), right in tried.items():
         own = recipe(task, model).train.learning_rate
         known = {rate: share for rate, share in right.items() if learnt[task, model][rate] >= 0.95} or right
+        assert chosen[task, model] == {rate for rate in known if known[rate] == max(known.values())}
         at_chance = (task, model) == ("group_word", "transformer_rope") and max(right.values()) < 0.03
         best = own == RECIPES[task].train.learning_rate if at_chance else known[own] == max(known.values())
         assert best or model == "rdt", (task, model, right)  # whose rates are older than the grid

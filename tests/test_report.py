@@ -159,7 +159,9 @@ def test_the_upshot_counts_those_that_are_alike(tmp_path):
     )
     assert tiles[0][1] == "also or deep" and tiles[2][1] == "not told apart" and ": 1, 95% interval " in tiles[2][2]
     sentence, *_ = said(folder(tmp_path / "none", tasks=("t", "u"), models=("deep", "also"), truth=lambda *_: 0.1))
-    assert "answers 95% right at 0x its training depth" in sentence
+    assert sentence.startswith(
+        "No model extrapolates, and also is not told apart from deep: it answers 95% right at 0x"
+    )
     sentence, _, tiles = told(tmp_path / "three", "deep", "also", "shallow")
     assert sentence.startswith("also is not told apart from deep and 1 more: ") and tiles[0][1] == "also or 2 others"
 
@@ -368,6 +370,8 @@ def test_a_report_is_written_again_and_never_over_another_file(tmp_path, capsys)
     mine.write_text("mine")
     code, _, err = told(capsys, "report", path, "--out", mine)
     assert code == 2 and "exists already" in err and mine.read_text() == "mine"
+    code, _, err = told(capsys, "report", path, "--out", tmp_path / "mine.pdf")
+    assert code == 2 and "ends in .html" in err and not (tmp_path / "mine.pdf").exists()
 
 
 def test_two_folders_give_a_report_that_compares(tmp_path, capsys):

@@ -251,6 +251,12 @@ def test_what_is_no_answered_question_is_told_by_its_line(change, says, tmp_path
     assert says in str(told.value) and "\n" not in str(told.value)
 
 
+def test_an_export_that_nobody_has_answered_is_told(tmp_path):
+    task = TASKS["mod_chain"]()
+    with pytest.raises(UserError, match='line 1: it has no field "given": give the last answer'):
+        scored(task, tmp_path, exported(task, [10], count=2))
+
+
 def test_training_questions_other_sizes_and_empty_files_are_refused(tmp_path):
     task = TASKS["mod_chain"]()
     for asked, asker, says in (

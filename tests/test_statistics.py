@@ -202,6 +202,22 @@ def test_the_suite_scores_interval_covers(tasks, seeds):
     assert 0.93 < np.mean(hits) < 0.97
 
 
+@pytest.mark.parametrize("only", [1, 4, 8])
+def test_the_suite_scores_interval_covers_where_some_tasks_have_one_seed(only):
+    """Their other seeds are not seen; those of the other tasks tell how far they may be."""
+    rng, tasks = np.random.default_rng(14), 14
+    ratios = np.array([0, 3, 5, 6, 8, 10, 20, 40, 80]) / 5
+    hits = []
+    for _ in range(TABLES):
+        chances = rng.dirichlet(np.ones(len(ratios)), tasks)
+        truth = np.expm1((chances @ np.log1p(ratios)).mean())
+        drawn = [rng.choice(ratios, 1 if task < only else 3, p=chance) for task, chance in enumerate(chances)]
+        score, low, high = statistics.suite_score(statistics.Reached(drawn, [None] * tasks), [16.0] * tasks, rng)
+        assert low <= score <= high
+        hits.append(low <= truth <= high)
+    assert 0.92 < np.mean(hits) < 0.97
+
+
 @pytest.mark.parametrize("tasks,seeds", [(14, 3), (8, 5)])
 def test_the_interval_of_a_lead_covers(tasks, seeds):
     rng = np.random.default_rng(13)

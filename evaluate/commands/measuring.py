@@ -209,7 +209,7 @@ def claims(arguments: Sequence[str]) -> None:
     parser.add_argument("claims", metavar="CLAIM", nargs="*", help="numbers or names (default all)")
     parser.add_argument("--quick", action="store_true", help="three training seeds, not ten: half an hour on two cores")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the records (default results/claims)")
-    parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, default=0, help="processes (default 0: one a core)")
     parser.add_argument("--show", type=Path, metavar="DIR", help="print that folder's ledger again, and run nothing")
     add_format(parser)
     known = parser.parse_args(list(arguments))

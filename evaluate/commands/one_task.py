@@ -16,6 +16,7 @@ from evaluate.commands.options import (
     add_seed,
     at_least,
     at_most,
+    check_ending,
     check_plugin,
     overrides,
     sized,
@@ -40,11 +41,6 @@ def parse_sized(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Name
         check_plugin(task)
     task.check_bands()
     return known, task
-
-
-def check_ending(option: str, path: Path, ending: str) -> None:
-    if path.suffix != ending:
-        raise UserError(f"--{option} is {str(path)!r}: allowed is a name that ends in {ending}")
 
 
 def new_task(arguments: Sequence[str]) -> None:

@@ -40,6 +40,9 @@ def add_seed(parser: Parser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the questions (default 0)")
 
 
+MOST_NUMBERS = 10_000
+"""In one range: more were hardly meant."""
+
 SIZES = "Sizes by --task.NAME VALUE: `list TASK` names them."
 
 
@@ -62,15 +65,24 @@ def check_held(folder: Path, wanted: Sequence[str], held: Sequence[str]) -> None
 
 
 def whole_numbers(option: str, text: str) -> list[int]:
-    """A user's whole numbers, separated by commas; each once."""
-    try:
-        numbers = list(dict.fromkeys(int(part) for part in names(text)))
-    except ValueError:
-        numbers = []
+    """A user's whole numbers and ranges of them, as 0-4, separated by commas; each once."""
+    numbers: dict[int, None] = {}
+    for part in names(text):
+        found = re.fullmatch(r"(-?\d{1,18})(?:-(\d{1,18}))?", part)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if not first <= last < first + MOST_NUMBERS:
+            numbers = {}
+            break
+        numbers |= dict.fromkeys(range(first, last + 1))
     if not numbers:
         what = repr(text) if names(text) else "empty"
-        raise UserError(f"--{option} is {what}: allowed are whole numbers separated by commas")
-    return numbers
+        raise UserError(f"--{option} is {what}: allowed are whole numbers separated by commas, and ranges as 0-4")
+    return list(numbers)
+
+
+def check_ending(option: str, path: Path, ending: str) -> None:
+    if path.suffix != ending:
+        raise UserError(f"--{option} is {str(path)!r}: allowed is a name that ends in {ending}")
 
 
 def at_least(known: argparse.Namespace, **least: int) -> None:

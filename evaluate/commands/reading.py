@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.commands.options import Parser, add_format, check_held, names, not_empty
+from evaluate.commands.options import Parser, add_format, check_ending, check_held, names, not_empty
 from evaluate.show.screen import tell
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def report(arguments: Sequence[str]) -> None:
     from tasks.files import refuse_taken, write_new
 
     if known.out:
+        check_ending("out", known.out, ".html")
         refuse_taken(known.out)
     page, folders = page_of(known)
     out = known.out or folders[0].folder / ("report.html" if len(folders) == 1 else "report-compared.html")

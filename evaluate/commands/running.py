@@ -84,7 +84,7 @@ def run_parser() -> Parser:
     parser.add_argument("--seeds", help="comma-separated (default the preset's)")
     parser.add_argument("--out", help="folder for the records (default results/PRESET)")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default auto)")
-    parser.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, default=0, help="processes (default 0: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="of each process (default 1; 0 shares the cores out)")
     parser.add_argument("--batch", type=int, default=32, help="most rows evaluated at a time (default 32)")
     parser.add_argument("--save-every", type=float, default=30.0, help="seconds between checkpoints (default 30)")
@@ -165,7 +165,8 @@ def chosen(experiments: list[Experiment], tasks: list[str], models: list[str]) -
     """The preset's experiments of these tasks and models.
 
     A variant that the preset lacks takes the settings of its model, and a model or a task that it lacks those of the
-    first, but for learning rates that a baseline has on that task alone.
+    first, but for learning rates that a baseline has on that task alone. Of a preset that has variants alone (`rates`)
+    it takes those of the first model.
     """
     if tasks:
         from evaluate.run.presets import moved
@@ -183,7 +184,8 @@ def chosen(experiments: list[Experiment], tasks: list[str], models: list[str]) -
         for name in models:  # the preset's own of that name, or its variants of that model; else one by its settings
             own = [e for e in experiments if e.model == name] or [e for e in experiments if e.base == name]
             if not (own or plain):
-                raise UserError(f"the preset has no settings for model {name!r}: it has variants of others alone")
+                like = experiments[0].base
+                own = [replace(e, model=name + e.model.removeprefix(like)) for e in experiments if e.base == like]
             base = name.partition("@")[0]
             its = [e for e in plain if e.model == base] or [e for e in plain if e.model == plain[0].model]
             wanted += own or [replace(e, model=name) for e in its]

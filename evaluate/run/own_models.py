@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
@@ -61,7 +62,7 @@ def added_by() -> list[str]:
 def check_model(name: str, make: Callable[..., Any]) -> None:
     """Prove the contract of a model on random tokens, or tell the first breach in one line: shapes, numbers, that it
     answers a place alike each time, by nothing behind it and no other row, after so many loops alike however many more
-    are asked for, and that it can be trained."""
+    are asked for, and that it can be trained. Where loops change nothing of what it answers, it says so."""
     whose, (batch, length) = f"model {name!r}", SHAPE
     tokens = torch.randint(VOCABULARY, SHAPE, generator=torch.Generator().manual_seed(0))
     with guard(whose):
@@ -96,6 +97,11 @@ def check_model(name: str, make: Callable[..., Any]) -> None:
     if not torch.allclose(logits[:, :1], alone, atol=NEAR, equal_nan=True):
         raise UserError(f"{whose} answers a row by the rows beside it (is the batch its first axis?)")
     check_training(whose, net.train(), tokens)
+    from evaluate.run.ranks import speaks
+
+    if loops and all(torch.equal(logits[0], more) for more in logits[1:]) and speaks():
+        told = f"{whose} answers alike however many loops it is asked for: if it has none, say `looped = False`"
+        print(told, file=sys.stderr)
 
 
 def shake(net: nn.Module) -> None:

@@ -192,7 +192,7 @@ class Results:
 
     def __init__(self, records: Records) -> None:
         self.folder, self.records = records.folder, records
-        cells = records.columns
+        cells, shortcuts = records.columns, records.shortcuts
         self.found = list(records.notes)
         runs = list(records.runs.values())
         trusted = [_hashed(run, self.found) for run in runs]
@@ -211,7 +211,8 @@ class Results:
             places = sorted(places, key=lambda place: runs[place]["seed"])
             picked = [order[ends[place] : ends[place + 1]] for place in places]
             self.of_grids[key] = []
-            self.grids[key] = _grid(key, [runs[place] for place in places], cells, picked, self.of_grids[key])
+            mine, notes = [runs[place] for place in places], self.of_grids[key]
+            self.grids[key] = _grid(key, mine, cells, picked, shortcuts, notes)
 
     @property
     def notes(self) -> list[str]:
@@ -302,7 +303,12 @@ def short(value: Any) -> str:
 
 
 def _grid(
-    key: tuple[str, str], runs: list[dict[str, Any]], cells: Columns, picked: list[np.ndarray], notes: list[str]
+    key: tuple[str, str],
+    runs: list[dict[str, Any]],
+    cells: Columns,
+    picked: list[np.ndarray],
+    shortcuts: dict[str, float],
+    notes: list[str],
 ) -> Grid:
     """The cells of these runs, `picked` for each, in their places. Cells that contradict each other are left out."""
     rows = np.concatenate(picked)
@@ -329,7 +335,7 @@ def _grid(
         return array
 
     bands = by_depth(cells.band[rows])
-    since = np.array([audited_since(runs[0], depth) for depth in depths.tolist()], float)  # nan for None
+    since = np.array([audited_since(runs[0], depth, shortcuts) for depth in depths.tolist()], float)  # nan for None
     grid = Grid(
         task=key[0], model=key[1], runs=runs, depths=depths,
         bands=[BANDS[int(band)] if band == band else "" for band in bands],

@@ -237,6 +237,37 @@ def seed_rows(results: Results, rule: str | None = None) -> list[Row]:
     return rows
 
 
+RATES = ("matrix_learning_rate", "learning_rate")
+"""Muon's and AdamW's, as they stand in the names of variants after `train.`."""
+
+
+def rate_rows(results: Results, rule: str | None = None) -> list[Row]:
+    """A row for each task, model and learning rates that it was tried by, and whether these are its best.
+
+    The best are right most often in the selection band; where some have 95% of the trained band, and others not, the
+    others are out. No test depth is looked at.
+    """
+    held: dict[tuple[str, str], dict[tuple[str | None, ...], Row]] = {}
+    for row in band_rows(results, rule):
+        base, *changes = row["model"].split("@")
+        rates = {
+            name: change for change in changes if (name := change.partition("=")[0]).removeprefix("train.") in RATES
+        }
+        if rates and row["band"] != "test":
+            key = row["task"], "@".join([base, *(change for change in changes if change not in rates.values())])
+            tried = tuple(rates[name].partition("=")[2] if (name := f"train.{of}") in rates else None for of in RATES)
+            held.setdefault(key, {}).setdefault(tried, {})[row["band"]] = row["accuracy"]
+    rows = []
+    for (task, model), by_rates in held.items():
+        able = [shares for shares in by_rates.values() if (shares.get("train") or 0) >= 0.95] or [*by_rates.values()]
+        most = max((shares["selection"] for shares in able if shares.get("selection") is not None), default=None)
+        for tried, shares in by_rates.items():
+            best = most is not None and shares in able and shares.get("selection") == most
+            row = {"task": task, "model": model} | dict(zip(RATES, tried, strict=True))
+            rows.append(row | {band: shares.get(band) for band in ("train", "selection")} | {"best": best})
+    return rows
+
+
 OVER = {(True, False): "seeds", (False, True): "questions", (True, True): "both", (False, False): "nothing"}
 """What an interval of a suite score is over, by whether a task's seeds differ, and whether those of one do not."""
 

@@ -18,6 +18,7 @@ from evaluate.show.measures import (
     band_rows,
     grid_rows,
     measure_rows,
+    rate_rows,
     ratio_rows,
     seed_rows,
     suite_rows,
@@ -41,7 +42,7 @@ from evaluate.show.written import (
 from tasks import TASKS
 from tasks.errors import UserError, unknown
 
-SECTIONS = ("grid", "bands", "measures", "seeds", "ratios", "suite", "summary")
+SECTIONS = ("grid", "bands", "measures", "seeds", "ratios", "suite", "summary", "rates")
 SHOWN = ("grid", "bands", "measures", "ratios", "suite", "summary")
 
 
@@ -303,6 +304,20 @@ def seeds(results: Results) -> Section:
     return SEEDS._replace(columns=SEEDS.columns | {"depth95": reach})
 
 
+RATES = Section(
+    "the learning rates that each model was tried by, accuracy in percent",
+    _named("task", "model")
+    | {
+        "Muon's": lambda row: row["matrix_learning_rate"] or MISSING,
+        "AdamW's": lambda row: row["learning_rate"] or MISSING,
+    }
+    | {band: (lambda row, band=band: points(row[band])) for band in ("train", "selection")}
+    | {"": lambda row: "best" if row["best"] else ""},
+    "best: most right in the selection band, of those with 95% of the trained band,\n"
+    "if there are any. Rates stand in the names of variants, as preset rates tries\n"
+    "them.",
+)
+
 SUMMARY = ("task", "model", "size", "FLOPs", "trained", "deepest", "depth95")
 
 
@@ -363,6 +378,7 @@ def _rows(results: Results, section: str, rule: str | None) -> list[Row]:
         "ratios": lambda: ratio_rows(results, rule),
         "suite": lambda: suite_rows(results, rule),
         "summary": lambda: summary_rows(results, rule),
+        "rates": lambda: rate_rows(results, rule),
     }
     return list(made[section]())
 
@@ -386,8 +402,13 @@ def _section(results: Results, name: str, style: str, rule: str | None) -> list[
         return [part for grid in results.grids.values() for part in _grid_parts(grid, style, rule)]
     if name == "summary":
         return [summary(results, style, rule)]
-    known = {"bands": BANDS, "measures": MEASURES, "seeds": seeds(results), "ratios": ratios(results), "suite": SUITE}
+    known = {
+        "bands": BANDS, "measures": MEASURES, "seeds": seeds(results), "ratios": ratios(results), "suite": SUITE,
+        "rates": RATES,
+    }  # fmt: skip
     section, found = known[name], _rows(results, name, rule)
+    if name == "rates" and not found:
+        return ["no model here has learning rates in its name (`--preset rates` tries some)", ""]
     if name == "measures":
         section = with_rules(found)
     if name == "ratios" and len(results.models) > max(SIDE_BY_SIDE, len(results.tasks)):

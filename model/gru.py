@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from model.config import ConfigError, ModelConfig
+from model.moe import no_autocast
 from model.norm import RMSNorm
 from model.rdt import Outputs, check_tokens, head_for
 
@@ -15,7 +16,8 @@ class GRU(nn.Module):
     """Two layers of gated recurrent units (Cho et al., 1406.1078), between an embedding and a head.
 
     What stands in order, a step a token, is its own kind of depth: the state at a position is as many steps deep as
-    there are tokens before it. So it tells apart what loops give from what any recurrence gives.
+    there are tokens before it. So it tells apart what loops give from what any recurrence gives. Under autocast the
+    recurrence stays float32.
     """
 
     looped = False
@@ -35,7 +37,8 @@ class GRU(nn.Module):
         if loops is not None:
             raise ConfigError(f"loops is {loops}: this model does not loop, allowed is None")
         check_tokens(tokens, self.embed.num_embeddings)
-        states, _ = self.recurrent(self.embed(tokens))
+        with no_autocast(tokens.device.type):  # cuDNN's recurrence would be in float16, whatever autocast is to
+            states, _ = self.recurrent(self.embed(tokens))
         logits: Tensor = self.head(self.output_norm(self.narrow(states)))
         return logits[None]
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from model import MODELS, RDT, ConfigError, Transformer, build, parameters
+from model import MODELS, RDT, ConfigError, ModelConfig, Transformer, build, parameters
 from model.adapters import shared_loop
 from model.halting import Halting, SureGate
 from model.moe import Router
@@ -251,6 +251,15 @@ def test_bfloat16_is_close_to_float32():
         rough = training_loss(model, tokens)
     assert rough.dtype == torch.float32 and not torch.equal(rough, exact)
     assert abs(rough / exact - 1) < 0.02
+
+
+def test_the_recurrence_of_the_gru_stays_float32_under_autocast():
+    """On a GPU it would be in float16."""
+    net, seen = build("gru", ModelConfig(), 9, 12.0), []
+    net.recurrent.register_forward_hook(lambda *passed: seen.append(passed[2][0].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = net(torch.zeros(2, 5, dtype=torch.long))
+    assert seen == [torch.float32] and logits.dtype == torch.bfloat16
 
 
 def test_gradients_under_bfloat16_are_those_of_float32():

@@ -181,6 +181,8 @@ def test_a_model_that_answers_alike_after_any_number_of_loops_is_told_so(tmp_pat
         ("1", "SystemExit(0)", "raised SystemExit: 0 (own.py, line 14)"),
         ("1", "OSError('no such table')", "raised OSError: no such table (own.py, line 14)"),
         ("2", "MemoryError", " does not fit into memory: smaller --batch"),
+        ("1", "RuntimeError('CUDA error: out of memory')", " does not fit into memory: smaller --batch"),
+        ("1", "RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when')", " does not fit into memory: smaller"),
     ],
 )
 def test_a_model_that_fails_when_it_is_asked_is_told_and_does_not_end_the_others(tmp_path, capsys, workers, what, says):

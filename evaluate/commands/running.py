@@ -84,7 +84,7 @@ def run_parser() -> Parser:
     parser.add_argument("--seeds", help="comma-separated (default the preset's)")
     parser.add_argument("--out", help="folder for the records (default results/PRESET)")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default auto)")
-    parser.add_argument("--workers", type=int, default=0, help="processes (default 0: one a core)")
+    parser.add_argument("--workers", type=int, default=0, help="processes (default 0: one a core, or a GPU)")
     parser.add_argument("--threads", type=int, default=1, help="of each process (default 1; 0 shares the cores out)")
     parser.add_argument("--batch", type=int, default=32, help="most rows evaluated at a time (default 32)")
     parser.add_argument("--save-every", type=float, default=30.0, help="seconds between checkpoints (default 30)")

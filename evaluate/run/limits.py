@@ -48,7 +48,8 @@ def check_limits(experiment: Experiment) -> None:
 
 def is_of_memory(error: BaseException) -> bool:
     """Is this what is raised where memory does not do, a machine's or a GPU's?"""
-    told = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    told = any(words in said for words in ("allocate memory", "out of memory", "ALLOC_FAILED"))
     return told or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 

@@ -314,8 +314,8 @@ RATES = Section(
     | {band: (lambda row, band=band: points(row[band])) for band in ("train", "selection")}
     | {"": lambda row: "best" if row["best"] else ""},
     "best: most right in the selection band, of those with 95% of the trained band,\n"
-    "if there are any. Rates stand in the names of variants, as preset rates tries\n"
-    "them.",
+    "if there are any; near chance it means nothing. Rates stand in the names of\n"
+    "variants, as preset rates tries them.",
 )
 
 SUMMARY = ("task", "model", "size", "FLOPs", "trained", "deepest", "depth95")

@@ -153,7 +153,7 @@ class Reached(NamedTuple):
     """How deep a model goes in each task of the suite."""
 
     ratios: list[np.ndarray]  # (seeds,) of each task: depth95 over the deepest trained depth
-    draws: list[np.ndarray | None]  # (seeds, DRAWS) as other questions might have given them, or None: seeds tell
+    draws: list[np.ndarray | None]  # (seeds, DRAWS) by what accuracies may truly be, or None: seeds tell
 
 
 def suite_score(reached: Reached, most: list[float], rng: np.random.Generator) -> tuple[float, float, float]:
@@ -190,7 +190,7 @@ def _log_sum(reached: Reached, rng: np.random.Generator) -> tuple[float, np.ndar
     variance with the degrees of freedom by which that is known.
 
     Seeds are drawn again within each task, all but one with replacement, so that the draws are as spread as the mean
-    is (Rao and Wu 1988). What one seed, or seeds that are all alike, would reach by other questions is drawn from
+    is (Rao and Wu 1988). What one seed, or seeds that are all alike, would reach by their true accuracies is drawn from
     `draws`, a spread that is known. How far another seed might go than a task's only one is known from the tasks that
     have several: it is taken to vary as theirs do within a task, in the mean (a pooled variance).
     """
@@ -229,7 +229,7 @@ def _around(centre: float, total: np.ndarray, variances: list[tuple[float, float
 
 
 def drawn_depth95(depths: np.ndarray, correct: np.ndarray, count: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws of one run's depth95 that other questions would have given: accuracies from Jeffreys' Beta (depths,)."""
+    """Draws of one run's depth95 by what its true accuracies may be, given its answers: Jeffreys' Beta (depths,)."""
     shares = rng.beta(correct[:, None] + 0.5, (count - correct)[:, None] + 0.5, size=(len(depths), DRAWS))
     reached = (shares >= 0.95).cumprod(0).sum(0)
     return np.asarray(np.concatenate([[0], depths])[reached])

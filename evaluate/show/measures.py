@@ -164,7 +164,7 @@ def measures(grid: Grid, rule: str | None = None) -> Row:
 
 
 def depth_range(grid: Grid, column: int | None) -> tuple[int, int]:
-    """How far depth95 may go: over the seeds, or, of one seed, what 95% of other sets of questions would give."""
+    """How far depth95 may go: over the seeds, or, of one seed, by what its true accuracies may be (95%)."""
     reached = grid.depth95s(column)
     draws = question_draws(grid, column) if len(reached) == 1 else None
     if draws is None:
@@ -174,8 +174,8 @@ def depth_range(grid: Grid, column: int | None) -> tuple[int, int]:
 
 
 def question_draws(grid: Grid, column: int | None) -> np.ndarray | None:
-    """depth95 (seeds, DRAWS) as other questions might have given it, of a single run or of seeds that all reach the
-    same; None of others, which tell it better, and where one has failed."""
+    """depth95 (seeds, DRAWS) by what accuracies may truly be, given the answers, of a single run or of seeds that all
+    reach the same; None of others, which tell it better, and where one has failed."""
     if column is None or grid.failed.any() or len(set(grid.depth95s(column).tolist())) > 1:
         return None
     own = [zlib.crc32(name.encode()) for name in (grid.task, grid.model)]  # what is alike is drawn apart

@@ -62,7 +62,7 @@ def reach(results: Results, places: Looks) -> Figure:
     bars = [
         Line2D([], [], color="0.3", alpha=0.5, linewidth=4, label="bar: all seeds"),
         Line2D([], [], color="0.3", linewidth=1, marker="|", markersize=6,
-               label="thin: of one seed, what other questions would have given (95%)"),
+               label="thin: of one seed, how deep its true accuracies may go (95%)"),
     ]  # fmt: skip
     figure.legend(
         handles=bars, loc="outside lower center", ncols=2, fontsize=8, frameon=False, handlelength=2.5, numpoints=2

@@ -296,7 +296,7 @@ def _bar(ends: tuple[float, float], y: float, colour: str, seeds: bool) -> list[
 
 def bars() -> str:
     """What the two kinds of bars say."""
-    parts = [("all seeds", True), ("one seed: what other questions would have given (95%)", False)]
+    parts = [("all seeds", True), ("one seed: how deep its true accuracies may go (95%)", False)]
     keys = [
         tag(
             "svg",

@@ -180,10 +180,11 @@ MEASURES = Section(
         "overthinking": lambda row: points(row["overthinking"]),
     },
     "a question: FLOPs of one at the deepest depth. depth95: reached by more than\n"
-    "half of the seeds; + is the deepest asked. range: over seeds; of one seed, over\n"
-    "other questions. overthinking: points lost at four times the loops that were\n"
-    "enough. Then, of each rule that stops by itself, its depth95, and, where that is\n"
-    "no less, for how many times (x) the fewest loops that do as well.",
+    "half of the seeds; + is the deepest asked. range: over seeds; of one seed, by\n"
+    "what its true accuracies may be. overthinking: points lost at four times the\n"
+    "loops that were enough. Then, of each rule that stops by itself, its depth95,\n"
+    "and, where that is no less, for how many times (x) the fewest loops that do as\n"
+    "well.",
 )
 
 

@@ -275,6 +275,10 @@ def test_the_answer_so_far_is_what_the_records_say():
     assert [task for _, task in low] == ["tree_path"]
     seeds = (g := results.grids["tree_path", "rdt"]).depth95s(g.headline()).tolist()
     assert sorted(seeds)[1:] == [g.depths[-1]] * 2, "two go as deep as was asked"
+    shares = {d: [written.points(s) for s in g.shares[:, i, g.headline()]] for i, d in enumerate(g.depths.tolist())}
+    told = "of three, two have {}% and {}% of 16 steps, and one {}%, ".format(*shares[16])
+    told += f"having {shares[6][2]}% of 6, which its selection band tells, and {shares[8][2]}% of 8."
+    assert told in said and g.bands[g.depths.tolist().index(6)] == "selection"
     told = f"of `tree_path` two go as deep as was asked, one ends at {min(seeds) / g.train_max_depth:.3g} times the "
     told += f"trained depth, and another, by frozen recipes, at {low[0][0]:.1f} times."
     assert told in " ".join(README.split())
@@ -355,7 +359,9 @@ def test_the_short_answer_is_what_the_records_say():
         f"seeds, and reaches the deepest depth asked in {asked}."
     )
     assert told in said
-    assert f"and it goes at least 4 times as deep as it was trained in each of the {deep}, in the median of" in said
+    seeds = sorted(len(results.grids[task, "rdt"].runs) for task in RECIPES)
+    told = f"in the median of its {WORDS[seeds[0]]} to {WORDS[seeds[-1]]} seeds (of two, the worse)."
+    assert f"and it goes at least 4 times as deep as it was trained in each of the {deep}, {told}" in said
     ends = {task: sorted((g := results.grids[task, "rdt"]).depth95s(g.headline()).tolist()) for task in HEADLINE}
     assert ends == {"khop_facts": [500] * 5, "mod_chain": [80, *[500] * 4]}
     assert "on each of five seeds in `khop_facts`, and on four of five in `mod_chain` (80 on the fifth)." in said

@@ -172,15 +172,20 @@ def suite_score(reached: Reached, most: list[float], rng: np.random.Generator) -
     return score, max(0.0, low), high
 
 
-def suite_lead(first: Reached, second: Reached, rng: np.random.Generator) -> tuple[float, float, float]:
+def suite_lead(
+    first: Reached, second: Reached, most: list[float], rng: np.random.Generator
+) -> tuple[float, float, float]:
     """How many times 1 + the second's suite score 1 + the first's is, on the same tasks, with a 95% interval.
+
+    It ends where one has reached nothing and the other all that was asked, `most`, as of `suite_score`.
 
     Two intervals that overlap do not say that a difference may be chance; one of the difference does. The two are drawn
     apart: what is common to them, as their questions are, is not taken out, so that it is wide rather than narrow.
     """
     parts = [_log_sum(one, rng) for one in (first, second)]
     centre, total = parts[0][0] - parts[1][0], parts[0][1] - parts[1][1]
-    low, high = _around(centre, total, parts[0][2] + parts[1][2])
+    far = float(np.log1p(most).sum())
+    low, high = np.clip(_around(centre, total, parts[0][2] + parts[1][2]), -far, far)
     lead, low, high = (float(np.exp(log / len(first.ratios))) for log in (centre, low, high))
     return lead, low, high
 

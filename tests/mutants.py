@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 156
+LEAST = 157
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -700,6 +700,11 @@ MUTANTS = (
         "a task's only seed would go as far again", "evaluate/statistics.py",
         "    if freedom and (only :=", "    if not freedom and (only :=",
         "test_statistics.py::test_the_suite_scores_interval_covers_where_some_tasks_have_one_seed[8]",
+    ),
+    Mutant(
+        "a lead may be more than all that was asked", "evaluate/statistics.py",
+        "parts[0][2] + parts[1][2]), -far, far)", "parts[0][2] + parts[1][2]), -99 * far, 99 * far)",
+        "test_statistics.py::test_a_lead_ends_where_one_has_reached_nothing_and_the_other_all",
     ),
     Mutant(
         "rates that learn nothing are the best", "evaluate/show/measures.py",

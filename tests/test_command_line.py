@@ -168,6 +168,8 @@ def test_a_model_of_a_preset_of_variants_keeps_its_own_settings():
     assert len(own) == 16 and {e.task.name for e in own} == {"mod_chain", "tree_path"}
     for e, other in zip(own[:8], own[8:], strict=True):
         assert e.model.replace("mine@", "rdt@") == other.model and e.base == "mine" and e.train == other.train
+    with pytest.raises(UserError, match=r"train\.learning_rate is what this preset tries, leave it out"):
+        running.chosen(rates, ["mod_chain"], ["rdt@train.learning_rate=0.5"])
     assert {e.train.learning_rate for e in own[:4]} == {float(rate) for _, rate in RATES}
 
 

@@ -160,7 +160,7 @@ def test_the_upshot_counts_those_that_are_alike(tmp_path):
     assert tiles[0][1] == "also or deep" and tiles[2][1] == "not told apart" and ": 1, 95% interval " in tiles[2][2]
     sentence, *_ = said(folder(tmp_path / "none", tasks=("t", "u"), models=("deep", "also"), truth=lambda *_: 0.1))
     assert sentence.startswith(
-        "No model extrapolates, and also is not told apart from deep: it answers 95% right at 0x"
+        "No model extrapolates, and also is not told apart from deep: also answers 95% right at 0x"
     )
     sentence, _, tiles = told(tmp_path / "three", "deep", "also", "shallow")
     assert sentence.startswith("also is not told apart from deep and 1 more: ") and tiles[0][1] == "also or 2 others"

@@ -177,7 +177,7 @@ WRONG = [
     (["export", "mod_chain", "--out", "x.jsonl", "--split", "tset"], "unknown split 'tset': did you mean 'test'?"),
     (["export", "mod_chain", "--out", "x.jsonl", "--depths", "a"], "--depths is 'a': allowed are whole numbers"),
     (["export", "mod_chain", "--out", "x.jsonl", "--depths", "4-2"], "--depths is '4-2': allowed are whole numbers"),
-    (["export", "mod_chain", "--out", "x.jsonl", "--depths", "1-99999"], "--depths is '1-99999': allowed are whole"),
+    (["export", "mod_chain", "--out", "x.jsonl", "--depths", "1-99999"], "allowed are 10,000 numbers at most"),
     (["export", "mod_chain", "--out", "x.jsonl", "--depths", "0"], "has no depth 0"),
     (["new-task", "mod_chain"], "the name 'mod_chain' is already taken"),
     (["new-task", "2fast"], "a task cannot be called '2fast'"),

@@ -41,7 +41,7 @@ def add_seed(parser: Parser) -> None:
 
 
 MOST_NUMBERS = 10_000
-"""In one range: more were hardly meant."""
+"""Of seeds or depths: more were hardly meant."""
 
 SIZES = "Sizes by --task.NAME VALUE: `list TASK` names them."
 
@@ -68,9 +68,11 @@ def whole_numbers(option: str, text: str) -> list[int]:
     """A user's whole numbers and ranges of them, as 0-4, separated by commas; each once."""
     numbers: dict[int, None] = {}
     for part in names(text):
-        found = re.fullmatch(r"(-?\d{1,18})(?:-(\d{1,18}))?", part)
+        found = re.fullmatch(r"(-?\d{1,99})(?:-(\d{1,99}))?", part)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-        if not first <= last < first + MOST_NUMBERS:
+        if last >= first and len(numbers) + last - first >= MOST_NUMBERS:
+            raise UserError(f"--{option} is {text!r}: allowed are {MOST_NUMBERS:,} numbers at most")
+        if last < first:
             numbers = {}
             break
         numbers |= dict.fromkeys(range(first, last + 1))

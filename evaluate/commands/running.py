@@ -81,7 +81,7 @@ def run_parser() -> Parser:
     parser.add_argument(
         "--models", help="these alone, comma-separated (default the preset's); variants: rdt@halting=none"
     )
-    parser.add_argument("--seeds", help="comma-separated (default the preset's)")
+    parser.add_argument("--seeds", help="comma-separated, or ranges as 0-4 (default the preset's)")
     parser.add_argument("--out", help="folder for the records (default results/PRESET)")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default auto)")
     parser.add_argument("--workers", type=int, default=0, help="processes (default 0: one a core, or a GPU)")
@@ -185,6 +185,9 @@ def chosen(experiments: list[Experiment], tasks: list[str], models: list[str]) -
             own = [e for e in experiments if e.model == name] or [e for e in experiments if e.base == name]
             if not (own or plain):
                 like = experiments[0].base
+                taken = [change.partition("=")[0] for change in name.split("@")[1:]]
+                if set_by := [field for field in taken if f"@{field}=" in experiments[0].model]:
+                    raise UserError(f"model {name!r}: {set_by[0]} is what this preset tries, leave it out")
                 own = [replace(e, model=name + e.model.removeprefix(like)) for e in experiments if e.base == like]
             base = name.partition("@")[0]
             its = [e for e in plain if e.model == base] or [e for e in plain if e.model == plain[0].model]

@@ -111,9 +111,8 @@ def _carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone)
     where = torch.device(means.device)
     torch.manual_seed(experiment.seed)
     net = models.build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = (
-        False  # what train.precision says, no less
-    )
+    torch.backends.cudnn.allow_tf32 = False  # products are what train.precision says, and no less
+    torch.backends.cuda.matmul.allow_tf32 = False
     if means.compile:
         torch._dynamo.reset()  # its limit of graphs is a process's, not a model's
         torch._dynamo.config.cache_size_limit = GRAPHS

@@ -247,16 +247,16 @@ def rate_rows(results: Results, rule: str | None = None) -> list[Row]:
     The best are right most often in the selection band; where some have 95% of the trained band, and others not, the
     others are out. No test depth is looked at.
     """
-    held: dict[tuple[str, str], dict[tuple[str | None, ...], Row]] = {}
+    held: dict[tuple[str, str], dict[tuple[float | None, ...], Row]] = {}
     for row in band_rows(results, rule):
         base, *changes = row["model"].split("@")
-        rates = {
-            name: change for change in changes if (name := change.partition("=")[0]).removeprefix("train.") in RATES
-        }
+        rates = {of: rate for of in RATES for change in changes if (rate := _rate(change, of)) is not None}
         if rates and row["band"] != "test":
-            key = row["task"], "@".join([base, *(change for change in changes if change not in rates.values())])
-            tried = tuple(rates[name].partition("=")[2] if (name := f"train.{of}") in rates else None for of in RATES)
-            held.setdefault(key, {}).setdefault(tried, {})[row["band"]] = row["accuracy"]
+            others = (change for change in changes if all(_rate(change, of) is None for of in RATES))
+            tried = tuple(rates.get(of) for of in RATES)
+            held.setdefault((row["task"], "@".join([base, *others])), {}).setdefault(tried, {})[row["band"]] = row[
+                "accuracy"
+            ]
     rows = []
     for (task, model), by_rates in held.items():
         able = [shares for shares in by_rates.values() if (shares.get("train") or 0) >= 0.95] or [*by_rates.values()]
@@ -266,6 +266,15 @@ def rate_rows(results: Results, rule: str | None = None) -> list[Row]:
             row = {"task": task, "model": model} | dict(zip(RATES, tried, strict=True))
             rows.append(row | {band: shares.get(band) for band in ("train", "selection")} | {"best": best})
     return rows
+
+
+def _rate(change: str, of: str) -> float | None:
+    """The learning rate that a change of a variant's name sets; None of any other change."""
+    name, _, value = change.partition("=")
+    try:
+        return float(value) if name == f"train.{of}" else None
+    except ValueError:
+        return None
 
 
 OVER = {(True, False): "seeds", (False, True): "questions", (True, True): "both", (False, False): "nothing"}
@@ -323,8 +332,10 @@ def suite_leads(
     both = [
         task for task in tasks or results.tasks if (task, first) in results.grids and (task, second) in results.grids
     ]
-    ahead, behind = (suite_reached([results.grids[task, model] for task in both], rule) for model in (first, second))
-    return suite_lead(ahead, behind, np.random.default_rng(0))
+    grids = [[results.grids[task, model] for task in both] for model in (first, second)]
+    most = [max(float(g.depths.max(initial=0) / g.train_max_depth) for g in pair) for pair in zip(*grids, strict=True)]
+    ahead, behind = (suite_reached(mine, rule) for mine in grids)
+    return suite_lead(ahead, behind, most, np.random.default_rng(0))
 
 
 def furthest_first(results: Results) -> list[str]:

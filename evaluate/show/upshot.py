@@ -114,7 +114,7 @@ def _which(best: Row, level: Sequence[str], among: bool) -> str:
     name = best["model"]
     if best["score"] <= 1:
         if level:
-            return f"No model extrapolates, and {name} is not told apart from {_with_others(level)}: it"
+            return f"No model extrapolates, and {name} is not told apart from {_with_others(level)}: {name}"
         return f"No model extrapolates: {name}, the best of them," if among else f"{name} does not extrapolate: it"
     if len(level) == 1:
         return f"{name} and {level[0]} are not told apart:"

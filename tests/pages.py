@@ -15,7 +15,7 @@ README = PAGES["README.md"]
 ALL = "\n".join(PAGES.values())
 SAID = " ".join(ALL.split())
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-NUMBERS += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+NUMBERS += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
 WORDS = dict(enumerate(NUMBERS, 1))
 
 

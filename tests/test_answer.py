@@ -764,7 +764,8 @@ def test_what_is_said_of_the_looped_transformer_with_a_norm_is_what_the_records_
     told = "in `khop_context`, `n_ary_addition`, `reachability` and `tree_path` "
     told += f"(one in {WORDS[seeds.count(1)]} of the tasks, two in "
     two = [task for task in held if len(results.grids[task, name].runs) == 2]
-    told += f"{' and '.join(f'`{task}`' for task in two)}, five in `khop_facts` and `mod_chain`,"
+    *first, last = (f"`{task}`" for task in two)
+    told += f"{', '.join(first)} and {last}, five in `khop_facts` and `mod_chain`,"
     assert told in SAID and sorted(seeds)[seeds.count(1) :] == [2] * len(two) + [3] * 5 + [5] * 2
     assert [len(results.grids[task, name].runs) for task in ("khop_facts", "mod_chain")] == [5, 5]
     rest = results.grids["mod_chain", "rdt"]

@@ -18,7 +18,7 @@ from evaluate.records import read
 from evaluate.run import board, experiment
 from evaluate.run import sweep as sweeping
 from evaluate.run.extrapolation import questions
-from evaluate.run.presets import PRESETS, UNSEEN
+from evaluate.run.presets import PRESETS, RECIPES, UNSEEN
 from evaluate.show import example, plots, tables, written
 from evaluate.show.colours import looks
 from evaluate.show.grid import Results
@@ -28,7 +28,7 @@ from evaluate.study import audit, bench_tasks
 from evaluate.study.bench_model import open_mythos
 from evaluate.study.claims import carry as claims
 from model import MODELS, SUMMARIES
-from tasks import TASKS, TEST, content_split, plugin
+from tasks import TASKS, TEST, TRAIN, content_split, draw, plugin
 from tests.pages import (
     PAGES,
     README,
@@ -220,6 +220,26 @@ def test_prefix_sum_holds_out_as_few_rows_of_ten_bits_as_is_said():
     held = (content_split(task.canonical(rows)) == TEST).sum()
     drawn = len(np.unique(questions(task, task.train_depths[-1], 128, 0).tokens, axis=0))
     assert f"has only {held} rows of ten bits" in SAID and f"has {drawn} different ones there" in SAID
+
+
+def seen_in_training(name: str, steps: int) -> float:
+    """The share of 128 held-out rows whose first `steps` steps began a row of training by the recipe."""
+    task, train = TASKS[name](), RECIPES[name].train
+    deepest = task.train_depths[-1]
+    asked = questions(task, deepest, 128, 0)
+    end = int((asked.depths == steps).any(axis=0).nonzero()[0].max()) + 1
+    wanted = {row[:end].tobytes() for row in asked.tokens}
+    rows_of = (draw(task, 0, TRAIN, deepest, step, train.batch).tokens for step in range(train.steps))
+    seen = {key for tokens in rows_of for row in tokens if (key := row[:end].tobytes()) in wanted}
+    return len(seen) / len(wanted)
+
+
+def test_shallower_questions_of_held_out_rows_were_seen_in_training_where_that_is_said():
+    told = "nearly all of them in `khop_facts`, `mod_chain` and `prefix_sum`, none of four numbers or more in "
+    assert f"these may have been seen in training: {told}`n_ary_addition`." in SAID
+    for name, steps in (("khop_facts", 4), ("mod_chain", 4), ("prefix_sum", 8)):
+        assert seen_in_training(name, steps) > 0.9
+    assert seen_in_training("n_ary_addition", 4) == 0
 
 
 def test_what_is_said_of_shortcuts_is_what_the_audit_says():

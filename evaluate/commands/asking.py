@@ -40,7 +40,7 @@ def ask(arguments: Sequence[str]) -> None:
     parser.add_argument("--task", help="which of its tasks (default the only one)")
     parser.add_argument("--model", default="rdt", help="which of its models (default rdt)")
     parser.add_argument("--seeds", help="comma-separated, or ranges as 0-4 (default all)")
-    parser.add_argument("--depths", help="comma-separated, or ranges as 0-4 (default the task's test depths)")
+    parser.add_argument("--depths", help="comma-separated, or ranges as 1-4 (default the task's test depths)")
     parser.add_argument("--over", metavar="NAME=V,V", help="a size of the task, and its values: depth against it")
     parser.add_argument("--loops", type=int, help="how many at most (default the most that the run was asked for)")
     parser.add_argument("--count", type=int, default=128, help="rows a depth (default 128)")

@@ -149,7 +149,7 @@ def audit(arguments: Sequence[str]) -> None:
     """what shortcuts would score at each depth of a task"""
     parser = Parser(prog="run_benchmarks.py audit", allow_abbrev=False, description=SIZES)
     parser.add_argument("tasks", metavar="TASK", nargs="*", help="default all, or those of --plugin")
-    parser.add_argument("--depths", help="comma-separated, or ranges as 0-4 (default each task's test depths)")
+    parser.add_argument("--depths", help="comma-separated, or ranges as 1-4 (default each task's test depths)")
     parser.add_argument("--count", type=int, default=1000, help="questions a depth (default 1000)")
     add_seed(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the rows as JSON lines")

@@ -90,7 +90,7 @@ def export(arguments: Sequence[str]) -> None:
     parser = Parser(prog="run_benchmarks.py export", allow_abbrev=False, description=SIZES)
     parser.add_argument("task", metavar="TASK")
     parser.add_argument("--out", type=Path, metavar="FILE", required=True)
-    parser.add_argument("--depths", help="comma-separated, or ranges as 0-4 (default the split's band)")
+    parser.add_argument("--depths", help="comma-separated, or ranges as 1-4 (default the split's band)")
     parser.add_argument("--count", type=int, default=100, help="examples a depth (default 100)")
     parser.add_argument("--split", default="test", help=f"{', '.join(SPLITS)} (default test); they share no example")
     add_seed(parser)

@@ -278,7 +278,8 @@ def _rate(change: str, of: str) -> float | None:
 
 
 OVER = {(True, False): "seeds", (False, True): "questions", (True, True): "both", (False, False): "nothing"}
-"""What an interval of a suite score is over, by whether a task's seeds differ, and whether those of one do not."""
+"""What an interval of a suite score is over, by whether a task's seeds differ, and whether those of one do not (a
+task's only seed is taken to vary as others do)."""
 
 
 def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] = ()) -> list[Row]:

@@ -21,8 +21,8 @@ class CarryChain(Task):
     longer. Columns decide for and against a carry equally often, at every depth.
     The definition's own shortcuts: the column alone leaves two digits to choose from, and so chance is one half; who
     finds the nearest column below that is no nine at one look, however far it is, needs no steps; and a long run leaves
-    few other columns below, of which most decide as the one does that matters: who goes by
-    most of those is right in about 60% of depth 10 and 65% of 40 (a learner in 67%).
+    few other columns below, of which most decide as the one does that matters: who goes by most of those is right
+    in about 60% of depth 10 and 65% of 40 (a learner in 67%).
     Depth is at most `columns` - 1, the whole number.
     After: long addition in the length generalisation literature, e.g. Nogueira et al. 2021 (arXiv 2102.13019).
 

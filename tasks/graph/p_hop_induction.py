@@ -34,7 +34,6 @@ class PHopInduction(Task):
     lead back along two chains, no place being led to from two. A learner that sees the letters back from where a walk
     begins, and which of them are the same two places on, has about 72% of six moves, 60% of eight and 42% of 16; from
     where three moves lead, 99%, 86% and 46%. So six and eight moves are little further than three; 12 and 16 are.
-
     After: Sanford et al. 2024 (arXiv 2402.09268), Saunshi et al. 2025 (arXiv 2502.17416); the hints: Zhou et al. 2023
     (arXiv 2310.16028).
 

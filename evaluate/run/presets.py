@@ -313,6 +313,9 @@ AS_MANY_FLOPS = {
 }  # fmt: skip
 """Steps by which `transformer_rope` is trained with the FLOPs of the RDT, or up to a tenth more."""
 
+HALF_AS_MANY_AGAIN = {"relation_composition": 3000, "tree_path": 2700}
+"""Steps for the RDT, half as many again as by its recipe."""
+
 RELIEVED = (
     ("prefix_sum", "transformer_deep@local_heads=2"),
     ("group_word", "transformer_deep@local_heads=2"),
@@ -323,7 +326,7 @@ RELIEVED = (
     ("tree_path", "rdt@feed_forward=dense@halting=none"),
     ("variable_assignment", "rdt@injection=normed_additive"),  # the RDT, with the injection of `looped_normed`
     ("variable_assignment", "rdt@memory=0.4"),  # and with the A of walks
-    ("relation_composition", "rdt@train.steps=3000"),  # half as many again
+    *((task, f"rdt@train.steps={steps}") for task, steps in HALF_AS_MANY_AGAIN.items()),
     *((task, f"transformer_deep{ORDINARY_HEADS}") for task in RECIPES if not RECIPES[task].architecture.prelude_window),
     *((task, f"looped_normed{ORDINARY_HEADS}") for task in ("khop_context", "carry_chain")),  # in rows of one length
     *((task, f"looped_normed{ORDINARY_HEADS}") for task in ("prefix_sum", "group_word", "n_ary_addition")),

@@ -273,8 +273,8 @@ def test_what_is_said_of_shortcuts_is_what_the_audit_says():
     assert {row["shortcut"] for row in counted.values()} == {"corrected"}
     assert {depth for task, depth in over if task == "carry_chain"} == {*TASKS["carry_chain"]().test_depths, 14, 30, 50}
     shares = {depth: f"{row['score']:.0%}" for depth, row in counted.items()}
-    assert "gets 60% right at 10 columns, and a learner by such counts" in SAID, "as tests/test_audit.py measures it"
-    told = f"and a learner by such counts {shares[40]} at 40 ({shares[50]} at 50, which only"
+    assert "is right in 60% at 10 columns, and a learner by such counts" in SAID, "as tests/test_audit.py measures it"
+    told = f"and a learner by such counts in {shares[40]} at 40 ({shares[50]} at 50, which only"
     assert told in SAID
     last = best["nested_expression", 25]
     assert last["shortcut"] == "last_steps"

@@ -45,6 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     except UserError as error:
         print(f"run_benchmarks.py: {error}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"run_benchmarks.py: it does not fit into memory{f': {error}' if str(error) else ''}", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # whoever reads us has seen enough, as `| head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # a disk that is full, a file that cannot be read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import MISSING, fields
@@ -63,6 +64,15 @@ ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "bool": (lambda value: isinstance(value, bool), "true or false"),
 }
 """By a field's annotation. A field of another kind is not looked at."""
+
+
+def parsed(text: bytes) -> dict[str, Any] | None:
+    """A line of JSON that is a table; None for any other."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return line if isinstance(line, dict) else None
 
 
 def fault(kind: type, line: dict[str, Any]) -> str | None:

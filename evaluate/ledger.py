@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from evaluate.checked import fault, shown
+from evaluate.checked import fault, parsed, shown
 from evaluate.verdicts import VERDICTS
 from tasks.errors import UserError
 from tasks.files import write_over
@@ -68,11 +68,8 @@ def read(folder: Path) -> list[Entry]:
         raise UserError(f"{str(folder)!r} holds no {NAME}: give a folder that `claims` has written")
     entries = {}
     for number, text in enumerate(path.read_bytes().splitlines(), 1):
-        try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
-            line = None
-        if not isinstance(line, dict):
+        line = parsed(text)
+        if line is None:
             raise UserError(f"{path}: line {number} is not whole: remove the file, and `claims` writes it again")
         if line.get("ledger_version") != LEDGER_VERSION:
             version = shown(line.get("ledger_version"))

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from evaluate.checked import fault, shown
+from evaluate.checked import fault, parsed, shown
 from evaluate.columns import Columns, read_columns
 from tasks.errors import UserError
 from tasks.files import keep_name, write_over
@@ -180,11 +180,8 @@ class Records:
     def _lines(self, name: str) -> Iterator[dict[str, Any]]:
         with self._open(name) as file:
             for number, text in enumerate(file, 1):
-                try:
-                    line = json.loads(text)
-                except (ValueError, RecursionError):
-                    line = None
-                if isinstance(line, dict) and isinstance(line.get("run"), str):
+                line = parsed(text)
+                if line is not None and isinstance(line.get("run"), str):
                     yield line
                 else:
                     self.notes.append(f"{self.folder / name}: line {number} is not whole and was left out")
@@ -253,15 +250,14 @@ class Writer:
             if (folder / f"{name}.gz").exists():
                 raise UserError(f"{str(folder)!r} holds packed records: `gunzip` {name}.gz before adding to them")
         lines = {name: self._whole(name) for name in NAMES}
-        ended = {json.loads(text)["run"] for text in lines["runs.jsonl"]}
+        ended = {run for run, _ in lines["runs.jsonl"]}
         for name, held in lines.items():
-            kept = [text for text in held if json.loads(text)["run"] in ended]
-            path, content = folder / name, "".join(kept).encode()
+            path, content = folder / name, b"".join(text for run, text in held if run in ended)
             if path.exists() and path.stat().st_size != len(content):
                 write_over(path, content)
 
-    def _whole(self, name: str) -> list[str]:
-        """The lines of a file but for a last one that was cut off."""
+    def _whole(self, name: str) -> list[tuple[str, bytes]]:
+        """The lines of a file but for a last one that was cut off, each with its run."""
         path = self.folder / name
         try:
             lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
@@ -269,18 +265,21 @@ class Writer:
             raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from None
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()
-        for number, line in enumerate(lines, 1):
-            try:
-                found = json.loads(line)
-                wrong = None if isinstance(found, dict) and isinstance(found.get("run"), str) else "it names no run"
-                wrong = wrong or (fault(Run, found) if name == "runs.jsonl" else None)
-            except (ValueError, RecursionError):
-                wrong = "it is not whole"
+        held = []
+        for number, text in enumerate(lines, 1):
+            line = parsed(text)
+            if line is None:
+                wrong: str | None = "it is not whole"
+            elif not isinstance(line.get("run"), str):
+                wrong = "it names no run"
+            else:
+                wrong = fault(Run, line) if name == "runs.jsonl" else None
+                held.append((line["run"], text))
             if wrong:
                 raise UserError(
                     f"{path}: line {number} is no record ({wrong}): mend it or remove it, or choose another --out"
                 )
-        return [line.decode() for line in lines]
+        return held
 
     def add(self, run: Run, cells: Iterable[Cell], inside: Diagnostics | None = None) -> None:
         """A run that has ended: all else first and then its own line, each on the disk before the next is begun."""

@@ -8,7 +8,6 @@ each question once. Needs no torch.
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections import defaultdict
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evaluate.checked import shown, table, whole, word
+from evaluate.checked import parsed, shown, table, whole, word
 from evaluate.records import Cell, Run, audited, pack, run_id
 from tasks import TRAIN, Answers, Task, UserError, content_split
 
@@ -137,11 +136,8 @@ def rows(task: Task, path: Path, content: bytes) -> tuple[dict[bytes, Scored], O
 
 
 def read(task: Task, words: dict[str, int], text: bytes) -> dict[str, Any]:
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError):
-        line = None
-    if not isinstance(line, dict):
+    line = parsed(text)
+    if line is None:
         raise UserError("it is no JSON object: allowed are lines of `export`, each with a field `given`")
     if line.get("task") != task.name:
         raise UserError(f"task is {shown(line.get('task'))}: this is {task.name}")

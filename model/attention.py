@@ -170,7 +170,9 @@ def see_before(q: Tensor, k: Tensor, v: Tensor, places: Places, scale: float) ->
 
 
 class LatentAttention(nn.Module):
-    """One projection reads x and gives queries, the latent and the shared rotary key; another expands the latent."""
+    """One projection reads x and gives queries, the local heads' rotary queries, the latent and the shared rotary key;
+    another expands the latent, normed, into each head's key and value. Local heads are the first. Scores are divided by
+    the root of what they are summed over: head_width, and rope_width more in a local head."""
 
     __call__: Callable[..., Tensor]
 

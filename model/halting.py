@@ -24,7 +24,8 @@ class SureGate(nn.Module):
     Graves' sigmoid gate leaks. However small, a probability summed over hundreds of loops of waiting becomes a
     deadline, and depth stops there. Two changes remove it. The gate reads the log-odds of the probe's first choice,
     which stay low for as long as nothing is known; and its sigmoid is a hard one, exactly zero below a learnt
-    sureness. The probe learns from states whose gradient is cut, so that it changes nothing of what it reads.
+    sureness: 1/2 + s (log-odds - m), held to 0 and 1, with s > 0 and m learnt. The probe learns from states whose
+    gradient is cut, so that it changes nothing of what it reads.
     """
 
     def __init__(self, config: ModelConfig, vocabulary: int) -> None:

@@ -62,8 +62,7 @@ class MixtureOfExperts(nn.Module):
 
     Works in two ways that agree. In training on a CPU: expert by expert, on the positions that chose it, which is the
     least work. Elsewhere: all experts on all positions, with weight zero where one was not chosen. That never asks the
-    device how many chose what, and a row's answer does not depend on the rows beside it (on a CPU not by a rounding
-    error; a GPU's products may be rounded otherwise where there are other rows).
+    device how many chose what, and a row's answer depends on the rows beside it by rounding alone.
     """
 
     def __init__(self, config: ModelConfig, project: Project) -> None:

@@ -1,4 +1,4 @@
-"""RMSNorm (1910.07467): x / sqrt(mean(x^2) + eps), times a weight for each channel."""
+"""RMSNorm (1910.07467): x / sqrt(mean(x^2) + eps), times a weight for each channel; eps is float32's own."""
 
 from __future__ import annotations
 

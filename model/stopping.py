@@ -79,7 +79,8 @@ class Act:
 
 class Converged:
     """Stops where the answer neither changes nor doubts: after Geiping et al. (2502.05171), who ask for a small KL of
-    successive answers, and 2604.07822, who ask for a small entropy too: not yet knowing is a fixed point as well."""
+    successive answers, and 2604.07822, who ask for a small entropy too: not yet knowing is a fixed point as well.
+    The KL is of what is answered now from what was answered one loop before, at first by h_0."""
 
     def __init__(self, model: RDT, h: Tensor, places: Places, answering: Tensor) -> None:
         self.model, self.places = model, places

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 157
+LEAST = 161
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -402,7 +402,7 @@ MUTANTS = (
     ),
     Mutant(
         "cells of a run that was cut off are kept", "evaluate/records.py",
-        '["run"] in ended]', '["run"] != ""]',
+        "for run, text in held if run in ended)", "for run, text in held)",
         "test_records.py::test_lines_of_a_run_that_was_cut_off_are_passed_over_and_then_removed",
     ),
     # what the counts mean
@@ -476,7 +476,7 @@ MUTANTS = (
     ),
     Mutant(
         "long rows taken as many at a time as short ones", "evaluate/run/extrapolation.py",
-        "min(most, AT_ONCE // tokens.shape[1])", "most",
+        "min(most, AT_ONCE // length)", "most",
         "test_evaluate.py::test_long_rows_are_taken_fewer_at_a_time[600-16-6]",
     ),
     Mutant(
@@ -608,8 +608,8 @@ MUTANTS = (
     ),
     Mutant(
         "an interval over seeds of the first less the second", "evaluate/show/differences.py",
-        "over_seeds(trained[1][0], trained[0][0], (trained[1][1], trained[0][1]))",
-        "over_seeds(trained[0][0], trained[1][0], (trained[0][1], trained[1][1]))",
+        "over_seeds(share2, share1, (asked2, asked1))",
+        "over_seeds(share1, share2, (asked1, asked2))",
         "test_compare.py::test_an_interval_over_seeds_is_welchs_of_the_second_less_the_first",
     ),
     Mutant(
@@ -688,7 +688,7 @@ MUTANTS = (
     ),
     Mutant(
         "seeds that answer alike count as if apart", "evaluate/show/differences.py",
-        "worths = [grid.worths[", "worths = [grid.count.sum(0)[",
+        "grid.right[pick], grid.worths[", "grid.right[pick], grid.count.sum(0)[",
         "test_compare.py::test_seeds_that_answer_alike_are_worth_no_more_than_one[False]",
     ),
     Mutant(
@@ -728,7 +728,7 @@ MUTANTS = (
     ),
     Mutant(
         "runs that failed are no seeds of a comparison", "evaluate/show/differences.py",
-        "np.where(none, 0.0, shares), np.where(none, count.max(0), count)", "shares, count",
+        "np.where(failed, 0.0, cells.share), np.where(failed, most, cells.count)", "cells.share, cells.count",
         "test_compare.py::test_seeds_that_failed_count_as_nothing_right_over_seeds",
     ),
     Mutant(
@@ -833,8 +833,28 @@ MUTANTS = (
     ),
     Mutant(
         "a tensor stays here", "evaluate/run/extrapolation.py",
-        "first = torch.tensor(counts, device=right.device)", "first = torch.tensor(counts)",
+        "wanted = sent(targets[part][asked[part]], device)", "wanted = targets[part][asked[part]]",
         "test_far.py::test_the_rdt_elsewhere_is_the_rdt_here",
+    ),
+    Mutant(
+        "each batch of answers is waited for", "evaluate/run/extrapolation.py",
+        "return Judged(right, undecided", "return Judged(right.cpu(), undecided",
+        "test_far.py::test_answers_are_waited_for_once_all_rows_are_asked",
+    ),
+    Mutant(
+        "the oracle's ties are those of all numbers of loops at once", "evaluate/run/extrapolation.py",
+        "tied.any(0)", "tied.all(0)",
+        "test_evaluate.py::test_the_oracle_is_right_where_any_number_of_loops_is_and_takes_the_fewest",
+    ),
+    Mutant(
+        "what a stranger's record names is taken as it is", "evaluate/show/grid.py",
+        "{number for number in named if type(number) is int}", "set(named)",
+        "test_bad_records.py::test_loops_and_depths_that_are_no_numbers_are_not_missed",
+    ),
+    Mutant(
+        "a task without a recipe is said to have one", "evaluate/commands/running.py",
+        "if name in RECIPES and name not in have", "if name not in have",
+        "test_command_line.py::test_a_task_that_a_preset_lacks_is_told_to_have_a_recipe_of_its_own",
     ),
     Mutant(
         "whom another is ahead of is furthest", "evaluate/show/upshot.py",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluate.metrics import depth95
-from evaluate.records import pack, read
+from evaluate.records import pack, read, run_id
 from evaluate.show import measures, tables, written
 from evaluate.show.grid import Results
 from tasks import UserError
@@ -137,6 +137,18 @@ def test_what_a_run_was_to_be_asked_and_was_not_is_named(tmp_path):
     dump(path / "cells.jsonl", kept)
     told = [f"t, deep: seed {run['seed']} has no cells of depth 5 and of loops 64, which it was asked" for run in runs]
     assert Results(read(path)).notes == told
+
+
+@pytest.mark.parametrize("named", [[2, [3]], [True], "64", {"loops": 3}])
+def test_loops_and_depths_that_are_no_numbers_are_not_missed(tmp_path, named):
+    path = folder(tmp_path, models=("deep",), seeds=(0,))
+    (run,), cells = lines(path / "runs.jsonl"), lines(path / "cells.jsonl")
+    run["experiment"]["evaluate"]["loops"] = run["experiment"]["task"]["test_depths"] = named
+    run["run"] = run_id(run["experiment"])
+    dump(path / "runs.jsonl", [run])
+    dump(path / "cells.jsonl", [{**cell, "run": run["run"]} for cell in cells])
+    lacking = ["t, deep: seed 0 has no cells of depth 2 and of loops 2, which it was asked"]
+    assert Results(read(path)).notes == (lacking if named == [2, [3]] else [])
 
 
 def test_notes_of_what_was_left_out_are_left_out(tmp_path):

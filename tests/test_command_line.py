@@ -18,6 +18,7 @@ import torch
 import run_benchmarks
 from evaluate.commands import running
 from evaluate.commands.options import tell_unread
+from evaluate.commands.running import tell_recipes
 from evaluate.run.experiment import as_named
 from evaluate.run.presets import PRESETS, RATES
 from evaluate.run.sweep import Machine, stoppable
@@ -100,7 +101,7 @@ def test_the_same_command_gives_the_same_records_in_one_process_or_more(folder, 
 def test_a_run_is_not_done_twice_and_new_seeds_are_added(folder, tmp_path, capsys):
     out = shutil.copytree(folder, tmp_path / "out")
     before = (out / "cells.jsonl").read_text()
-    assert here(*TINY, "--out", out) == 0 and "2 of 2 runs" in capsys.readouterr().out
+    assert here(*TINY, "--out", out) == 0 and "2 of 2 runs" in capsys.readouterr().err
     assert (out / "cells.jsonl").read_text() == before
     assert here(*TINY, "--models", "transformer", "--seeds", "0,1", "--out", out) == 0
     after = (out / "cells.jsonl").read_text()
@@ -119,6 +120,15 @@ def test_variants_of_a_model_stand_side_by_side_in_one_folder(tmp_path):
     assert (
         first["train"]["blank"] > 0 and second["train"]["blank"] == 0 and second["architecture"]["adapters"] == "none"
     )
+
+
+def test_a_task_that_a_preset_lacks_is_told_to_have_a_recipe_of_its_own(capsys):
+    tell_recipes("quick", ["mod_chain", "khop_context", "mine", "chain_end"])
+    told = "khop_context, chain_end: not in quick, trained by its settings of khop_facts; by a recipe of its own: "
+    assert capsys.readouterr().err == f"{told}--preset reference\n"
+    for preset, tasks in (("reference", ["khop_context"]), ("quick", ["mod_chain"]), ("quick", [])):
+        tell_recipes(preset, tasks)
+        assert capsys.readouterr().err == ""
 
 
 def test_what_some_models_have_no_use_for_is_told(capsys):

@@ -15,6 +15,7 @@ from evaluate.metrics import depth95, loops_enough, overthinking
 from evaluate.run.experiment import Evaluate, Experiment, on_cpu
 from evaluate.run.extrapolation import (
     Flops,
+    Judged,
     answered_right,
     asked_together,
     by_oracle,
@@ -163,8 +164,13 @@ def test_batch_size_changes_nothing():
 
 def test_the_oracle_is_right_where_any_number_of_loops_is_and_takes_the_fewest():
     right = {1: [1, 0, 0, 0], 2: [1, 0, 1, 0], 8: [0, 1, 0, 0]}
-    found, took = by_oracle({count: torch.tensor(held).bool() for count, held in right.items()})
-    assert found.tolist() == [True, True, True, False] and took.tolist() == [1, 8, 2, 8]
+    tied = {1: [0, 0, 0, 1], 2: [0, 0, 0, 1], 8: [1, 0, 0, 0]}
+    none = torch.zeros(4)
+    held = {n: Judged(torch.tensor(right[n]).bool(), torch.tensor(tied[n]).bool(), none.bool(), none) for n in right}
+    ((key, found),) = by_oracle(held).items()
+    assert key == ("oracle", None) and not found.lost.any() and by_oracle({}) == {}
+    assert found.right.tolist() == [True, True, True, False] and found.used.tolist() == [1, 8, 2, 8]
+    assert found.tied.tolist() == [True, False, False, True], "what rounding could turn with any number of loops"
 
 
 def test_flops_that_are_counted_lack_attention_as_is_told():

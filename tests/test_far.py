@@ -16,6 +16,7 @@ from together import together
 import evaluate.run.train as training
 from evaluate.run import carry, curriculum
 from evaluate.run.experiment import Experiment
+from evaluate.run.extrapolation import evaluate
 from evaluate.run.presets import smoke
 from model import MODELS, build
 from model.settling import settle
@@ -83,6 +84,15 @@ def waited(model: str) -> list[Counter[str]]:
         return [trained(experiment(model, steps=steps, average=0.0), "far")[2] for steps in (2, 4)]
 
 
+def asked(loops: tuple[int, ...]) -> Counter[str]:
+    """What the counting of answers waits for, whatever the model has to wait for itself."""
+    of = experiment("rdt")
+    of, model = replace(of, evaluate=replace(of.evaluate, loops=loops)), new(of).to("far").eval()
+    far.WAITS.clear()
+    assert list(evaluate(model, of, [4], torch.device("far"), 8))
+    return Counter(wait for wait in far.WAITS if " extrapolation.py" in wait)
+
+
 def looked_at(folder: Path) -> dict[str, Any]:
     """The RDT there, in parts."""
     found: dict[str, Any] = {"whole": whole(folder, experiment("rdt"))}
@@ -96,6 +106,7 @@ def looked_at(folder: Path) -> dict[str, Any]:
         far.WAITS.clear()
         found["seen"] = [float(there.sum()), there[there > 2].numel(), there.cpu().tolist()], far.WAITS.copy()
         found["waits"] = waited("rdt")
+        found["asked"] = [asked(loops) for loops in ((1, 3), (1, 2, 3))]
         curriculum.PASS = 0.0  # each look leads on
         found["staged"] = training.train(new(staged()), staged(), torch.device("far")).stage_steps
         found["muon"] = [trained(experiment("rdt", optimizer="muon", steps=2), device)[1] for device in ("cpu", "far")]
@@ -143,6 +154,13 @@ def test_the_rdt_elsewhere_is_the_rdt_here(found):
     assert found["muon"][1] == pytest.approx(found["muon"][0], rel=1e-3)
     assert found["staged"] == [training.CHECK_EVERY] * 2
     assert found["settled"][0] < 1e-4 < found["settled"][1]
+
+
+def test_answers_are_waited_for_once_all_rows_are_asked(found):
+    few, more = found["asked"]
+    answers = {loops: loops + 3 for loops in (2, 3)}  # and three rules
+    for waits, loops in ((few, 2), (more, 3)):
+        assert waits == {"_to_copy extrapolation.py <genexpr>": 4 * answers[loops]}, "and no row is waited for"
 
 
 def test_no_step_waits_for_the_device(found):

@@ -158,7 +158,7 @@ def audit(arguments: Sequence[str]) -> None:
     known, rest = parser.parse_known_args(joined(arguments))
     changes = overrides(rest, parser)
     at_least(known, seed=0, count=1)
-    at_most(known, seed=2**32 - 1)  # which is the most that the learners take
+    at_most(known, count=10**7, seed=2**32 - 1)  # which is the most that the learners take
     from evaluate.show import rows as shown
     from tasks.files import refuse_taken, write_new
 

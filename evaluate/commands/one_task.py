@@ -32,6 +32,7 @@ def parse_sized(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Name
     known, rest = parser.parse_known_args(list(arguments))
     plugin.load(known.plugin)
     at_least(known, seed=0, **({"count": 1} if "count" in known else {}))
+    at_most(known, **({"count": 10**7} if "count" in known else {}))
     task = task_class(known.task)()  # type: ignore[call-arg]
     changes = overrides(rest, parser)
     if changes:

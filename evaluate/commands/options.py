@@ -153,9 +153,9 @@ def tell_unread(changes: Sequence[tuple[str, str]], bases: Sequence[str]) -> Non
     if models and by_models.keys() == {models}:
         have = "have" if len(models) > 1 else "has"
         raise UserError(f"{', '.join(by_models[models])}: {' and '.join(models)} {have} no use for it")
-    for without, names in by_models.items():
+    for without, changed in by_models.items():
         if without and speaks():
-            print(f"{', '.join(names)}: without effect on {', '.join(without)}", file=sys.stderr)
+            print(f"{', '.join(changed)}: without effect on {', '.join(without)}", file=sys.stderr)
 
 
 def check_plugin(task: Task, depths: Sequence[int] = ()) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -14,6 +15,7 @@ from evaluate.commands.options import (
     Parser,
     add_plugins,
     at_least,
+    at_most,
     check_plugin,
     names,
     not_empty,
@@ -45,14 +47,14 @@ def run(arguments: Sequence[str]) -> None:
     out = Path(known.out or f"results/{known.preset}")
     try:
         machine = Machine(
-            known.device,
-            known.workers,
-            known.threads,
-            known.batch,
-            known.save_every,
-            known.engine,
-            known.tensorboard,
-            known.compile,
+            device=known.device,
+            workers=known.workers,
+            threads=known.threads,
+            batch=known.batch,
+            save_every=known.save_every,
+            engine=known.engine,
+            tensorboard=known.tensorboard,
+            compile=known.compile,
         )
         if not sweep(experiments, out, machine):
             return  # another of torchrun's processes shows it
@@ -111,8 +113,7 @@ def check_options(known: argparse.Namespace) -> None:
     if known.engine not in ENGINES:
         raise unknown("engine", known.engine, ENGINES)
     at_least(known, workers=0, threads=0, batch=1, save_every=0)
-    if known.threads > 1024:
-        raise UserError(f"--threads is {known.threads}: allowed is 0 to 1024")
+    at_most(known, threads=1024)
     not_empty(known, "tasks", "models")
     if known.out == "":
         raise UserError("--out is empty: allowed is the name of a folder")
@@ -148,7 +149,19 @@ def asked_for(known: argparse.Namespace, rest: list[str], parser: Parser) -> lis
     for task in dict.fromkeys(e.task for e in experiments):
         check_plugin(task)
     tell_unread(changes, [e.base for e in experiments])
+    tell_recipes(known.preset, tasks)
     return experiments
+
+
+def tell_recipes(preset: str, tasks: list[str]) -> None:
+    """Which tasks a preset lacks, and so trains by the settings of another, though they have a recipe of their own."""
+    from evaluate.run.presets import PRESETS, RECIPES
+    from evaluate.run.ranks import speaks
+
+    have = [e.task.name for e in PRESETS[preset]()]
+    if (without := [name for name in tasks if name in RECIPES and name not in have]) and speaks():
+        told = f"{', '.join(without)}: not in {preset}, trained by its settings of {have[0]}"
+        print(f"{told}; by a recipe of its own: --preset reference", file=sys.stderr)
 
 
 def check_names(tasks: list[str], models: list[str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from evaluate.records import Cell, pack
 from evaluate.run.experiment import Experiment, RunFailed, counted, on_cpu
 from model import RDT
 from model.attention import Places
+from model.rdt import sent
 from model.stopping import Rule, rules
 from tasks import NOT_ASKED, SPLITS, Batch, Task, draw
 
@@ -92,14 +92,27 @@ def trained_places(task: Task, depth: int, count: int, seed: int) -> Tensor:
     return torch.from_numpy(questions(task.stages[-1], depth, count, seed).targets) != NOT_ASKED
 
 
-@dataclass
-class Tally:
-    """What is counted of one depth, under one number of loops or one rule."""
+class Judged(NamedTuple):
+    """What is told of questions under one number of loops or one rule: of each of them (questions,)."""
 
-    right: list[Tensor] = field(default_factory=list)  # of each question, row by row, so that batches change nothing
-    ties: int = 0
-    not_numbers: int = 0
-    used: float = 0.0  # loops, of all questions together
+    right: Tensor
+    tied: Tensor  # rounding could turn it right or wrong
+    lost: Tensor  # the logits are not all numbers
+    used: Tensor  # loops, where the rule decides them; else 0
+
+    @staticmethod
+    def of(answer: Answer, targets: Tensor) -> Judged:
+        right, lost = answered_right(answer.logits, targets), answer.logits.isnan().any(-1)
+        used = torch.zeros_like(targets, dtype=torch.float32) if answer.used is None else answer.used
+        return Judged(right, undecided(answer.logits, targets), lost, used)
+
+    @staticmethod
+    def together(parts: list[Judged]) -> Judged:
+        """Those of all batches, in their order, on the CPU: here a device is waited for, and nowhere before."""
+        return Judged(*(torch.cat(part).cpu() for part in zip(*parts, strict=True)))
+
+    def at(self, which: Tensor) -> Judged:
+        return Judged(*(part[which] for part in self))
 
 
 Key = tuple[str, int | None]
@@ -113,39 +126,32 @@ def evaluate(
     """The cells of depths that are asked together; `batch` rows at most at a time, which decides no count."""
     task, settings = experiment.task, experiment.evaluate
     rows = questions(task, group[-1], settings.count, settings.seed)
-    tokens, targets, depths = (torch.from_numpy(array).to(device) for array in rows)
-    asked = torch.isin(depths, torch.tensor(group, device=device))
-    asked &= torch.from_numpy(task.asked_first(rows.tokens)).to(device)
-    answering = trained_places(task, group[-1], settings.count, settings.seed).to(device)
-    counted_as = model if device.type == "cpu" else on_cpu(model, experiment).eval()
-    tallies: dict[int, dict[Key, Tally]] = {depth: defaultdict(Tally) for depth in group}
-    batch = rows_at_once(batch, tokens)
+    tokens, targets, depths = (torch.from_numpy(array) for array in rows)
+    asked = torch.isin(depths, torch.tensor(group)) & torch.from_numpy(task.asked_first(rows.tokens))
+    answering = trained_places(task, group[-1], settings.count, settings.seed)
+    batches: dict[Key, list[Judged]] = defaultdict(list)
+    batch = rows_at_once(batch, tokens.shape[1], device)
     for start in range(0, len(tokens), batch):
         part = slice(start, start + batch)
-        wanted, deep = targets[part][asked[part]], depths[part][asked[part]]
-        for answer in answers(model, tokens[part], asked[part], answering[part], settings.loops):
-            right = answered_right(answer.logits, wanted)
-            near = undecided(answer.logits, wanted)
-            lost = answer.logits.isnan().any(-1)
-            for depth in group:
-                here, tally = deep == depth, tallies[depth][answer.halting, answer.loops]
-                tally.right.append(right[here])
-                tally.ties += int(near[here].sum())
-                tally.not_numbers += int(lost[here].sum())
-                tally.used += float(answer.used[here].sum()) if answer.used is not None else 0.0
+        wanted = sent(targets[part][asked[part]], device)
+        row, place, awaited = (sent(whole[part], device) for whole in (tokens, asked, answering))
+        for answer in answers(model, row, place, awaited, settings.loops):
+            batches[answer.halting, answer.loops].append(Judged.of(answer, wanted))
+    judged = {key: Judged.together(parts) for key, parts in batches.items()}
+    judged |= by_oracle({key[1]: one for key, one in judged.items() if key[0] == "fixed" and key[1] is not None})
+    counted_as = model if device.type == "cpu" else on_cpu(model, experiment).eval()
     for depth in group:
         place = depths == depth
         length = tokens.shape[1] if len(group) == 1 else int(place.any(0).nonzero().max()) + 1
-        flops = Flops(counted_as, tokens[:1, :length].cpu())  # of a row no longer than its question needs
-        counted = {**tallies[depth], **oracles(tallies[depth])}
-        for key, tally in counted.items():
-            yield cell(experiment, depth, key, tally, flops)
+        flops = Flops(counted_as, tokens[:1, :length])  # of a row no longer than its question needs
+        for key, one in judged.items():
+            yield cell(experiment, depth, key, one.at(place[asked]), flops)
 
 
-def cell(experiment: Experiment, depth: int, key: Key, tally: Tally, flops: Flops) -> Cell:
-    """The record of what was counted of one depth, but for the audit, which is added where records are written."""
-    task, (halting, loops), right = experiment.task, key, torch.cat(tally.right)
-    mean = None if halting == "none" else loops if loops is not None else tally.used / len(right)
+def cell(experiment: Experiment, depth: int, key: Key, judged: Judged, flops: Flops) -> Cell:
+    """The record of what was told of one depth, but for the audit, which is added where records are written."""
+    task, (halting, loops), count = experiment.task, key, len(judged.right)
+    mean = None if halting == "none" else loops if loops is not None else float(judged.used.double().sum()) / count
     return Cell(
         run=experiment.run,
         task=task.name,
@@ -155,38 +161,31 @@ def cell(experiment: Experiment, depth: int, key: Key, tally: Tally, flops: Flop
         depth=depth,
         loops=loops,
         halting=halting,
-        count=len(right),
-        correct=int(right.sum()),
+        count=count,
+        correct=int(judged.right.sum()),
         chance=task.chance,
         shortcut=None,
         mean_loops=mean,
         eval_flops=flops.at(mean),
-        right=pack(right.cpu().numpy()),
-        ties=tally.ties,
-        not_numbers=tally.not_numbers,
+        right=pack(judged.right.numpy()),
+        ties=int(judged.tied.sum()),
+        not_numbers=int(judged.lost.sum()),
     )
 
 
-def oracles(tallies: dict[Key, Tally]) -> dict[Key, Tally]:
-    """What would be counted if each question stopped when it is right; nothing of a model without loops."""
-    fixed = {loops: tally for (halting, loops), tally in tallies.items() if halting == "fixed" and loops is not None}
-    if not fixed:
-        return {}
-    found, took = by_oracle({loops: torch.cat(tally.right) for loops, tally in fixed.items()})
-    ties = min(len(found), sum(tally.ties for tally in fixed.values()))
-    return {("oracle", None): Tally([found], ties, used=float(took.sum()))}
-
-
-def by_oracle(fixed: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
-    """Which questions (asked,) are right after any of these numbers of loops, and the fewest, or all where none is.
+def by_oracle(fixed: dict[int, Judged]) -> dict[Key, Judged]:
+    """What would be told if each question stopped when it is right, after the fewest loops, or after all where it never
+    is; nothing of a model without loops.
 
     Nobody who answers knows when that is: it is a bound on what a rule for stopping could reach, luck included.
     """
+    if not fixed:
+        return {}
     counts = sorted(fixed)
-    right = torch.stack([fixed[count] for count in counts])
-    first = torch.tensor(counts, device=right.device)[right.int().argmax(0)]
+    right, tied = (torch.stack([getattr(fixed[count], name) for count in counts]) for name in ("right", "tied"))
     found = right.any(0)
-    return found, torch.where(found, first, counts[-1])
+    first = torch.where(found, torch.tensor(counts)[right.int().argmax(0)], counts[-1])
+    return {("oracle", None): Judged(found, tied.any(0), torch.zeros_like(found), first)}
 
 
 AT_ONCE = 4096
@@ -194,9 +193,9 @@ AT_ONCE = 4096
 long as 32 at a time (three turns, one thread, medians); of 81 tokens 32 at a time are as fast as any."""
 
 
-def rows_at_once(most: int, tokens: Tensor) -> int:
-    """How many rows of tokens (rows, length) to take at a time: on a CPU long ones few, AT_ONCE tokens or one row."""
-    return max(1, min(most, AT_ONCE // tokens.shape[1])) if tokens.device.type == "cpu" else most
+def rows_at_once(most: int, length: int, device: torch.device) -> int:
+    """How many rows of so many tokens to take at a time: on a CPU long ones few, AT_ONCE tokens or one row."""
+    return max(1, min(most, AT_ONCE // length)) if device.type == "cpu" else most
 
 
 TIE = 1e-4

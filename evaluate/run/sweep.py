@@ -113,7 +113,8 @@ def to_do(experiments: list[Experiment], folder: Path, mixed: bool = False) -> l
         if experiment.run in held:  # killed just after its record was written
             checkpoint_of(experiment, folder).unlink(missing_ok=True)
     if len(todo) < len(experiments):
-        tqdm.write(f"{len(experiments) - len(todo)} of {len(experiments)} runs are in {folder} already")
+        already = len(experiments) - len(todo)
+        tqdm.write(f"{already} of {len(experiments)} runs are in {folder} already", file=sys.stderr)
     if todo:
         refuse_versions({e.task.name for e in todo}, folder)
     for experiment in todo:

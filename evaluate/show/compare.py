@@ -85,8 +85,8 @@ def differences(compared: Sequence[Side], force: bool, rule: str | None = None) 
 
 
 def left_out(compared: Sequence[Side], found: Sequence[Difference], rule: str | None = None) -> list[str]:
-    """Tasks and models that only some sides have, a line a side; and those of which nothing that two sides have
-    compares, as where every run of one has failed."""
+    """Tasks and models that only some sides have, a line a side; and those that two have without a depth and loop count
+    in common, as where every run of one has failed."""
     notes = []
     everything = list(dict.fromkeys(key for side in compared for key in side.grids))
     for side in compared:

@@ -40,7 +40,7 @@ class Difference:
     high: np.ndarray
     seeds_low: np.ndarray  # over seeds; nan with fewer than two a side
     seeds_high: np.ndarray
-    p_questions: np.ndarray  # nan for the oracle's cells: who knows the answers is compared with nobody
+    p_questions: np.ndarray  # nan for the oracle's cells: it knows the answers, and is not tested
     p_seeds: np.ndarray
     paired: np.ndarray  # were the same questions compared one by one?
 
@@ -61,7 +61,7 @@ class Difference:
 def mismatches(first: Grid, second: Grid, names: tuple[str, str]) -> list[str]:
     """Why the two cannot be compared, each by name; what only a model or its training decides is no reason."""
     found = []
-    one, two = ({**flat(g.runs[0]["experiment"].get("task", {}), "task.")} for g in (first, second))
+    one, two = (flat(g.runs[0]["experiment"].get("task", {}), "task.") for g in (first, second))
     one["task.version"], two["task.version"] = first.runs[0]["task_version"], second.runs[0]["task_version"]
     one["train_max_depth"], two["train_max_depth"] = first.train_max_depth, second.train_max_depth
     for name in sorted({*one, *two}):
@@ -92,44 +92,31 @@ def difference(first: Grid, second: Grid, names: tuple[str, str], rule: str | No
     pairs = _column_pairs(first, second, rule)
     if not len(depths) or not pairs:
         return None
-    rows = [np.searchsorted(grid.depths, depths) for grid in (first, second)]
-    places = [np.array([pair[side] for pair in pairs]) for side in (0, 1)]
-    picks = [np.ix_(np.arange(len(grid.runs)), rows[i], places[i]) for i, grid in enumerate((first, second))]
-    counts = [grid.count[pick] for grid, pick in zip((first, second), picks, strict=True)]
-    corrects = [grid.correct[pick] for grid, pick in zip((first, second), picks, strict=True)]
-    rights = [grid.right[pick] for grid, pick in zip((first, second), picks, strict=True)]
-    worths = [grid.worths[np.ix_(rows[i], places[i])] for i, grid in enumerate((first, second))]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares = [np.where(n > 0, c / n, np.nan) for c, n in zip(corrects, counts, strict=True)]
-        both = (worths[0] > 0) & (worths[1] > 0)
-        means = [
-            np.where(both, np.nansum(share, 0) / (n > 0).sum(0), np.nan)
-            for share, n in zip(shares, counts, strict=True)
-        ]
-    apart = (means[1] * worths[1], worths[1], means[0] * worths[0], worths[0])
+    one, two = _cells(first, depths, [i for i, _ in pairs]), _cells(second, depths, [j for _, j in pairs])
+    both = (one.worth > 0) & (two.worth > 0)
+    mean1, mean2 = (np.where(both, _mean(side.share, side.count), np.nan) for side in (one, two))
+    apart = (mean2 * two.worth, two.worth, mean1 * one.worth, one.worth)
     low, high = statistics.newcombe(*apart)
     p = np.where(both, statistics.two_shares(*apart), np.nan)
     paired = np.zeros(both.shape, bool)
     if same_questions(first, second):
-        paired = _pair(rights, counts, low, high, p)
-    trained = [_of_all(*of) for of in zip((first, second), shares, counts, strict=True)]
-    seeds_low, seeds_high, p_seeds = statistics.over_seeds(trained[1][0], trained[0][0], (trained[1][1], trained[0][1]))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        second_mean, first_mean = (np.nansum(share, 0) / (n > 0).sum(0) for share, n in reversed(trained))
-    turned = (second_mean - first_mean) * (means[1] - means[0]) < 0  # what failed turns it over
+        paired = _pair([one.right, two.right], [one.count, two.count], low, high, p)
+    (share1, asked1), (share2, asked2) = _of_all(first, one), _of_all(second, two)
+    seeds_low, seeds_high, p_seeds = statistics.over_seeds(share2, share1, (asked2, asked1))
+    turned = (_mean(share2, asked2) - _mean(share1, asked1)) * (mean2 - mean1) < 0  # what failed turns it over
     known = np.array([first.columns[i].halting == "oracle" for i, _ in pairs])
-    heads = [grid.headline(rule) for grid in (first, second)]
-    at = next(i for i, pair in enumerate(pairs) if pair == (heads[0], heads[1])) if tuple(heads) in pairs else 0
+    heads = (first.headline(rule), second.headline(rule))
+    at = pairs.index(heads) if heads in pairs else 0
     return Difference(
         first=first,
         second=second,
         names=names,
         mismatch=mismatches(first, second, names),
         depths=depths,
-        bands=[first.bands[row] for row in rows[0]],
+        bands=[first.bands[row] for row in np.searchsorted(first.depths, depths)],
         columns=[(first.columns[i], second.columns[j]) for i, j in pairs],
         headline=at,
-        shares=(means[0], means[1]),
+        shares=(mean1, mean2),
         low=np.where(both, low, np.nan),
         high=np.where(both, high, np.nan),
         seeds_low=np.where(both, seeds_low, np.nan),
@@ -140,11 +127,34 @@ def difference(first: Grid, second: Grid, names: tuple[str, str], rule: str | No
     )
 
 
-def _of_all(grid: Grid, shares: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What each training came to (seeds, depths, columns): a run that failed has none of the questions right that the
-    others were asked. Over questions nothing is said of it, as it gave no answers."""
-    none = grid.failed[:, None, None] & (count.max(0) > 0)
-    return np.where(none, 0.0, shares), np.where(none, count.max(0), count)
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of one side that are compared, of each run (seeds, depths, columns), and what all seeds are worth."""
+
+    count: np.ndarray
+    share: np.ndarray
+    right: np.ndarray
+    worth: np.ndarray  # (depths, columns)
+
+
+def _cells(grid: Grid, depths: np.ndarray, columns: list[int]) -> _Cells:
+    rows = np.searchsorted(grid.depths, depths)
+    pick = np.ix_(np.arange(len(grid.runs)), rows, np.array(columns))
+    return _Cells(grid.count[pick], grid.shares[pick], grid.right[pick], grid.worths[np.ix_(rows, np.array(columns))])
+
+
+def _mean(shares: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Over the seeds that have a cell (depths, columns); nan where none has."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.nansum(shares, 0) / (count > 0).sum(0))
+
+
+def _of_all(grid: Grid, cells: _Cells) -> tuple[np.ndarray, np.ndarray]:
+    """What each training came to, and of how many questions (seeds, depths, columns): a run that failed has none of
+    those right that the others were asked. Over questions nothing is said of it, as it gave no answers."""
+    most = cells.count.max(0)
+    failed = grid.failed[:, None, None] & (most > 0)
+    return np.where(failed, 0.0, cells.share), np.where(failed, most, cells.count)
 
 
 def _column_pairs(first: Grid, second: Grid, rule: str | None) -> list[tuple[int, int]]:

@@ -66,7 +66,7 @@ def asked_from(grids: Iterable[Grid]) -> str:
     """The deepest depth of a task that was trained on, to the deepest asked."""
     held = list(grids)
     trained = " or ".join(map(str, sorted({grid.train_max_depth for grid in held})))
-    return f"{trained} to {max((int(grid.depths[-1]) for grid in held if len(grid.depths)), default=MISSING)}"
+    return f"{trained} to {max(grid.deepest for grid in held) or MISSING}"
 
 
 def how_far(grid: Grid, look: int) -> Reach:
@@ -78,7 +78,7 @@ def how_far(grid: Grid, look: int) -> Reach:
     over = f"seeds {', '.join(map(str, reached))}{failed}" if len(reached) > 1 else f"one seed{failed}, {low} to {high}"
     asked = grid.columns[column].told if column is not None else "no answers"
     text = f"{grid.task}, {grid.model} {asked}: depth {middle}, {middle / top:.3g}x the deepest trained on; {over}"
-    deepest = bool(len(grid.depths) and middle == grid.depths[-1])
+    deepest = 0 < middle == grid.deepest
     return Reach(look, middle / top, low / top, high / top, len(reached) > 1, deepest, text, grid.model)
 
 

@@ -58,12 +58,17 @@ class Grid:
     mean_loops: np.ndarray
     eval_flops: np.ndarray
     chance: np.ndarray  # (depths,)
-    shortcut: np.ndarray  # (depths,), the audit's, or a record's of questions that it no longer has; nan without either
+    shortcut: np.ndarray  # (depths,), the audit's, else a record's, where the audit has no such questions; else nan
     right: np.ndarray  # bytes of numpy.packbits, or None
 
     @property
     def train_max_depth(self) -> int:
         return int(self.runs[0]["train_max_depth"])
+
+    @property
+    def deepest(self) -> int:
+        """The deepest depth that was asked; 0 where none was."""
+        return int(self.depths.max(initial=0))
 
     @property
     def elsewhere(self) -> bool:
@@ -114,6 +119,10 @@ class Grid:
         fixed = [i for i, column in enumerate(self.columns) if column.halting in ("fixed", "none")]
         free = [i for i, column in enumerate(self.columns) if column.stops_by_itself]
         return fixed[-1] if fixed else free[0] if free else None
+
+    def in_band(self, band: str) -> np.ndarray:
+        """Which of the depths (depths,) are of this band."""
+        return np.array([name == band for name in self.bands], bool)
 
     def depth95s(self, column: int | None) -> np.ndarray:
         """depth95 of each seed (seeds,); 0 for a run that failed."""
@@ -403,10 +412,14 @@ def _unasked(grid: Grid, run: dict[str, Any], held: np.ndarray) -> str:
     """The depths and loops that a run's settings name and its cells (depths, columns) lack, in words. Who answered
     elsewhere was asked what the user chose: of depths beyond the deepest of these nothing is said."""
     fields = flat(run["experiment"])
-    named = [fields.get(f"task.{band}_depths") for band in ("train", "selection", "test")]
-    depths = {depth for part in named if isinstance(part, list) for depth in part} - set(grid.depths[held.any(1)])
+    named = [_numbers(fields.get(f"task.{band}_depths")) for band in ("train", "selection", "test")]
+    depths = set[int]().union(*named) - set(grid.depths[held.any(1)].tolist())
     depths = {depth for depth in depths if not grid.elsewhere or depth < grid.depths[held.any(1)].max()}
     have = {column.loops for column, here in zip(grid.columns, np.asarray(held.any(0)), strict=True) if here}
-    loops = fields.get("evaluate.loops") if any(have) else None
-    lacks = {"depth": depths, "loops": set(loops) - have if isinstance(loops, list) else set()}
+    lacks = {"depth": depths, "loops": _numbers(fields.get("evaluate.loops")) - have if any(have) else set()}
     return " and ".join(f"of {name} {', '.join(map(str, sorted(of)))}" for name, of in lacks.items() if of)
+
+
+def _numbers(named: Any) -> set[int]:
+    """The whole numbers of a list, whatever else a stranger's record has in its place."""
+    return {number for number in named if type(number) is int} if isinstance(named, list) else set()

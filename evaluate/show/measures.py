@@ -71,7 +71,7 @@ def band_rows(results: Results, rule: str | None = None) -> list[Row]:
     for grid in results.grids.values():
         column = grid.headline(rule)
         for band in BANDS:
-            inside = np.array([name == band for name in grid.bands], bool)
+            inside = grid.in_band(band)
             if column is not None and grid.count[:, inside, column].any():
                 rows.append(_band_row(grid, column, band, inside))
     return rows
@@ -118,7 +118,7 @@ def ratio_rows(results: Results, rule: str | None = None) -> list[Row]:
     rows = []
     for task in results.tasks:
         grids = [results.grids[task, model] for model in results.models if (task, model) in results.grids]
-        deepest = max((int(grid.depths[-1]) for grid in grids if len(grid.depths)), default=None)
+        deepest = max(grid.deepest for grid in grids) or None
         tops = sorted({grid.train_max_depth for grid in grids})  # what answered elsewhere may have one of its own
         row: Row = {"task": task, "trained": tops[0] if len(tops) == 1 else " or ".join(map(str, tops))}
         row["deepest"] = deepest
@@ -127,7 +127,7 @@ def ratio_rows(results: Results, rule: str | None = None) -> list[Row]:
             reached = grid.depth95s(grid.headline(rule)).tolist() if grid else []
             row[model] = grid.reached(grid.headline(rule)) if grid else None
             row[f"{model} ratio"] = rounded(row[model] / grid.train_max_depth) if grid else None
-            row[f"{model} deepest"] = int(grid.depths.max(initial=0)) if grid else None
+            row[f"{model} deepest"] = grid.deepest if grid else None
             row[f"{model} worst"], row[f"{model} best"] = (min(reached), max(reached)) if reached else (None, None)
         rows.append(row)
     return rows
@@ -152,7 +152,7 @@ def measures(grid: Grid, rule: str | None = None) -> Row:
         "seeds": len(reached),
         "failed": int(grid.failed.sum()),
         "trained": top,
-        "deepest": int(grid.depths[-1]) if len(grid.depths) else None,
+        "deepest": grid.deepest or None,
         "depth95": middle,
         "depth95_seeds": reached,
         "depth95_low": low,
@@ -189,13 +189,9 @@ def question_draws(grid: Grid, column: int | None) -> np.ndarray | None:
 
 def _overthinking(grid: Grid) -> float | None:
     """The mean over the test depths at which it was measured."""
-    lost = [overthinking(fixed) for d in _test(grid) if (fixed := grid.fixed(d))]
+    lost = [overthinking(fixed) for d in np.flatnonzero(grid.in_band("test")).tolist() if (fixed := grid.fixed(d))]
     known = [value for value in lost if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _test(grid: Grid) -> list[int]:
-    return [d for d, band in enumerate(grid.bands) if band == "test"]
 
 
 def _rules(grid: Grid) -> list[Row]:
@@ -206,7 +202,7 @@ def _rules(grid: Grid) -> list[Row]:
         if column.stops_by_itself:
             costs = [
                 halting_cost(used[d, c], correct[d, c] / count[d, c], grid.fixed(d))
-                for d in _test(grid)
+                for d in np.flatnonzero(grid.in_band("test")).tolist()
                 if count[d, c] and used[d, c] == used[d, c]
             ]
             known = [cost for cost in costs if cost is not None]
@@ -229,7 +225,7 @@ def seed_rows(results: Results, rule: str | None = None) -> list[Row]:
         for s, run in enumerate(grid.runs):
             row = {"task": grid.task, "model": grid.model, "seed": run["seed"], "status": run["status"]}
             for band in BANDS:
-                inside = np.array([name == band for name in grid.bands], bool)
+                inside = grid.in_band(band)
                 count = int(grid.count[s, inside, column].sum()) if column is not None else 0
                 row[band] = rounded(grid.correct[s, inside, column].sum() / count) if count else None
             rest = {name: run.get(name) for name in ("stage_steps", "train_seconds", "run")}
@@ -278,8 +274,8 @@ def _rate(change: str, of: str) -> float | None:
 
 
 OVER = {(True, False): "seeds", (False, True): "questions", (True, True): "both", (False, False): "nothing"}
-"""What an interval of a suite score is over, by whether a task's seeds differ, and whether those of one do not (a
-task's only seed is taken to vary as others do)."""
+"""What an interval of a suite score is over: by whether the seeds of some task differ, and whether those of some agree,
+or are only one (which is taken to vary as others do)."""
 
 
 def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] = ()) -> list[Row]:
@@ -292,7 +288,7 @@ def suite_rows(results: Results, rule: str | None = None, tasks: Sequence[str] =
         if not grids:
             continue
         reached = suite_reached(grids, rule)
-        most = [float(g.depths.max(initial=0) / g.train_max_depth) for g in grids]
+        most = [g.deepest / g.train_max_depth for g in grids]
         score, low, high = suite_score(reached, most, np.random.default_rng(0))
         seeds_tell = [
             other is None and len(ratio) > 1 for ratio, other in zip(reached.ratios, reached.draws, strict=True)
@@ -334,7 +330,7 @@ def suite_leads(
         task for task in tasks or results.tasks if (task, first) in results.grids and (task, second) in results.grids
     ]
     grids = [[results.grids[task, model] for task in both] for model in (first, second)]
-    most = [max(float(g.depths.max(initial=0) / g.train_max_depth) for g in pair) for pair in zip(*grids, strict=True)]
+    most = [max(g.deepest / g.train_max_depth for g in pair) for pair in zip(*grids, strict=True)]
     ahead, behind = (suite_reached(mine, rule) for mine in grids)
     return suite_lead(ahead, behind, most, np.random.default_rng(0))
 

@@ -23,7 +23,8 @@ def report(results: Results, chosen: bool = False) -> str:
         return page.whole(f"loopbench: {results.folder}", [title, tested, page.notes(told)])
     said = upshot(results)
     looks = colours.looks(furthest_first(results))
-    by_task = {task: [(g, looks[g.model]) for g in _grids(results, task, looks)] for task in results.tasks}
+    grids = results.grids
+    by_task = {t: [(grids[t, m], look) for m, look in looks.items() if (t, m) in grids] for t in results.tasks}
     body = [
         _head(said, [str(results.folder)]),
         page.figure(figures.reach(by_task), wide=True),
@@ -32,14 +33,9 @@ def report(results: Results, chosen: bool = False) -> str:
         page.contents(results.tasks),
     ]
     rows = {(row["task"], row["model"]): row for row in measure_rows(results)}
-    for task, grids in by_task.items():
-        body.append(_task(task, grids, [rows[task, grid.model] for grid, _ in grids], results))
+    for task, its in by_task.items():
+        body.append(_task(task, its, [rows[task, grid.model] for grid, _ in its], results))
     return page.whole(f"loopbench: {results.folder}", body)
-
-
-def _grids(results: Results, task: str, looks: dict[str, int]) -> list[Grid]:
-    grids = [grid for (of, _), grid in results.grids.items() if of == task]
-    return sorted(grids, key=lambda grid: list(looks).index(grid.model))
 
 
 def _head(said: Upshot, folders: list[str]) -> str:

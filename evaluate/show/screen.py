@@ -34,8 +34,8 @@ COMMAND = "run_benchmarks.py"
 
 
 def tell(*parts: str, style: str = "simple") -> None:
-    """Print the parts that are not empty, one below the other; in a terminal, where they are for people to read there
-    and not to be copied from it in another format, no wider than that."""
+    """Print the parts that are not empty, one below the other. In a terminal, text of the style `simple` is folded to
+    its width; the other formats are there to be copied, and stay as they are."""
     text = "\n".join(part.rstrip("\n") for part in parts if part)
     if not text:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from evaluate.show.written import (
     MISSING,
     cost,
     how_deep,
+    marked,
     of_seeds,
     percent,
     points,
@@ -42,7 +43,6 @@ from evaluate.show.written import (
 from tasks import TASKS
 from tasks.errors import UserError, unknown
 
-SECTIONS = ("grid", "bands", "measures", "seeds", "ratios", "suite", "summary", "rates")
 SHOWN = ("grid", "bands", "measures", "ratios", "suite", "summary")
 
 
@@ -194,12 +194,7 @@ def by_rule(row: Row, rule: str) -> str:
     if held is None:
         return MISSING
     cost = held["halting_cost"] if held["depth95"] >= row["depth95"] else None  # what stops too soon saves nothing
-    return f"{held['depth95']}{more(held['depth95'], row['deepest'])}" + ("" if cost is None else f" for {cost:.1f}x")
-
-
-def more(depth: int, deepest: int | None) -> str:
-    """The + of a depth95 that is the deepest asked."""
-    return "+" if depth and depth == deepest else ""
+    return marked(held["depth95"], row["deepest"]) + ("" if cost is None else f" for {cost:.1f}x")
 
 
 def with_rules(rows: Sequence[Row]) -> Section:
@@ -297,10 +292,9 @@ SEEDS = Section(
 
 def seeds(results: Results) -> Section:
     """Every seed, a depth95 with a + where it is the deepest that its task and model were asked."""
-    deepest = {key: int(grid.depths.max(initial=0)) for key, grid in results.grids.items()}
 
     def reach(row: Row) -> str:
-        return f"{row['depth95']}{more(row['depth95'], deepest[row['task'], row['model']])}"
+        return marked(row["depth95"], results.grids[row["task"], row["model"]].deepest)
 
     return SEEDS._replace(columns=SEEDS.columns | {"depth95": reach})
 
@@ -333,7 +327,7 @@ def summary_rows(results: Results, rule: str | None = None) -> list[dict[str, st
         first, top, column = grid.runs[0], grid.train_max_depth, grid.headline(rule)
         row = [grid.task, grid.model, size(first["parameters"]), cost(grid.train_flops)]
         correct, count = grid.pooled
-        for depth in (top, grid.depths.max(initial=0)):
+        for depth in (top, grid.deepest):
             places = [d for d, of in enumerate(grid.depths) if of == depth and column is not None and count[d, column]]
             row += [f"{percent(correct[d, column], count[d, column])} at {depth}" for d in places] or [MISSING]
         row.append(how_deep(grid, column))
@@ -370,18 +364,21 @@ def show(results: Results, style: str = "simple", sections: Sequence[str] = (), 
     return together([*notes, *parts], style).rstrip("\n")
 
 
+SECTIONS: dict[str, Callable[[Results, str | None], Iterable[Row]]] = {
+    "grid": lambda results, rule: grid_rows(results),
+    "bands": band_rows,
+    "measures": measure_rows,
+    "seeds": seed_rows,
+    "ratios": ratio_rows,
+    "suite": suite_rows,
+    "summary": summary_rows,
+    "rates": rate_rows,
+}
+"""The rows of each section, by its name."""
+
+
 def _rows(results: Results, section: str, rule: str | None) -> list[Row]:
-    made: dict[str, Callable[[], Any]] = {
-        "grid": lambda: grid_rows(results),
-        "bands": lambda: band_rows(results, rule),
-        "measures": lambda: measure_rows(results, rule),
-        "seeds": lambda: seed_rows(results, rule),
-        "ratios": lambda: ratio_rows(results, rule),
-        "suite": lambda: suite_rows(results, rule),
-        "summary": lambda: summary_rows(results, rule),
-        "rates": lambda: rate_rows(results, rule),
-    }
-    return list(made[section]())
+    return list(SECTIONS[section](results, rule))
 
 
 def _for_machines(results: Results, style: str, sections: Sequence[str], rule: str | None) -> str:

@@ -192,8 +192,7 @@ def _big(best: Row, grids: list[Grid]) -> str:
 
 def _capped(grid: Grid) -> bool:
     """Does it answer the deepest depth that was asked?"""
-    reached = grid.reached(grid.headline())
-    return bool(len(grid.depths)) and reached == int(grid.depths[-1])
+    return 0 < grid.reached(grid.headline()) == grid.deepest
 
 
 def _rests(best: Row, grids: Sequence[Grid]) -> str:

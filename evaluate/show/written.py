@@ -63,14 +63,18 @@ def of_seeds(row: Row) -> str:
 
 def reached(row: Row) -> str:
     """depth95, with a + at the deepest asked, and how many times the training depth that is."""
-    more = "+" if row["depth95"] and row["depth95"] == row["deepest"] else ""
-    return f"{row['depth95']}{more} ({row['ratio']:.3g}x)"
+    return f"{marked(row['depth95'], row['deepest'])} ({row['ratio']:.3g}x)"
+
+
+def marked(depth: int, deepest: int | None) -> str:
+    """A depth95, with a + where it is the deepest asked."""
+    return f"{depth}+" if depth and depth == deepest else str(depth)
 
 
 def how_deep(grid: Grid, column: int | None) -> str:
     """As `reached`, of one column of a grid."""
-    depth, deepest = grid.reached(column), int(grid.depths.max(initial=0))
-    return reached({"depth95": depth, "deepest": deepest, "ratio": depth / grid.train_max_depth})
+    depth = grid.reached(column)
+    return reached({"depth95": depth, "deepest": grid.deepest, "ratio": depth / grid.train_max_depth})
 
 
 def questions_a_cell(counts: Sequence[int]) -> str:

@@ -50,7 +50,7 @@ def ask(
     answering = trained_places(task, depth, count, seed)
     right: dict[tuple[str, int], int] = defaultdict(int)
     used: dict[tuple[str, int], float] = defaultdict(float)
-    batch = batch if moving else rows_at_once(batch, tokens)
+    batch = batch if moving else rows_at_once(batch, tokens.shape[1], tokens.device)
     for start in range(0, len(tokens), batch):
         part = slice(start, start + batch)
         wanted, of = targets[part][asked[part]], depths[part][asked[part]]

@@ -142,19 +142,19 @@ def _questions(task: Task, depth: int, count: int, seed: int, split: int) -> Que
 
 def _learn(known: Questions, asked: Questions, part: slice, vocabulary: int, seed: int) -> int:
     """Correct answers of the better of two learners on shallow features of one part of the row."""
-    first, last = part.start, part.stop
-    seen_known = _features(known[0], known[1], first, last, vocabulary)
-    seen_asked = _features(asked[0], asked[1], first, last, vocabulary)
+    seen_known, seen_asked = (
+        _features(of.tokens, of.places, part.start, part.stop, vocabulary) for of in (known, asked)
+    )
     used = np.flatnonzero(seen_known.getnnz(axis=0) > 1)
     near = vocabulary * (1 + NEAR)  # the counts and the near positions, few enough for trees
-    if len(np.unique(known[2])) == 1 or not len(used):  # nothing to learn, or too few rows to learn it from
-        return int((asked[2] == known[2][0]).sum())
+    if len(np.unique(known.answers)) == 1 or not len(used):  # nothing to learn, or too few rows to learn it from
+        return int((asked.answers == known.answers[0]).sum())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose: it would only overfit
-        linear = LogisticRegression(C=0.1, max_iter=15).fit(seen_known[:, used], known[2])
-    trees = ExtraTreesClassifier(50, max_depth=12, random_state=seed).fit(seen_known[:, :near], known[2])
+        linear = LogisticRegression(C=0.1, max_iter=15).fit(seen_known[:, used], known.answers)
+    trees = ExtraTreesClassifier(50, max_depth=12, random_state=seed).fit(seen_known[:, :near], known.answers)
     by_linear, by_trees = linear.predict(seen_asked[:, used]), trees.predict(seen_asked[:, :near])
-    return max(int((by_linear == asked[2]).sum()), int((by_trees == asked[2]).sum()))
+    return max(int((by_linear == asked.answers).sum()), int((by_trees == asked.answers).sum()))
 
 
 def _correct(known: Questions, asked: Questions, said: np.ndarray, now: np.ndarray, vocabulary: int) -> int:
@@ -210,10 +210,10 @@ def _features(
 
 def _weigh(known: Questions, asked: Questions, facts: int, vocabulary: int, seed: int) -> int:
     """Correct answers of a learner that takes, in each row, the likeliest of all tokens."""
-    few = len(asked[0])  # each row is as many examples as there are tokens
-    there = _token_features(known[0][:few], known[1][:few], facts, vocabulary)
-    here = _token_features(asked[0], asked[1], facts, vocabulary)
-    return _likeliest(there, known[2][:few], here, asked[2], seed, trees=50)
+    few = len(asked.tokens)  # each row is as many examples as there are tokens
+    there = _token_features(known.tokens[:few], known.places[:few], facts, vocabulary)
+    here = _token_features(asked.tokens, asked.places, facts, vocabulary)
+    return _likeliest(there, known.answers[:few], here, asked.answers, seed, trees=50)
 
 
 def _likeliest(there: np.ndarray, known: np.ndarray, here: np.ndarray, asked: np.ndarray, seed: int, trees: int) -> int:

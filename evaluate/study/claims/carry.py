@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -64,11 +65,13 @@ def reckon(numbers: Sequence[int], seeds: Sequence[int], folder: Path) -> tuple[
     return len(lacking), sum(each[name] for name in lacking)
 
 
-def seconds_of(experiment: Experiment) -> float:
-    """Core seconds of a run: its steps, each as one that is timed, and 64 rows of the deepest depth for its answers.
+ANSWERED = 2.0
+"""The loops for these answers, and about as much again for the rules that stop by themselves."""
 
-    The rules that stop by themselves cost about as much again as the loops (ANSWERED).
-    """
+
+def seconds_of(experiment: Experiment) -> float:
+    """Core seconds of a run: its steps, each as one that is timed, and eight rows of the deepest depth answered once,
+    for all its questions."""
     model = build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
     made, train = optimizers(model, experiment.train), experiment.train
     rows = training_rows(experiment, 0, experiment.task)
@@ -88,9 +91,6 @@ def seconds_of(experiment: Experiment) -> float:
         model.eval()(tokens[:8, :1].repeat(1, length), most if getattr(model, "looped", True) else None)
     answered = ANSWERED * (time.process_time() - began) * experiment.evaluate.count / 8
     return spent[-1] * train.steps + answered
-
-
-ANSWERED = 2.0
 
 
 def carry(
@@ -130,7 +130,7 @@ def take_all(numbers: Sequence[int], experiments: dict[tuple[str, int], Experime
     with on_threads(1):
         for name, experiment in tqdm(todo, desc="measured", leave=False, disable=None):
             if not measures.take(name, experiment, folder):
-                tqdm.write(f"{label(experiment)}: no weights to measure {name!r} from")
+                tqdm.write(f"{label(experiment)}: no weights to measure {name!r} from", file=sys.stderr)
 
 
 def judged(claim: Claim, found: Evidence) -> tuple[list[Judged], str, str]:
@@ -156,13 +156,13 @@ def entry(
     parts, verdict, reason = judged(claim, found)
     runs = [e.run for (design, _), e in experiments.items() if design in claim.designs and e.run in records.runs]
     return Entry(
-        number,
-        claim.name,
-        claim.statement,
-        claim.source,
-        claim.experiment,
-        claim.rule,
-        [
+        number=number,
+        name=claim.name,
+        statement=claim.statement,
+        source=claim.source,
+        experiment=claim.experiment,
+        rule=claim.rule,
+        figures=[
             {
                 "what": one.part.what,
                 "value": finite(one.value),
@@ -176,12 +176,12 @@ def entry(
             }
             for one in parts
         ],
-        verdict,
-        reason,
-        list(found.seeds),
-        runs,
-        round(sum(records.runs[run]["train_seconds"] for run in runs), 1),
-        shlex.join(["python", "run_benchmarks.py", "claims", str(number), *options]),
+        verdict=verdict,
+        reason=reason,
+        seeds=list(found.seeds),
+        runs=runs,
+        seconds=round(sum(records.runs[run]["train_seconds"] for run in runs), 1),
+        command=shlex.join(["python", "run_benchmarks.py", "claims", str(number), *options]),
     )
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from evaluate.metrics import loops_enough
 from evaluate.statistics import newcombe, wilson
 from evaluate.study.claims.designs import BUDGETS, FAR, MOST, RATES, RECURRENCES, TOP, TWICE
 from evaluate.study.claims.evidence import Evidence, Found, Lacking
 from evaluate.study.optima import iso_flop
-from evaluate.study.saturation import saturating
+from evaluate.study.saturation import LAWS, fit
 from evaluate.verdicts import Measured, difference, paired, share, span
 
 BASELINES = ("transformer", "stack of 5", "stack of 10", "stack of 20")
@@ -115,8 +116,7 @@ def wave(table: list[list[float]]) -> tuple[float, float]:
 
 def ranked(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's rank correlation; 0 where one of the two does not vary."""
-    a, b = (np.array([((v < u).sum() + (v <= u).sum() - 1) / 2 for u in v]) for v in (x, y))
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0
+    return float(spearmanr(x, y).statistic) if np.ptp(x) > 0 and np.ptp(y) > 0 else 0.0
 
 
 # 5
@@ -284,7 +284,7 @@ def saturation(found: Evidence) -> list[Measured]:
         kept = [(count, loss) for count, loss in zip(told["loops"], told["loss"], strict=True) if count <= 64]
         if not all(math.isfinite(loss) and loss > 0 for _, loss in kept):
             raise Lacking("a loss is not a positive number")
-        laws = {law.name: law for law in saturating([loops for loops, _ in kept], [loss for _, loss in kept]).laws}
+        laws = {name: fit(name, *zip(*kept, strict=True)) for name in LAWS}
         rival = min(laws["power"].held_out, laws["step"].held_out)
         ratios.append(laws["exponential"].held_out / max(rival, 1e-12))
         rates.append(laws["exponential"].rate.value)

@@ -582,8 +582,7 @@ MUTANTS = (
     ),
     Mutant(
         "a step counts the steps before it too", "evaluate/study/ask.py",
-        "here = of == step",
-        "here = of <= step",
+        "whole.at((depths == step)[asked])", "whole.at((depths <= step)[asked])",
         "test_ask.py::test_each_step_of_a_deep_question_is_told",
     ),
     Mutant(

@@ -192,6 +192,7 @@ def test_rows_are_kept_as_lines_and_never_over_others(folder, tmp_path, capsys):
     (["--depths", "0"], "mod_chain has no depth 0"),
     (["--model", "transformer", "--moving"], "only an rdt comes to rest"),
     (["--count", "0"], "--count is 0: allowed is 1 or more"),
+    (["--device", "cdua"], "unknown device 'cdua': did you mean 'cuda'?"),
     (["--loops", "0"], "--loops is 0: allowed is 1 or more"),
 ])  # fmt: skip
 def test_what_cannot_be_asked_is_told_in_a_line(folder, capsys, words, says):

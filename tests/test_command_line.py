@@ -17,7 +17,7 @@ import torch
 
 import run_benchmarks
 from evaluate.commands import running
-from evaluate.commands.options import tell_unread
+from evaluate.commands.options import DEVICES, tell_unread
 from evaluate.commands.running import tell_recipes
 from evaluate.run.experiment import as_named
 from evaluate.run.presets import PRESETS, RATES
@@ -376,7 +376,7 @@ def test_the_devices_that_may_be_asked_for_are_those_that_a_machine_looks_for(mo
         with pytest.raises(UserError, match=f"device {away!r} is not on this machine: it has ") as refused:
             Machine(away).resolve()
         found |= {*str(refused.value).partition("it has ")[2].split(", ")}
-    assert found == {*running.DEVICES}
+    assert found == {*DEVICES}
 
 
 def test_list_names_everything(capsys):

@@ -18,6 +18,7 @@ from evaluate.run import carry, curriculum
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import evaluate
 from evaluate.run.presets import smoke
+from evaluate.study.ask import ask
 from model import MODELS, build
 from model.settling import settle
 from tasks import TASKS
@@ -115,6 +116,8 @@ def looked_at(folder: Path) -> dict[str, Any]:
         tokens = torch.randint(4, (2, 5))
         rests = [settle(model.to(device), tokens.to(device), 6) for device in ("far", "cpu")]
         found["settled"] = [float((rests[0].h.cpu() - rests[1].h).abs().max()), float(rests[1].h.abs().max())]
+        found["anew"] = [[ask(model.to(device), experiment("rdt").task, 4, 6, count=9, seed=0, batch=4, device=device,
+                              moving=moving) for device in ("far", "cpu")] for moving in (False, True)]  # fmt: skip
         found["resumed"] = [through, stopped(experiment("rdt"), folder / "c.safetensors")]
     return found
 
@@ -161,6 +164,12 @@ def test_answers_are_waited_for_once_all_rows_are_asked(found):
     answers = {loops: loops + 3 for loops in (2, 3)}  # and three rules
     for waits, loops in ((few, 2), (more, 3)):
         assert waits == {"_to_copy extrapolation.py <genexpr>": 4 * answers[loops]}, "and no row is waited for"
+
+
+def test_trained_weights_are_asked_anew_elsewhere_as_here(found):
+    for there, here in found["anew"]:
+        assert there == here and {row["count"] for row in here} == {9}
+    assert len(found["anew"][0][0]) > 1, "each rule, and all loops"
 
 
 def test_no_step_waits_for_the_device(found):

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from evaluate.commands.options import (
     Parser,
+    add_device,
     add_format,
     add_plugins,
     at_least,
     at_most,
+    check_device,
     check_held,
     check_plugin,
     names,
@@ -46,6 +48,7 @@ def ask(arguments: Sequence[str]) -> None:
     parser.add_argument("--count", type=int, default=128, help="rows a depth (default 128)")
     parser.add_argument("--batch", type=int, default=64, help="rows at a time (default 64)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    add_device(parser)
     parser.add_argument("--moving", action="store_true",
                         help="compute only what still moves, until nothing does: for great depths")  # fmt: skip
     parser.add_argument("--each-step", action="store_true",
@@ -57,6 +60,7 @@ def ask(arguments: Sequence[str]) -> None:
     if known.each_step and known.over:
         raise UserError("--each-step and --over are two tables: give one of them")
     at_least(known, count=1, batch=1, threads=1)
+    check_device(known)
     at_most(known, count=10**7, threads=1024)
     if known.loops is not None:
         at_least(known, loops=1)
@@ -87,10 +91,12 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
 
     from evaluate.run.limits import is_of_memory
     from evaluate.run.own_models import list_own_models
+    from evaluate.run.sweep import Machine
     from evaluate.study import ask as study
     from evaluate.study.weights import trained
 
     torch.set_num_threads(known.threads)
+    device = Machine(device=known.device).resolve()
     list_own_models()
     cells = []
     for experiment in runs_of(known):
@@ -98,6 +104,7 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
         if model is None:
             which = f"{experiment.model}, seed {experiment.seed}"
             raise UserError(f"{known.folder} holds no weights of {which}: allowed is a folder that `run` has filled")
+        model.to(device)
         for task in sizes(experiment, changes, known.over):
             study.check_words(task, experiment.task)
             depths = whole_numbers("depths", known.depths) if known.depths is not None else task.test_depths
@@ -108,7 +115,7 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
     rows = []
     for experiment, model, task, depth in tqdm(cells, disable=None, leave=False):
         loops = known.loops or experiment.evaluate.loops[-1]
-        how = {"batch": known.batch, "moving": known.moving, "each_step": known.each_step}
+        how = {"batch": known.batch, "moving": known.moving, "each_step": known.each_step, "device": device}
         about = {"run": experiment.run, "task": task.name, "model": experiment.model, "seed": experiment.seed}
         try:
             answers = study.ask(model, task, depth, loops, count=known.count, seed=experiment.evaluate.seed, **how)

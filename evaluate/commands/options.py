@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from evaluate.show.rows import FORMATS
 from tasks import TASKS, Task, checks, plugin
-from tasks.errors import UserError
+from tasks.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from evaluate.run.experiment import Experiment
@@ -91,6 +91,18 @@ def at_least(known: argparse.Namespace, **least: int) -> None:
     for name, low in least.items():
         if not getattr(known, name) >= low:
             raise UserError(f"--{name.replace('_', '-')} is {getattr(known, name)}: allowed is {low} or more")
+
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default auto: cuda where it is there)")
+
+
+def check_device(known: argparse.Namespace) -> None:
+    if known.device not in DEVICES:
+        raise unknown("device", known.device, DEVICES)
 
 
 def at_most(known: argparse.Namespace, **most: int) -> None:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from evaluate.commands.options import (
     Parser,
+    add_device,
     add_plugins,
     at_least,
     at_most,
+    check_device,
     check_plugin,
     names,
     not_empty,
@@ -29,8 +31,6 @@ from tasks.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from evaluate.run.experiment import Experiment
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -85,7 +85,7 @@ def run_parser() -> Parser:
     )
     parser.add_argument("--seeds", help="comma-separated, or ranges as 0-4 (default the preset's)")
     parser.add_argument("--out", help="folder for the records (default results/PRESET)")
-    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default auto)")
+    add_device(parser)
     parser.add_argument("--workers", type=int, default=0, help="processes (default 0: one a core, or a GPU)")
     parser.add_argument("--threads", type=int, default=1, help="of each process (default 1; 0 shares the cores out)")
     parser.add_argument("--batch", type=int, default=32, help="most rows evaluated at a time (default 32)")
@@ -108,8 +108,7 @@ def check_options(known: argparse.Namespace) -> None:
         board.check_installed()
     if known.preset not in PRESETS:
         raise unknown("preset", known.preset, PRESETS)
-    if known.device not in DEVICES:
-        raise unknown("device", known.device, DEVICES)
+    check_device(known)
     if known.engine not in ENGINES:
         raise unknown("engine", known.engine, ENGINES)
     at_least(known, workers=0, threads=0, batch=1, save_every=0)

@@ -7,7 +7,8 @@ largest does; and states are let go as it passes (the rules keep about ten), so 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -120,6 +121,29 @@ Key = tuple[str, int | None]
 
 
 @torch.no_grad()
+def judge(
+    says: Callable[[Tensor, Tensor, Tensor], Iterator[Answer]],
+    tokens: Tensor,
+    targets: Tensor,
+    asked: Tensor,
+    answering: Tensor,
+    device: torch.device,
+    batch: int,
+) -> dict[Key, Judged]:
+    """What is told of every place where `asked` is true, row by row, by each way of answering.
+
+    says: what a model has to say of some rows on the device, as `answers`. All tensors are (rows, length).
+    """
+    batches: dict[Key, list[Judged]] = defaultdict(list)
+    for start in range(0, len(tokens), batch):
+        part = slice(start, start + batch)
+        wanted = sent(targets[part][asked[part]], device)
+        for answer in says(*(sent(whole[part], device) for whole in (tokens, asked, answering))):
+            batches[answer.halting, answer.loops].append(Judged.of(answer, wanted))
+    return {key: Judged.together(parts) for key, parts in batches.items()}
+
+
+@torch.no_grad()
 def evaluate(
     model: nn.Module, experiment: Experiment, group: list[int], device: torch.device, batch: int
 ) -> Iterator[Cell]:
@@ -129,15 +153,8 @@ def evaluate(
     tokens, targets, depths = (torch.from_numpy(array) for array in rows)
     asked = torch.isin(depths, torch.tensor(group)) & torch.from_numpy(task.asked_first(rows.tokens))
     answering = trained_places(task, group[-1], settings.count, settings.seed)
-    batches: dict[Key, list[Judged]] = defaultdict(list)
-    batch = rows_at_once(batch, tokens.shape[1], device)
-    for start in range(0, len(tokens), batch):
-        part = slice(start, start + batch)
-        wanted = sent(targets[part][asked[part]], device)
-        row, place, awaited = (sent(whole[part], device) for whole in (tokens, asked, answering))
-        for answer in answers(model, row, place, awaited, settings.loops):
-            batches[answer.halting, answer.loops].append(Judged.of(answer, wanted))
-    judged = {key: Judged.together(parts) for key, parts in batches.items()}
+    says = partial(answers, model, loops=settings.loops)
+    judged = judge(says, tokens, targets, asked, answering, device, rows_at_once(batch, tokens.shape[1], device))
     judged |= by_oracle({key[1]: one for key, one in judged.items() if key[0] == "fixed" and key[1] is not None})
     counted_as = model if device.type == "cpu" else on_cpu(model, experiment).eval()
     for depth in group:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from evaluate.run.extrapolation import Answer, answered_right, answers, questions, rows_at_once, trained_places
+from evaluate.run.extrapolation import Answer, answers, judge, questions, rows_at_once, trained_places
 from evaluate.statistics import wilson
 from model import RDT, ConfigError
 from model.attention import Places
@@ -36,6 +36,7 @@ def ask(
     batch: int,
     moving: bool = False,
     each_step: bool = False,
+    device: torch.device | str = "cpu",
 ) -> list[dict[str, Any]]:
     """A row for each answer that a model has at one depth: after `loops` loops, and by each rule that stops by itself.
 
@@ -48,24 +49,19 @@ def ask(
     steps = range(1, depth + 1) if each_step else (depth,)
     asked = (depths >= steps[0]) & (depths <= depth) & torch.from_numpy(task.asked_first(rows.tokens))
     answering = trained_places(task, depth, count, seed)
-    right: dict[tuple[str, int], int] = defaultdict(int)
-    used: dict[tuple[str, int], float] = defaultdict(float)
-    batch = batch if moving else rows_at_once(batch, tokens.shape[1], tokens.device)
-    for start in range(0, len(tokens), batch):
-        part = slice(start, start + batch)
-        wanted, of = targets[part][asked[part]], depths[part][asked[part]]
-        given = (tokens[part], asked[part])
-        for answer in settled(model, *given, loops) if moving else answers(model, *given, answering[part], (loops,)):
-            hits = answered_right(answer.logits, wanted)
-            for step in steps:
-                here = of == step
-                right[answer.halting, step] += int(hits[here].sum())
-                used[answer.halting, step] += float((loops * here if answer.used is None else answer.used[here]).sum())
+    where = torch.device(device)
+    batch = batch if moving else rows_at_once(batch, tokens.shape[1], where)
+    says = partial(settled, model, loops=loops) if moving else partial(answers, model, loops=(loops,))
+    judged = judge(says, tokens, targets, asked, answering, where, batch)
     made = []
-    for (rule, step), correct in right.items():
-        if n := int((asked & (depths == step)).sum()):
+    for (rule, fixed), whole in judged.items():
+        for step in steps:
+            told = whole.at((depths == step)[asked])
+            n, correct = len(told.right), int(told.right.sum())
+            if not n:
+                continue
             low, high = wilson(correct, n)
-            mean = None if rule == "none" else used[rule, step] / n
+            mean = None if rule == "none" else fixed or float(told.used.double().sum()) / n
             made.append(
                 {
                     "depth": depth, **({"step": step} if each_step else {}), "length": tokens.shape[1], "rule": rule,
@@ -75,8 +71,8 @@ def ask(
     return made
 
 
-def settled(model: nn.Module, tokens: Tensor, asked: Tensor, loops: int) -> Iterator[Answer]:
-    """What an RDT answers at rest; `loops` bounds how long it may take."""
+def settled(model: nn.Module, tokens: Tensor, asked: Tensor, answering: Tensor, loops: int) -> Iterator[Answer]:
+    """What an RDT answers at rest, wherever training asks; `loops` bounds how long it may take."""
     if not isinstance(model, RDT):
         raise UserError("only an rdt comes to rest by itself: leave --moving out")
     try:

@@ -12,9 +12,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.metrics import depth95, loops_enough, overthinking
-from evaluate.run.experiment import Evaluate, Experiment, on_cpu
+from evaluate.run.experiment import Evaluate, Experiment
 from evaluate.run.extrapolation import (
-    Flops,
     Judged,
     answered_right,
     asked_together,
@@ -23,6 +22,7 @@ from evaluate.run.extrapolation import (
     questions,
     trained_places,
 )
+from evaluate.run.flops import Flops, on_cpu
 from evaluate.run.presets import SMALL, recipe
 from evaluate.statistics import wilson, wilson_many
 from evaluate.study.ask import ask

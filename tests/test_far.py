@@ -175,7 +175,7 @@ def test_trained_weights_are_asked_anew_elsewhere_as_here(found):
 def test_no_step_waits_for_the_device(found):
     few, many = found["waits"]
     assert few == many and sum(few.values()) > 10
-    assert {wait.split(" ", 1)[1].split()[0] for wait in few} == {"train.py", "experiment.py"}, few
+    assert {wait.split(" ", 1)[1].split()[0] for wait in few} == {"train.py", "flops.py"}, few
 
 
 def test_a_run_elsewhere_goes_on_from_its_checkpoint(found):

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import run_benchmarks
-from evaluate.run.experiment import Experiment, counted
+from evaluate.run.experiment import Experiment
+from evaluate.run.flops import counted
 from evaluate.run.own_models import list_own_models
 from evaluate.show.command import command
 from evaluate.study.bench_model import open_mythos

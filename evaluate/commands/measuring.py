@@ -100,7 +100,7 @@ def bench_of_scaling(preset: str, style: str) -> None:
 
 
 def bench_of_model(what: str, folder: Path, style: str) -> None:
-    from evaluate.run.carry import on_threads
+    from evaluate.run.flops import on_threads
     from evaluate.show.rows import formatted, together
     from evaluate.study import bench_cache, bench_model, bench_settling, bench_slots
 

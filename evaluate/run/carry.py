@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from evaluate.run import board, checkpoint
 from evaluate.run.diagnostics import diagnostics
 from evaluate.run.experiment import Experiment, RunFailed
 from evaluate.run.extrapolation import asked_together, evaluate
+from evaluate.run.flops import on_threads
 from evaluate.run.limits import is_of_memory
 from evaluate.run.own_models import model_origin
 from evaluate.run.ranks import ALONE, Alone
@@ -94,17 +93,6 @@ def carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone =
         if model_origin(experiment.base) and not ours:
             raise RunFailed(in_a_line(label(experiment), error)) from error
         raise
-
-
-@contextmanager
-def on_threads(count: int) -> Iterator[None]:
-    """So many of torch's threads, and afterwards as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone) -> Outcome:

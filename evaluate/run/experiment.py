@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.records import run_id
 from evaluate.run.own_models import added_by, model_origin
-from model import MODELS, UNREAD, ConfigError, ModelConfig, build, check_loops
+from model import MODELS, UNREAD, ConfigError, ModelConfig, check_loops
 from tasks import Task, UserError, plugin, task_class, unknown
 
 OPTIMIZERS = ("muon", "adamw")
@@ -187,30 +184,6 @@ class Experiment:
     def run(self) -> str:
         """The run's id: the hash of the whole experiment."""
         return run_id(self.to_json())
-
-
-def on_cpu(model: nn.Module, experiment: Experiment) -> nn.Module:
-    """A copy to count FLOPs by, as in training and without what a forward has kept, wherever the model is: on a GPU
-    torch's counter sees other parts of attention and of recurrences."""
-    copy = build(experiment.base, experiment.architecture, experiment.vocabulary, experiment.train.mean_loops)
-    copy.load_state_dict(model.state_dict())
-    return copy
-
-
-def counted(call: Callable[[], Any]) -> int:
-    """FLOPs of a call on a CPU by torch's counter. It sees nothing of what torch computes in one piece there: torch's
-    own recurrences and encoder layers, as a user's model may have, are taken apart meanwhile; attention's products of
-    queries, keys and values are not."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with warnings.catch_warnings():  # of GPUs by another maker, whose settings are set along with the CPU's
-            warnings.simplefilter("ignore", UserWarning)
-            with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
-                call()
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-    return int(counter.get_total_flops())
 
 
 def from_json(plain: dict[str, Any]) -> Experiment:

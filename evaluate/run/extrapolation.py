@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from evaluate.records import Cell, pack
-from evaluate.run.experiment import Experiment, RunFailed, counted, on_cpu
+from evaluate.run.experiment import Experiment, RunFailed
+from evaluate.run.flops import Flops, on_cpu
 from model import RDT
 from model.attention import Places
 from model.rdt import sent
@@ -229,16 +230,3 @@ def undecided(logits: Tensor, targets: Tensor) -> Tensor:
 def answered_right(logits: Tensor, targets: Tensor) -> Tensor:
     """Whether the likeliest word (asked,) is the answer; what is not a number has none."""
     return (logits.argmax(-1) == targets) & ~logits.isnan().any(-1)
-
-
-class Flops:
-    """FLOPs of one question by torch's counter. They are linear in loops, so that two counts tell all others: for the
-    suite's models (with `adapter_past=off` loops past the adapters cost less); for others it is assumed."""
-
-    def __init__(self, model: nn.Module, row: Tensor) -> None:
-        looped = getattr(model, "looped", True)
-        self.once = counted(lambda: model(row, (1,) if looped else None))
-        self.more = counted(lambda: model(row, (2,))) - self.once if looped else 0
-
-    def at(self, loops: float | None) -> int:
-        return round(self.once + self.more * ((1 if loops is None else loops) - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from evaluate.run import checkpoint
 from evaluate.run.curriculum import Curriculum, rows_a_step
-from evaluate.run.experiment import Experiment, Train, counted, on_cpu
+from evaluate.run.experiment import Experiment, Train
+from evaluate.run.flops import counted, on_cpu, on_threads
 from evaluate.run.ranks import ALONE, Alone
 from model.rdt import Outputs, sent
 from tasks import NOT_ASKED, TRAIN, Batch, Task, UserError, draw, stream
@@ -242,7 +244,9 @@ def train(
 
     def trained(status: str, steps: int) -> Trained:
         seconds = before + time.monotonic() - began
-        flops = curriculum.cost(lambda stage: step_flops(model, experiment, stage)) if ranks.first else 0
+        idle = torch.get_num_threads() if device.type == "cpu" else os.cpu_count() or 1  # beside a GPU cores are free
+        with on_threads(idle):
+            flops = curriculum.cost(lambda stage: step_flops(model, experiment, stage)) if ranks.first else 0
         return Trained(status, steps, seconds, flops, curriculum.spent.tolist())
 
     for step in range(done, settings.steps):

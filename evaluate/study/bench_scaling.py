@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from evaluate.records import Cell, Records, Run, Writer
-from evaluate.run.carry import Means, carry_out, on_threads
+from evaluate.run.carry import Means, carry_out
 from evaluate.run.experiment import Experiment
 from evaluate.run.extrapolation import asked_together, evaluate
+from evaluate.run.flops import on_threads
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.sweep import Machine, sweep
 from evaluate.run.train import loss_of, training_rows

@@ -50,8 +50,8 @@ def step_share(task: Task, length: int, seconds: float) -> float:
     """Seconds that making a training step's rows takes, over seconds of the step itself, on one thread."""
     import torch
 
-    from evaluate.run.carry import on_threads
     from evaluate.run.experiment import Experiment
+    from evaluate.run.flops import on_threads
     from evaluate.run.train import horizons, loss_of, training_rows
     from model import build
 

@@ -17,8 +17,9 @@ from tqdm import tqdm
 from evaluate import ledger
 from evaluate.ledger import Entry
 from evaluate.records import Records
-from evaluate.run.carry import label, on_threads
+from evaluate.run.carry import label
 from evaluate.run.experiment import Experiment
+from evaluate.run.flops import on_threads
 from evaluate.run.folder import claimed, refuse_versions
 from evaluate.run.sweep import Machine, sweep
 from evaluate.run.train import loss_of, optimizers, training_rows

@@ -85,14 +85,29 @@ def paired_interval(total: np.ndarray, squares: np.ndarray, count: np.ndarray) -
 
 
 def two_shares(c1: np.ndarray, n1: np.ndarray, c2: np.ndarray, n2: np.ndarray) -> np.ndarray:
-    """Two-sided p of the score test that two shares of unrelated questions are one."""
-    from scipy.special import ndtr
+    """Two-sided exact p that two shares of unrelated questions are one (Fisher 1935); effective counts are rounded. A
+    normal approximation calls 9 of 10 and 128 of 128 different (p < 0.001, exactly 0.07). nan where nothing was asked.
+    """
+    parts = np.broadcast_arrays(c1, n1, c2, n2)
+    p = np.full(parts[0].shape, np.nan)
+    for place in np.ndindex(p.shape):
+        held = [float(part[place]) for part in parts]
+        if held[1] > 0 and held[3] > 0:
+            p[place] = _fisher(*(round(value) for value in held))
+    return p
 
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = (c1 + c2) / (n1 + n2)
-        error = np.sqrt(share * (1 - share) * (1 / n1 + 1 / n2))
-        z = np.where(error > 0, (c1 / n1 - c2 / n2) / error, 0.0)
-    return np.asarray(2 * ndtr(-np.abs(z)))
+
+def _fisher(c1: int, n1: int, c2: int, n2: int) -> float:
+    """The chance of a table as unlikely as this one, or less likely, with the same sums."""
+    from scipy.special import gammaln
+
+    def ways(n: int, k: np.ndarray) -> np.ndarray:
+        return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+    right = c1 + c2
+    first = np.arange(max(0, right - n2), min(right, n1) + 1)
+    chance = np.exp(ways(n1, first) + ways(n2, right - first) - ways(n1 + n2, np.array(right)))
+    return min(1.0, float(chance[chance <= chance[c1 - first[0]] * (1 + 1e-7)].sum()))
 
 
 def newcombe(c1: np.ndarray, n1: np.ndarray, c2: np.ndarray, n2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 161
+LEAST = 163
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -849,6 +849,16 @@ MUTANTS = (
         "what a stranger's record names is taken as it is", "evaluate/show/grid.py",
         "{number for number in named if type(number) is int}", "set(named)",
         "test_bad_records.py::test_loops_and_depths_that_are_no_numbers_are_not_missed",
+    ),
+    Mutant(
+        "an exact test counts what is less likely alone", "evaluate/statistics.py",
+        "* (1 + 1e-7)].sum()", "* (1 - 1e-7)].sum()",
+        "test_statistics.py::test_few_questions_near_all_right_are_not_told_apart_from_many",
+    ),
+    Mutant(
+        "whoever was asked less deep is not told", "evaluate/show/grid.py",
+        "if len(asked) > 1:", "if len(asked) > 2:",
+        "test_show.py::test_models_that_were_asked_to_different_depths_are_told",
     ),
     Mutant(
         "a task without a recipe is said to have one", "evaluate/commands/running.py",

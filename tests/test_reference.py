@@ -823,7 +823,8 @@ def test_what_is_said_of_ltg_is_what_its_record_says():
     for rule in ("640", "settled"):
         (right, asked), (also, _) = ([int(counted[0, at, of.headline(rule)]) for counted in (of.correct, of.count)]
                                      for of in (grid, plain))  # fmt: skip
-        assert f"[in a form of its own](recipes.md) | facts of the same sizes {told.format(right, asked)}" in SAID
+        form = "[in a form of its own](recipes.md#where-many-facts-are-in-the-weights)"
+        assert f"{form} | facts of the same sizes {told.format(right, asked)}" in SAID
         assert f"`looped_normed` in `ltg`, alike | facts of the same sizes {told.format(also, asked)}" in SAID
     shares = dict(zip(plain.depths.tolist(), plain.shares[0, :, plain.headline()].tolist(), strict=True))
     far = (written.points(shares[depth]) for depth in (96, 192))

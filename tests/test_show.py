@@ -63,6 +63,17 @@ def test_a_ratio_is_to_what_a_model_itself_was_trained_on(tmp_path):
     assert "2 or 5" in tables.show(results(path), "simple", ["ratios"], None)
 
 
+def test_models_that_were_asked_to_different_depths_are_told(tmp_path):
+    path = folder(tmp_path, models=("deep", "shallow"), seeds=(0,))
+    assert not [note for note in results(path).notes if "different depths" in note]
+    altered(path, "cells.jsonl", lambda _, cell: None if cell["model"] == "shallow" and cell["depth"] > 8 else cell)
+    note = f"t: asked to different depths, shallow to 8; deep to {max(DEPTHS)}: who was asked less deep can go no deeper"
+    assert [told for told in results(path).notes if "different depths" in told] == [note]
+    alone = results(path)
+    alone.only([], ["shallow"])
+    assert not [told for told in alone.notes if "different depths" in told]
+
+
 def test_a_legend_breaks_between_words_where_a_part_is_wider_than_a_line():
     wide = " ".join(["khop_facts", *(f"test_depths={d},{d + 1},{d + 2}" for d in range(10, 40, 5)), "asked to 40"])
     told = tables._folded("; ", [wide, "short and whole"])

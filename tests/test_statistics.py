@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint, proportions_ztest
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from evaluate import statistics
 from evaluate.metrics import corrected, halting_cost, interquartile_mean
@@ -63,10 +63,17 @@ def test_unpaired_shares_agree_with_statsmodels():
     ours = statistics.two_shares(c1, n1, c2, n2)
     low, high = statistics.newcombe(c1, n1, c2, n2)
     for i in range(100):
-        theirs = proportions_ztest([c1[i], c2[i]], [n1[i], n2[i]])[1]
-        assert ours[i] == pytest.approx(1.0 if np.isnan(theirs) else theirs, abs=1e-9)
+        theirs = stats.fisher_exact([[c1[i], n1[i] - c1[i]], [c2[i], n2[i] - c2[i]]])[1]
+        assert ours[i] == pytest.approx(theirs, abs=1e-9)
         ends = confint_proportions_2indep(c1[i], n1[i], c2[i], n2[i], method="newcomb", compare="diff")
         assert (low[i], high[i]) == pytest.approx(ends, abs=1e-9)
+
+
+def test_few_questions_near_all_right_are_not_told_apart_from_many():
+    assert statistics.two_shares(*map(np.array, (9, 10, 128, 128))) == pytest.approx(10 / 138)
+    effective = map(np.array, (9.2, 10.4, 127.6, 128.3))
+    assert statistics.two_shares(*effective) == pytest.approx(10 / 138)
+    assert np.isnan(statistics.two_shares(*map(np.array, (0, 0, 5, 9))))
 
 
 def test_over_seeds_is_welchs_test():

@@ -225,8 +225,10 @@ class Results:
 
     @property
     def notes(self) -> list[str]:
-        """What has to be told: of the records, of these grids, and of the seeds that some models of a task lack."""
-        return [*self.found, *(note for key in self.grids for note in self.of_grids[key]), *self._missing_seeds()]
+        """What has to be told: of the records, of these grids, and of the seeds that some models of a task lack, and of
+        depths that not all were asked."""
+        of_grids = [note for key in self.grids for note in self.of_grids[key]]
+        return [*self.found, *of_grids, *self._missing_seeds(), *self._other_depths()]
 
     @property
     def tasks(self) -> list[str]:
@@ -261,6 +263,17 @@ class Results:
                     without.setdefault(", ".join(map(str, sorted(everyone - have))), []).append(model)
             for lacks, models in without.items():
                 yield f"{task}: no run of seed {lacks} of {', '.join(models)}"
+
+    def _other_depths(self) -> Iterator[str]:
+        """A line for each task of which some models were asked deeper questions than others."""
+        for task in self.tasks:
+            asked: dict[int, list[str]] = {}
+            for (of, model), grid in self.grids.items():
+                if of == task and grid.deepest:
+                    asked.setdefault(grid.deepest, []).append(model)
+            if len(asked) > 1:
+                told = "; ".join(f"{', '.join(models)} to {depth}" for depth, models in sorted(asked.items()))
+                yield f"{task}: asked to different depths, {told}: who was asked less deep can go no deeper"
 
 
 def _hashed(run: dict[str, Any], notes: list[str]) -> bool:

@@ -556,26 +556,44 @@ def test_what_is_said_of_last_answers_alone_is_what_the_records_say():
 BLOCKS = "recurrent_blocks={}@train.shortest_horizon={}@train.longest_horizon={}@train.gradient_loops={}"
 
 
-def test_what_is_said_of_more_steps_in_relation_composition_is_what_the_ablation_says():
-    (more, at), (less, of) = (
-        (Results(read(ROOT / "results/reference" / name)).grids["relation_composition", model], seed)
-        for name, model, seed in (("ablation", "rdt@train.steps=3000", 0), ("all", "rdt", 1))
-    )
-    assert [run["seed"] for run in more.runs] == [1] == [less.runs[of]["seed"]]
+def more_steps(task: str, steps: int, seed: int, *asked: tuple[int, ...]) -> tuple[list[Grid], list[list[float]]]:
+    """One seed of the RDT by more steps, and by its recipe's: each with what is right at these depths together."""
+    grids = [
+        Results(read(ROOT / "results/reference" / name)).grids[task, model]
+        for name, model in (("ablation", f"rdt@train.steps={steps}"), ("all", "rdt"))
+    ]
+    shares = []
+    for depths in asked:
+        shares.append([])
+        for grid in grids:
+            at, most = [run["seed"] for run in grid.runs].index(seed), grid.headline()
+            places = [grid.depths.tolist().index(depth) for depth in depths]
+            shares[-1].append(grid.correct[at, places, most].sum() / grid.count[at, places, most].sum())
+    return grids, shares
 
-    def right(depths: tuple[int, ...]) -> list[float]:
-        shares = []
-        for grid, seed in ((more, at), (less, of)):
-            places, most = [grid.depths.tolist().index(depth) for depth in depths], grid.headline()
-            shares.append(grid.correct[seed, places, most].sum() / grid.count[seed, places, most].sum())
-        return shares
 
-    band, *others = (right(depths) for depths in ((4, 5), (12,), (24,)))
-    told = [f"{written.points(share)}%" for pair in (band, *others) for share in pair]
-    assert "its band has {}, where it had {}, 0.8 points more".format(*told[:2]) in SAID and band[0] - band[1] < 0.01
-    assert f"{100 * (band[0] - band[1]):.1f}" == "0.8"
+def test_what_is_said_of_more_steps_is_what_the_ablation_says():
+    (more, less), shares = more_steps("relation_composition", 3000, 1, (4, 5), (12,), (24,))
+    assert [run["seed"] for run in more.runs] == [1]
+    told = [f"{written.points(share)}%" for pair in shares for share in pair]
+    assert "its band has {}, where it had {}, 0.8 points more".format(*told[:2]) in SAID
+    assert f"{100 * (shares[0][0] - shares[0][1]):.1f}" == "0.8"
     assert "with {} of 12, where it had {}, and {} of 24 ({}).".format(*told[2:]) in SAID
     assert more.depth95s(more.headline()).tolist() == [6] == less.depth95s(less.headline()).tolist()[1:2]
+
+    (more, less), shares = more_steps("tree_path", 2700, 2, (5, 6), (16,))
+    assert [run["seed"] for run in more.runs] == [2]
+    told = [f"{written.points(share)}%" for pair in shares for share in pair]
+    assert "of its band {} is right, where {} was: wrong.".format(*told[:2]) in SAID
+    assert "It ends at 5 again, with {} of 16 steps in place of {}.".format(*told[2:]) in SAID
+    assert more.depth95s(more.headline()).tolist() == [5] == less.depth95s(less.headline()).tolist()[2:]
+    last = [run["stage_steps"][-1] for run in less.runs]
+    assert "It had more steps of the last stage ({2}) than the two that go to 16 ({0} and {1}).".format(*last) in SAID
+    (long,), sixth = more.runs, less.runs[2]["stage_steps"][5]
+    stayed = (
+        f"at the sixth of {WORDS[len(long['stage_steps'])]} stages for {long['stage_steps'][5]} steps, where by 1,800"
+    )
+    assert f"{stayed} it had passed it in {sixth}." in SAID
 
 
 def test_what_is_said_of_last_answers_in_a_prompt_is_what_the_ablation_says():

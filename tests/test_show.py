@@ -67,7 +67,9 @@ def test_models_that_were_asked_to_different_depths_are_told(tmp_path):
     path = folder(tmp_path, models=("deep", "shallow"), seeds=(0,))
     assert not [note for note in results(path).notes if "different depths" in note]
     altered(path, "cells.jsonl", lambda _, cell: None if cell["model"] == "shallow" and cell["depth"] > 8 else cell)
-    note = f"t: asked to different depths, shallow to 8; deep to {max(DEPTHS)}: who was asked less deep can go no deeper"
+    note = (
+        f"t: asked to different depths, shallow to 8; deep to {max(DEPTHS)}: who was asked less deep can go no deeper"
+    )
     assert [told for told in results(path).notes if "different depths" in told] == [note]
     alone = results(path)
     alone.only([], ["shallow"])

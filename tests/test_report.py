@@ -208,7 +208,9 @@ def test_nothing_is_said_of_depths_that_were_not_asked(tmp_path):
     dump(path / "cells.jsonl", [])
     assert said(path)[0] == "deep was asked nothing deeper than it was trained on."
     failed = folder(tmp_path / "failed", models=("deep",), seeds=(0,), status="diverged")
-    assert said(failed)[0].startswith("deep does not extrapolate: it answers 95% right down to depth 0")
+    assert said(failed)[0].startswith(
+        "deep does not extrapolate: it answers 95% right at no depth, trained on depths up to 5"
+    )
 
 
 def test_the_deepest_asked_is_no_limit(tmp_path):

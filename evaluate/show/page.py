@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -76,6 +77,10 @@ def behind(grid: Grid) -> str:
         tag("pre", escape("\n".join(runs) + "\n" + json.dumps(facts))),
         tag("pre", escape(json.dumps(first["experiment"], indent=1))),
     ]
+    if "architecture" in first["experiment"]:
+        name = shlex.quote(grid.model)
+        told = f"What a model takes of `architecture` its name decides: show-model {name} prints what is built."
+        parts.append(tag("figcaption", escape(told)))
     return tag("details", "".join(parts), id=how(grid))
 
 

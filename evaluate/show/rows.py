@@ -99,5 +99,5 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     worst = max(rows, key=lambda row: row["score"] - row["chance"])
     found = f"{worst['shortcut']} on {worst['task']} at depth {worst['depth']}, {worst['score'] - worst['chance']:+.1%}"
     over = sum(row["score"] - row["chance"] > ALLOWED for row in rows)
-    few = f"{over} of {len(rows)} rows are" if over else "no shortcut is"
+    few = f"{over} of {len(rows)} rows {'is' if over == 1 else 'are'}" if over else "no shortcut is"
     return f"{few} more than 5 points above chance; the furthest: {found}"

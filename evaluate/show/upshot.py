@@ -135,7 +135,8 @@ def _far(results: Results, order: Sequence[str], rows: dict[str, Row], both: Seq
         to = "where the suite trains up to" if grid.elsewhere else "trained on depths up to"
         of = f" of {grid.task}, the one task{among}" if among else ""
         most = ", the deepest asked" if all(map(_capped, grids)) else ""
-        return f"{right} down to depth {' and '.join(depths)}{most}, {to} {grid.train_max_depth}{of}"
+        where = "at no depth" if [*depths] == ["0"] else f"down to depth {' and '.join(depths)}"
+        return f"{right} {where}{most}, {to} {grid.train_max_depth}{of}"
     scores = dict.fromkeys(times(rows[model]["score"]) for model in shown)
     whose = "the suite's" if grid.elsewhere else "their" if len(shown) > 1 else "its"
     over = f"over the {len(both)} tasks{among}" if among else over_tasks(len(both))

@@ -323,10 +323,10 @@ def test_the_answer_so_far_is_what_the_records_say():
     assert f"{told} `prefix_sum`." in said
     plain = recipe("khop_facts", "rdt").train
     assert (plain.shortest_horizon, plain.longest_horizon) == (6, 18) and "on 1 to 5 steps, with 6 to 18 loops" in said
-    assert (
-        recipe("mod_chain", "rdt").train.longest_horizon == 18 and len({r["git_commit"] for r in runs_of_all()}) == 44
-    )
-    assert "as recipes were found, from 44 commits, so" in said
+    assert recipe("mod_chain", "rdt").train.longest_horizon == 18
+    commits = len({run["git_commit"] for run in runs_of_all()})
+    assert f"as recipes were found, from {commits} commits, so" in said
+    assert f"have been carried out, from {commits} commits; each record" in said
     for task in prompt:
         architecture = recipe(task, "rdt").architecture
         assert (architecture.adapters, architecture.coda_blocks) == ("none", 0)

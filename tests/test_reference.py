@@ -253,6 +253,18 @@ def test_the_rates_are_what_the_selection_band_chose():
         for held, band in ((tried, "selection"), (learnt, "train")):
             held.setdefault((row["task"], row["model"]), {})[rate] = row[band]
         chosen.setdefault((row["task"], row["model"]), set()).update({rate} if row["best"] else ())
+    in_prompt = tried.pop(("khop_context", "transformer_rope"))  # which learns no hop by any: no choice
+    spent = [run["stage_steps"] for run in records.runs.values() if run["task"] == "khop_context"]
+    came = {(sum(steps > 0 for steps in of), len(of)) for of in spent}
+    assert (
+        came == {(3, 6), (2, 6)}
+        and len(spent) == 4
+        and max(in_prompt.values()) < TASKS["khop_context"]().chance + 0.015
+    )
+    told = "`transformer_rope` was tried at the same four: it stays at stage 3 of 6 by three, at 2 by the highest, and "
+    told += "guesses ({}% to {}% of 4"
+    ends = (written.points(of(in_prompt.values())) for of in (min, max))
+    assert told.format(*ends) in SAID and "So it is: it stays at stage 3 by three, and at 2 by the highest." in SAID
     told = {(task.strip("`"), model.strip("`")): cells for task, model, *cells in rows(" task | model | 0.003")}
     assert told.keys() == tried.keys()
     tasks = {model: sum(of == model for _, of in tried) for _, model in tried}

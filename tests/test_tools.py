@@ -130,7 +130,7 @@ def test_audit_prints_a_table_and_writes_its_rows(audited, tmp_path, capsys):
     text = capsys.readouterr().out
     assert text.splitlines()[0].split() == ["task", "depth", "shortcut", "score", "chance"]
     assert text.count("the commonest answer") == 1 and "facts         a learner that sees the facts" in text
-    assert "1 of 4 rows are more than 5 points above chance; the furthest: facts on mod_chain at depth 12, +20" in text
+    assert "1 of 4 rows is more than 5 points above chance; the furthest: facts on mod_chain at depth 12, +20" in text
     written = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(written) == 4 and written[0]["count"] == 50
     assert run("audit", "mod_chain", "--depths", "10", "--format", "json") == 0

@@ -110,7 +110,7 @@ class Judged(NamedTuple):
 
     @staticmethod
     def together(parts: list[Judged]) -> Judged:
-        """Those of all batches, in their order, on the CPU: here a device is waited for, and nowhere before."""
+        """Those of all batches, in their order, on the CPU: what is counted of them is waited for here."""
         return Judged(*(torch.cat(part).cpu() for part in zip(*parts, strict=True)))
 
     def at(self, which: Tensor) -> Judged:

@@ -72,7 +72,7 @@ def ask(
 
 
 def settled(model: nn.Module, tokens: Tensor, asked: Tensor, answering: Tensor, loops: int) -> Iterator[Answer]:
-    """What an RDT answers at rest, wherever training asks; `loops` bounds how long it may take."""
+    """What an RDT answers at rest where it is asked; `loops` bounds how long it may take."""
     if not isinstance(model, RDT):
         raise UserError("only an rdt comes to rest by itself: leave --moving out")
     try:

@@ -202,8 +202,9 @@ def by_oracle(fixed: dict[int, Judged]) -> dict[Key, Judged]:
     counts = sorted(fixed)
     right, tied = (torch.stack([getattr(fixed[count], name) for count in counts]) for name in ("right", "tied"))
     found = right.any(0)
+    tied = tied.any(0) & ~(right & ~tied).any(0)  # what is surely right after some loops no rounding can turn
     first = torch.where(found, torch.tensor(counts)[right.int().argmax(0)], counts[-1])
-    return {("oracle", None): Judged(found, tied.any(0), torch.zeros_like(found), first)}
+    return {("oracle", None): Judged(found, tied, torch.zeros_like(found), first)}
 
 
 AT_ONCE = 4096

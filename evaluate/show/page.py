@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -78,8 +77,7 @@ def behind(grid: Grid) -> str:
         tag("pre", escape(json.dumps(first["experiment"], indent=1))),
     ]
     if "architecture" in first["experiment"]:
-        name = shlex.quote(grid.model)
-        told = f"What a model takes of `architecture` its name decides: show-model {name} prints what is built."
+        told = "A model takes of these fields of architecture what its name leaves open: show-model prints its parts."
         parts.append(tag("figcaption", escape(told)))
     return tag("details", "".join(parts), id=how(grid))
 

@@ -652,7 +652,7 @@ def test_what_is_said_of_one_difference_at_a_time_is_what_the_ablation_says():
     assert made == rows(" task | trained to | steps |") and min(shares) > 1 and max(shares) < 1.065
     assert f"in place of {min(fewer):.2g} to {max(fewer):.2g} times as many" in SAID
     trained = {task: recipe(task, "rdt").task.train_depths[-1] for task in of}
-    assert len(of) == 7 and of.pop("khop_context") == [[0], [0]]
+    assert len(of) == 7 and of.pop("khop_context") == [[0], [0, 0]]
     assert all(median_low(more) == max(more) == trained[task] for task, (more, _) in of.items())
     both = (ablation.grids["khop_context", "transformer_rope@train.steps=2900"],
             reference.grids["khop_context", "transformer_rope"])  # fmt: skip

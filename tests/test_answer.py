@@ -375,9 +375,13 @@ def test_the_short_answer_is_what_the_records_say():
     assert low < 1 < high
     assert f"has a 95% interval of {low:.2f} to {high:.2f}." in said
     _, low, high = suite_leads(results, "rdt", name, "settled")
-    assert f"({low:.2f} to {high:.2f}), which tells no more." in SAID and low < 1 < high
+    assert f"two tasks, the ratio is 1.14 ({low:.2f} to {high:.2f}), which tells no more." in SAID and low < 1 < high
     edges = results.grids["relation_composition", "rdt"]
     assert edges.depth95s(edges.headline()).tolist() == [16, 6, 24]
+    six, eight = (
+        written.points(edges.shares[1, edges.depths.tolist().index(depth), edges.headline()]) for depth in (6, 8)
+    )
+    assert f"Another has {six}% of 6 edges, 2 times the trained depth, and {eight}% of 8, and one goes to" in SAID
     moves = results.grids["p_hop_induction", "rdt"]
     assert moves.depth95s(moves.headline()).tolist() == [16, 12, 16] and moves.train_max_depth == 3
     told = (

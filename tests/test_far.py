@@ -163,7 +163,9 @@ def test_answers_are_waited_for_once_all_rows_are_asked(found):
     few, more = found["asked"]
     answers = {loops: loops + 3 for loops in (2, 3)}  # and three rules
     for waits, loops in ((few, 2), (more, 3)):
-        assert waits == {"_to_copy extrapolation.py <genexpr>": 4 * answers[loops]}, "and no row is waited for"
+        assert waits == {"_to_copy extrapolation.py <genexpr>": 4 * answers[loops]}, (
+            "and no row is waited for on its way there"
+        )
 
 
 def test_trained_weights_are_asked_anew_elsewhere_as_here(found):

@@ -302,6 +302,8 @@ def test_what_is_said_of_questions_that_count_once_or_more_is_so():
         1 - different(name, depth) / 128 for name, depth in (("prefix_sum", 10), ("mod_chain", 1), ("khop_facts", 1))
     ]
     assert all(abs(share - told) < 0.04 for share, told in zip(again, (1 / 3, 1 / 2, 1 / 3), strict=True))
+    told = "(of ten bits in `prefix_sum` a third are; of one step in `mod_chain` half, in `khop_facts` a third)"
+    assert told in SAID
     alone = questions(TASKS["mod_chain"](), 1, 128, 0).tokens
     told = f"of depth 1 of `mod_chain` there are {len(np.unique(alone, axis=0))} different ones, so that 128 lines hold"
     assert told in SAID

@@ -596,7 +596,7 @@ def test_what_is_said_of_more_steps_is_what_the_ablation_says():
     (more, less), shares = more_steps("tree_path", 2700, 2, (5, 6), (16,))
     assert [run["seed"] for run in more.runs] == [2]
     told = [f"{written.points(share)}%" for pair in shares for share in pair]
-    assert "of its band {} is right, where {} was: wrong.".format(*told[:2]) in SAID
+    assert "of its band {} is right, where {} was, so that the first was wrong.".format(*told[:2]) in SAID
     assert "It ends at 5 again, with {} of 16 steps in place of {}.".format(*told[2:]) in SAID
     assert more.depth95s(more.headline()).tolist() == [5] == less.depth95s(less.headline()).tolist()[2:]
     last = [run["stage_steps"][-1] for run in less.runs]

@@ -244,8 +244,8 @@ def train(
 
     def trained(status: str, steps: int) -> Trained:
         seconds = before + time.monotonic() - began
-        idle = torch.get_num_threads() if device.type == "cpu" else os.cpu_count() or 1  # beside a GPU cores are free
-        with on_threads(idle):
+        share = (os.cpu_count() or 1) // max(1, torch.cuda.device_count())  # of the cores, for each GPU's process
+        with on_threads(torch.get_num_threads() if device.type == "cpu" else max(1, share)):
             flops = curriculum.cost(lambda stage: step_flops(model, experiment, stage)) if ranks.first else 0
         return Trained(status, steps, seconds, flops, curriculum.spent.tolist())
 

@@ -18,9 +18,10 @@ from tasks.errors import UserError, unknown
 
 LEGEND = f"""difference: second minus first, in points. over questions: 95% interval for
 these trained models; paired where each question's answers were kept (McNemar),
-else as if they were other questions. over seeds: 95% interval for training
-again (Welch). FDR: false discovery rate among all cells shown, by the larger p
-of the two. {{star}} at a difference: below {LEVEL:.0%}. At a depth, * is trained on and +
+else as of other questions (Newcombe's interval; the test is Fisher's exact one,
+which asks for more). over seeds: 95% interval for training again (Welch). FDR:
+false discovery rate among all cells shown, by the larger p of the two.
+{{star}} at a difference: below {LEVEL:.0%}. At a depth, * is trained on and +
 of the selection band. A column 640/none: the second side by 640, the first without
 loops; none/640, the other way round"""
 

@@ -66,7 +66,7 @@ def asked_from(grids: Iterable[Grid]) -> str:
     """The deepest depth of a task that was trained on, to the deepest asked."""
     held = list(grids)
     trained = " or ".join(map(str, sorted({grid.train_max_depth for grid in held})))
-    return f"{trained} to {max(grid.deepest for grid in held) or MISSING}"
+    return f"{trained} to {max((grid.deepest for grid in held), default=0) or MISSING}"
 
 
 def how_far(grid: Grid, look: int) -> Reach:

@@ -272,8 +272,13 @@ class Results:
                 if of == task and grid.deepest:
                     asked.setdefault(grid.deepest, []).append(model)
             if len(asked) > 1:
-                told = "; ".join(f"{', '.join(models)} to {depth}" for depth, models in sorted(asked.items()))
+                told = "; ".join(f"{some(models)} to {depth}" for depth, models in sorted(asked.items()))
                 yield f"{task}: asked to different depths, {told}: who was asked less deep can go no deeper"
+
+
+def some(names: list[str]) -> str:
+    """The first three, and how many more there are."""
+    return ", ".join([*names[:3], *([f"{len(names) - 3} more"] if len(names) > 3 else [])])
 
 
 def _hashed(run: dict[str, Any], notes: list[str]) -> bool:

@@ -82,7 +82,7 @@ def about(entry: Entry) -> str:
         f"{entry.number} {entry.name}: {entry.verdict}, {entry.reason}",
         f"  source: {entry.source}",
         f"  experiment: {entry.experiment}",
-        f"  would be supported by: {entry.rule}",
+        f"  what supports it: {entry.rule}",
         *([f"  intervals over: {over}"] if over else []),
         f"  {len(entry.runs)} runs, {entry.seconds:.0f} s of training; again:",
     ]

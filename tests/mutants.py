@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 163
+LEAST = 165
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -144,7 +144,7 @@ MUTANTS = (
     ),
     Mutant(
         "every hop follows the first relation", "tasks/graph/khop_facts.py",
-        "self.facts[path[:, hop], here]", "self.facts[path[:, 0], here]",
+        "self.facts[path[:, i - 1], here]", "self.facts[path[:, 0], here]",
         "test_tasks.py::test_oracle_agrees_at_every_depth_of_the_bands[khop_facts]",
     ),
     Mutant(
@@ -599,6 +599,16 @@ MUTANTS = (
         "other questions under the same version", "tasks/graph/khop_facts.py",
         "here = rng.integers(self.entities, size=count)", "here = rng.integers(self.entities, size=count)[::-1]",
         "test_draws.py::test_rows_are_those_of_their_version[khop_facts]",
+    ),
+    Mutant(
+        "a chain beside the deepest may be deeper", "tasks/task.py",
+        "(run == depth)", "(run == depth + 1)",
+        "test_tasks.py::test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere",
+    ),
+    Mutant(
+        "the deepest chain of a row of one length stands first", "tasks/task.py",
+        "np.arange(terms) - rng.integers(terms - depth, size=(count, 1))", "np.arange(terms) - np.zeros((count, 1))",
+        "test_tasks.py::test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere",
     ),
     Mutant(
         "compare shows the first task alone", "evaluate/show/compare.py",

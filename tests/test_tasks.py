@@ -13,13 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks import NOT_ASKED, SELECTION, TASKS, TEST, TRAIN, Batch, Task, UserError, draw, stream, task_class
+from tasks.checks import check
 from tasks.task import content_split
 
 NAMES = tuple(TASKS)
 
 # Other sizes than the defaults, so that no promise holds by the luck of one size.
 SIZES: dict[str, list[dict[str, object]]] = {
-    "khop_facts": [{"entities": 3, "relations": 1}, {"entities": 200, "relations": 10, "facts_seed": 7}],
+    "khop_facts": [
+        {"entities": 3, "relations": 1},
+        {"entities": 200, "relations": 10, "facts_seed": 7},
+        {"terms": 12},
+    ],
     "khop_context": [{"nodes": 3}, {"nodes": 9, "hops": 7}, {"nodes": 16, "names": 16}],
     "chain_end": [{"chains": 2, "length": 6}, {"chains": 5, "short": 2, "length": 4, "queries": 1}],
     "relation_composition": [
@@ -35,7 +40,7 @@ SIZES: dict[str, list[dict[str, object]]] = {
         {"length": 256, "names": 256, "alphabet": 4, "hops": 32, "room": 40},
         {"alphabet": 8, "hops": 6, "way": True},
     ],
-    "mod_chain": [{"modulus": 3, "largest_operand": 2}, {"modulus": 97, "largest_operand": 96}],
+    "mod_chain": [{"modulus": 3, "largest_operand": 2}, {"modulus": 97, "largest_operand": 96}, {"terms": 12}],
     "nested_expression": [
         {"leaves": 2, "expressions": 1},
         {"leaves": 9, "modulus": 5},
@@ -434,3 +439,25 @@ def test_a_curriculum_over_nodes_keeps_the_vocabulary() -> None:
     task = TASKS["khop_context"]()
     small = dataclasses.replace(task, nodes=8)
     assert small.vocabulary == task.vocabulary and small.max_depth == 4 and small.chance == 1 / 8
+
+
+@pytest.mark.parametrize("name", ["khop_facts", "mod_chain"])
+def test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere(name: str) -> None:
+    task = TASKS[name](terms=24, test_depths=(10, 23))
+    assert task.fixed_length and not TASKS[name]().fixed_length and task.max_depth == 23
+    check(task)
+    alone = {"khop_facts": 40, "mod_chain": 11}[name]  # the words that begin a chain come first
+    for depth in (1, 5, 23):
+        batch = draw(task, 0, TRAIN, depth, 0, 400)
+        assert batch.tokens.shape == (400, 24) and (batch.depths.max(axis=1) == depth).all()
+        assert ((batch.depths == 0) == (batch.tokens < alone)).all() and (batch.tokens[:, 0] < alone).all()
+        ends = {int(place) for row in batch.depths for place in np.flatnonzero(row == depth)}
+        assert ends == set(range(depth, 24)), "a chain of its depth ends at every place where it can"
+    for tokens, targets, depths in zip(*draw(task, 0, TEST, 9, 0, 40), strict=True):
+        begins = [*np.flatnonzero(depths == 0), len(tokens)]
+        for begin, end in pairwise(begins):  # each chain is a row of its own to the task without `terms`
+            chain = TASKS[name]().solve(tokens[begin:end])
+            assert chain.targets.tolist() == targets[begin:end].tolist()
+            assert chain.depths.tolist() == depths[begin:end].tolist() == list(range(end - begin))
+    with pytest.raises(UserError, match=f"{name} has no depth 24: allowed are depths of 1 to 23 at this size"):
+        draw(task, 0, TRAIN, 24, 0, 1)

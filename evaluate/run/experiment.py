@@ -23,7 +23,8 @@ ANSWERS = ("all", "deepest")
 LATER = {
     "architecture": ("memory", "noise", "late", "prelude_window", "head"),
     "train": ("answers",),
-    "khop_facts": ("curriculum",),
+    "khop_facts": ("curriculum", "terms"),
+    "mod_chain": ("terms",),
 }
 """Fields of a part, or of a task, younger than its first records. At its default such a field is left out, so that a
 run keeps its id."""

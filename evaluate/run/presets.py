@@ -399,6 +399,28 @@ def ltg() -> list[Experiment]:
     return [Experiment(task, model, seed, KNOWN_AGAIN, train, asked) for seed in range(3) for model in MODELS_COMPARED]
 
 
+IN_ONE_LENGTH = (
+    "rdt", "looped_normed", f"looped_normed{ORDINARY_HEADS}", "transformer_rope@train.steps=3000",
+    f"transformer_deep{ORDINARY_HEADS}", "gru",
+)  # fmt: skip
+
+
+def one_length() -> list[Experiment]:
+    """chains of the headline tasks, several in a row, in rows of one length
+
+    As `reference` trains them, in rows of 96 tokens in place of 2 to 6, and 32 of these a step in place of 128. So a
+    deeper question stands in no longer row, and no head sees a place that it was not trained at.
+    """
+    asked = Evaluate(loops=(5, 10, 20, 40, 80, 160, 320))
+    experiments = [recipe(task, model, seed) for seed in range(3) for model in IN_ONE_LENGTH for task in HEADLINE]
+    return [
+        as_named(
+            replace(e, task=replace(e.task, terms=96), train=replace(e.train, batch=32), evaluate=asked)  # type: ignore[call-arg]
+        )
+        for e in experiments
+    ]
+
+
 PRESETS: dict[str, Callable[[], list[Experiment]]] = {
     "smoke": smoke,
     "quick": quick,
@@ -407,4 +429,5 @@ PRESETS: dict[str, Callable[[], list[Experiment]]] = {
     "ablation": ablation,
     "rates": rates,
     "ltg": ltg,
+    "one_length": one_length,
 }

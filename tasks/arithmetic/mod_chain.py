@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.errors import check_prime, check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task
+from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, since
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,17 @@ class ModChain(Task):
     not commute, so that counting the tokens does not answer: who knows how many of each there are, but not their order,
     has the commonest result of all orders, right in about a sixth of depth 10 and no more than a guess from 20 on. Who
     has the last five in order as well has about two fifths of depth 10, and hardly more than a guess of 20.
+    With `terms` all rows are of so many tokens, and hold several chains, each from a value of its own on: a deeper
+    question then stands in no longer row. Such a row has one chain of its depth, at any place, and none that is longer.
     After: modular arithmetic (Deletang et al. 2022, arXiv 2207.02098), there without brackets too.
 
     Two examples, modulo 11:
 
         depth 1    tokens  9 +3              depth 3    tokens  9 +3 x3 -2
                    answer  .  1                         answer  .  1  3  1
+
+    and a row of depth 3 with `terms=7`:   tokens  4 -1  9 +3 x3 -2  5
+                                           answer  .  3  .  1  3  1  .
     """
 
     train_depths: tuple[int, ...] = (1, 2, 3, 4, 5)
@@ -34,16 +39,24 @@ class ModChain(Task):
     test_depths: tuple[int, ...] = (10, 20, 40, 80)
     modulus: int = 11
     largest_operand: int = 3
+    terms: int = 0  # tokens of every row; with 0 a row is as long as its one chain
 
     name: ClassVar[str] = "mod_chain"
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "a running value under + - x modulo a prime"
-    fixed_length: ClassVar[bool] = False
     prefixes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_prime(self, "modulus", 3, 997)
-        check_sizes(self, largest_operand=(2, self.modulus - 1))
+        check_sizes(self, largest_operand=(2, self.modulus - 1), terms=(0, 10_000))
+
+    @property
+    def fixed_length(self) -> bool:  # type: ignore[override]  # of one size, not of the whole class
+        return self.terms > 0
+
+    @property
+    def max_depth(self) -> int | None:
+        return self.terms - 1 if self.terms else None
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -69,28 +82,36 @@ class ModChain(Task):
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         factor, shift = self._steps
-        steps = rng.integers(len(factor), size=(count, depth))
+        steps = rng.integers(len(factor), size=(count, (self.terms or depth + 1) - 1))
         value = rng.integers(self.modulus, size=count)
+        begins = beginnings(rng, depth, count, self.terms)
         tokens = np.concatenate([value[:, None], steps + self.modulus], axis=1)
+        anew = begins[:, 1:]
+        tokens[:, 1:][anew] = rng.integers(self.modulus, size=anew.sum())
         targets = np.full_like(tokens, NOT_ASKED)
-        for i in range(depth):
-            value = (factor[steps[:, i]] * value + shift[steps[:, i]]) % self.modulus
-            targets[:, i + 1] = value
-        depths = np.broadcast_to(np.arange(depth + 1), tokens.shape).copy()
-        return Batch(tokens, targets, depths)
+        for i in range(1, tokens.shape[1]):
+            step = steps[:, i - 1]
+            value = np.where(begins[:, i], tokens[:, i], (factor[step] * value + shift[step]) % self.modulus)
+            targets[:, i] = np.where(begins[:, i], NOT_ASKED, value)
+        return Batch(tokens, targets, since(begins))
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        value, done = int(words[0]), 0
-        targets, depths = [NOT_ASKED], [0]
-        for word in words[1:]:
-            a = int(word[1:])
-            value = {"+": value + a, "-": value - a, "x": value * a}[word[0]] % self.modulus
-            done += 1
-            targets.append(value)
+        value, done = 0, 0
+        targets, depths = [], []
+        for word in words:
+            if word.isdigit():
+                value, done = int(word), 0
+            else:
+                a = int(word[1:])
+                value = {"+": value + a, "-": value - a, "x": value * a}[word[0]] % self.modulus
+                done += 1
+            targets.append(value if done else NOT_ASKED)
             depths.append(done)
         return Answers(np.array(targets), np.array(depths))
 
-    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray | None:
+        if self.terms:
+            return None
         seen = np.concatenate([tokens[:1], tokens[1:][-steps:]])  # as if it began there, at the row's own start
         return np.full(len(tokens), self.solve(seen).targets[-1])

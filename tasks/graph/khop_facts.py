@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task, shallower
+from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, shallower, since
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class KhopFacts(Task):
     Nor do counts: who follows the first five relations in order, and of the rest only knows how many of each there
     are, has the commonest end of all orders, right in about an eighth of depth 10 and hardly more than a guess of 20.
     The facts stand nowhere in the input: they belong to the task (`facts_seed`) and must be learnt.
+    With `terms` all rows are of so many tokens, and hold several paths, each from an entity of its own on: a deeper
+    question then stands in no longer row. Such a row has one path of its depth, at any place, and none that is longer.
     After: Loop, Think & Generalize (arXiv 2604.07822), there with 200 entities and 10 relations.
 
     Two examples, where r0 maps e0 -> e2 -> e1 -> e0 and r1 swaps e0 and e1:
@@ -37,15 +39,23 @@ class KhopFacts(Task):
     relations: int = 4
     facts_seed: int = 0
     curriculum: tuple[int, ...] = ()  # hops trained on before
+    terms: int = 0  # tokens of every row; with 0 a row is as long as its one path
 
     name: ClassVar[str] = "khop_facts"
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "follow k relations from an entity; the facts are in the weights"
-    fixed_length: ClassVar[bool] = False
     prefixes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_sizes(self, entities=(3, 10_000), relations=(1, 1_000), facts_seed=(0, 2**31))
+        check_sizes(self, entities=(3, 10_000), relations=(1, 1_000), facts_seed=(0, 2**31), terms=(0, 10_000))
+
+    @property
+    def fixed_length(self) -> bool:  # type: ignore[override]  # of one size, not of the whole class
+        return self.terms > 0
+
+    @property
+    def max_depth(self) -> int | None:
+        return self.terms - 1 if self.terms else None
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -66,15 +76,17 @@ class KhopFacts(Task):
         return np.stack([rng.permutation(self.entities) for _ in range(self.relations)])
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
-        path = rng.integers(self.relations, size=(count, depth))
+        path = rng.integers(self.relations, size=(count, (self.terms or depth + 1) - 1))
         here = rng.integers(self.entities, size=count)
+        begins = beginnings(rng, depth, count, self.terms)
         tokens = np.concatenate([here[:, None], path + self.entities], axis=1)
+        anew = begins[:, 1:]
+        tokens[:, 1:][anew] = rng.integers(self.entities, size=anew.sum())
         targets = np.full_like(tokens, NOT_ASKED)
-        for hop in range(depth):
-            here = self.facts[path[:, hop], here]
-            targets[:, hop + 1] = here
-        depths = np.broadcast_to(np.arange(depth + 1), tokens.shape).copy()
-        return Batch(tokens, targets, depths)
+        for i in range(1, tokens.shape[1]):
+            here = np.where(begins[:, i], tokens[:, i], self.facts[path[:, i - 1], here])
+            targets[:, i] = np.where(begins[:, i], NOT_ASKED, here)
+        return Batch(tokens, targets, since(begins))
 
     @cached_property
     def _graph(self) -> nx.MultiDiGraph:
@@ -85,11 +97,15 @@ class KhopFacts(Task):
         return graph
 
     def graph(self, tokens: np.ndarray) -> nx.MultiDiGraph:
-        """The facts that the row's path uses, each numbered by its hops."""
+        """The facts that the row's paths use, each numbered by its hops."""
         words = [self.vocabulary[t] for t in tokens.tolist()]
-        here, hops = words[0], nx.MultiDiGraph()
-        hops.add_node(here, asked=True)
-        for hop, relation in enumerate(words[1:], 1):
+        here, hop, hops = words[0], 0, nx.MultiDiGraph()
+        for relation in words:
+            if relation.startswith("e"):
+                here, hop = relation, 0
+                hops.add_node(here, asked=True)
+                continue
+            hop += 1
             there = next(y for _, y, key in self._graph.out_edges(here, keys=True) if key == relation)
             edge = hops.get_edge_data(here, there, relation)
             hops.add_edge(here, there, relation, label=f"{edge['label']},{hop}" if edge else f"{relation}: {hop}")
@@ -99,14 +115,19 @@ class KhopFacts(Task):
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]
         here, steps = words[0], 0
-        targets, depths = [NOT_ASKED], [0]
-        for relation in words[1:]:
-            here = next(y for _, y, key in self._graph.out_edges(here, keys=True) if key == relation)
-            steps += 1
-            targets.append(int(here[1:]))
+        targets, depths = [], []
+        for word in words:
+            if word.startswith("e"):
+                here, steps = word, 0
+            else:
+                here = next(y for _, y, key in self._graph.out_edges(here, keys=True) if key == word)
+                steps += 1
+            targets.append(int(here[1:]) if steps else NOT_ASKED)
             depths.append(steps)
         return Answers(np.array(targets), np.array(depths))
 
-    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray | None:
+        if self.terms:
+            return None
         seen = np.concatenate([tokens[:1], tokens[1:][-steps:]])  # as if it began there, at the row's own start
         return np.full(len(tokens), self.solve(seen).targets[-1])

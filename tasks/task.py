@@ -253,6 +253,19 @@ def since(begins: np.ndarray) -> np.ndarray:
     return places - np.maximum.accumulate(np.where(begins, places, 0), axis=1)
 
 
+def first_in_row(tokens: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """Where rows (count, length) of several chains do not ask what an earlier chain of the same row began with."""
+    new = np.empty(tokens.shape, dtype=bool)
+    for row, words, begin in zip(new, tokens.tolist(), begins, strict=True):
+        seen: dict[tuple[int, int], int] = {}  # by number what chains began with: the beginning before, and a word more
+        before = 0
+        for place, word in enumerate(words):
+            key = (0 if begin[place] else before, word)
+            row[place] = key not in seen
+            before = seen.setdefault(key, len(seen) + 1)
+    return new
+
+
 def stream(seed: int, split: int, depth: int, block: int) -> np.random.Generator:
     """The random stream of one block of questions. Always four integers, so that no two blocks share a stream."""
     return np.random.default_rng([seed, split, depth, block])

@@ -459,5 +459,10 @@ def test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere(
             chain = TASKS[name]().solve(tokens[begin:end])
             assert chain.targets.tolist() == targets[begin:end].tolist()
             assert chain.depths.tolist() == depths[begin:end].tolist() == list(range(end - begin))
+    batch = draw(task, 0, TEST, 10, 0, 40)
+    for tokens, depths, new in zip(batch.tokens, batch.depths, task.asked_first(batch.tokens), strict=True):
+        asked = [tuple(tokens[place - depth : place + 1].tolist()) for place, depth in enumerate(depths)]
+        assert [chain not in asked[:place] for place, chain in enumerate(asked)] == new.tolist()
+    assert not task.asked_first(batch.tokens).all() and TASKS[name]().asked_first(batch.tokens[:, :1]).all()
     with pytest.raises(UserError, match=f"{name} has no depth 24: allowed are depths of 1 to 23 at this size"):
         draw(task, 0, TRAIN, 24, 0, 1)

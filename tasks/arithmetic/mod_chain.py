@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.errors import check_prime, check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, since
+from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, first_in_row, since
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,9 @@ class ModChain(Task):
             value = np.where(begins[:, i], tokens[:, i], (factor[step] * value + shift[step]) % self.modulus)
             targets[:, i] = np.where(begins[:, i], NOT_ASKED, value)
         return Batch(tokens, targets, since(begins))
+
+    def asked_first(self, tokens: np.ndarray) -> np.ndarray:
+        return first_in_row(tokens, tokens < self.modulus)
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]

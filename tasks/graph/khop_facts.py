@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, shallower, since
+from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, first_in_row, shallower, since
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,9 @@ class KhopFacts(Task):
             hops.add_edge(here, there, relation, label=f"{edge['label']},{hop}" if edge else f"{relation}: {hop}")
             here = there
         return hops
+
+    def asked_first(self, tokens: np.ndarray) -> np.ndarray:
+        return first_in_row(tokens, tokens < self.entities)
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]

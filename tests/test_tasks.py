@@ -54,7 +54,7 @@ SIZES: dict[str, list[dict[str, object]]] = {
     "n_ary_addition": [{"digits": 1}, {"digits": 15}],
     "carry_chain": [{"columns": 2}, {"columns": 9}],
     "prefix_sum": [{}],
-    "group_word": [{"group": "S3"}, {"group": "S5"}],
+    "group_word": [{"group": "S3"}, {"group": "S5"}, {"terms": 12}],
 }
 
 # Where the facts stand in the prompt in random order: the tokens of one.
@@ -441,16 +441,16 @@ def test_a_curriculum_over_nodes_keeps_the_vocabulary() -> None:
     assert small.vocabulary == task.vocabulary and small.max_depth == 4 and small.chance == 1 / 8
 
 
-@pytest.mark.parametrize("name", ["khop_facts", "mod_chain"])
+@pytest.mark.parametrize("name", ["khop_facts", "mod_chain", "group_word"])
 def test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere(name: str) -> None:
-    task = TASKS[name](terms=24, test_depths=(10, 23))
+    task = TASKS[name](terms=24, selection_depths=(11,), test_depths=(12, 23))
     assert task.fixed_length and not TASKS[name]().fixed_length and task.max_depth == 23
     check(task)
-    alone = {"khop_facts": 40, "mod_chain": 11}[name]  # the words that begin a chain come first
+    alone = {"khop_facts": range(40), "mod_chain": range(11), "group_word": [60]}[name]  # the words that begin a chain
     for depth in (1, 5, 23):
         batch = draw(task, 0, TRAIN, depth, 0, 400)
         assert batch.tokens.shape == (400, 24) and (batch.depths.max(axis=1) == depth).all()
-        assert ((batch.depths == 0) == (batch.tokens < alone)).all() and (batch.tokens[:, 0] < alone).all()
+        assert ((batch.depths == 0) == np.isin(batch.tokens, alone)).all() and (batch.depths[:, 0] == 0).all()
         ends = {int(place) for row in batch.depths for place in np.flatnonzero(row == depth)}
         assert ends == set(range(depth, 24)), "a chain of its depth ends at every place where it can"
     for tokens, targets, depths in zip(*draw(task, 0, TEST, 9, 0, 40), strict=True):

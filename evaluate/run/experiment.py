@@ -25,6 +25,7 @@ LATER = {
     "train": ("answers",),
     "khop_facts": ("curriculum", "terms"),
     "mod_chain": ("terms",),
+    "group_word": ("terms",),
 }
 """Fields of a part, or of a task, younger than its first records. At its default such a field is left out, so that a
 run keeps its id."""

@@ -399,23 +399,40 @@ def ltg() -> list[Experiment]:
     return [Experiment(task, model, seed, KNOWN_AGAIN, train, asked) for seed in range(3) for model in MODELS_COMPARED]
 
 
-IN_ONE_LENGTH = (
-    "rdt", "looped_normed", f"looped_normed{ORDINARY_HEADS}", "transformer_rope@train.steps=3000",
-    f"transformer_deep{ORDINARY_HEADS}", "gru",
-)  # fmt: skip
+IN_ONE_LENGTH: dict[str, dict[str, object]] = {
+    "khop_facts": {"terms": 96}, "mod_chain": {"terms": 96}, "group_word": {"terms": 96, "test_depths": (40, 80)},
+}  # fmt: skip
+"""Tasks whose rows grow with depth, and can be had in rows of one length."""
 
 
 def one_length() -> list[Experiment]:
-    """chains of the headline tasks, several in a row, in rows of one length
+    """tasks whose rows grow, in rows of one length, several chains in each
 
-    As `reference` trains them, in rows of 96 tokens in place of 2 to 6, and 32 of these a step in place of 128. So a
+    As `reference` trains them, in rows of 96 tokens in place of 2 to 11, and 32 of these a step in place of 128. So a
     deeper question stands in no longer row, and no head sees a place that it was not trained at.
     """
     asked = Evaluate(loops=(5, 10, 20, 40, 80, 160, 320))
-    experiments = [recipe(task, model, seed) for seed in range(3) for model in IN_ONE_LENGTH for task in HEADLINE]
+    experiments = [
+        recipe(task, model, seed)
+        for seed in range(3)
+        for task in IN_ONE_LENGTH
+        for model in (
+            f"looped_normed{ORDINARY_HEADS}",
+            f"transformer_rope@train.steps={AS_MANY_FLOPS[task]}",
+            f"transformer_deep{ORDINARY_HEADS}",
+            "looped_normed",
+            "rdt",
+            "gru",
+        )
+    ]
     return [
         as_named(
-            replace(e, task=replace(e.task, terms=96), train=replace(e.train, batch=32), evaluate=asked)  # type: ignore[call-arg]
+            replace(
+                e,
+                task=replace(e.task, **IN_ONE_LENGTH[e.task.name]),  # type: ignore[arg-type]
+                train=replace(e.train, batch=32),
+                evaluate=asked,
+            )
         )
         for e in experiments
     ]

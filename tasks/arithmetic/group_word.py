@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.errors import check_sizes
 from tasks.groups import elements, product_table, then
-from tasks.task import NOT_ASKED, Answers, Batch, Task, shallower
+from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, first_in_row, shallower, since
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class GroupWord(Task):
     but the trivial.
     A `^` stands before the first letter. Without it `x x` cannot be told from `x`: what attention averages is the same
     in both, in every loop, and of all first products exactly those, of a letter with itself, were never learnt.
+    With `terms` all rows are of so many tokens, and hold several words, each behind a `^` of its own: a deeper question
+    then stands in no longer row. Such a row has one word of its depth, at any place, and none that is longer.
     After: Barrington 1989; for transformers Liu et al. 2022 (arXiv 2210.10749), Merrill et al. 2024 (arXiv 2404.08819).
 
     Two examples, with `group="S3"`:
@@ -39,15 +41,24 @@ class GroupWord(Task):
     group: str = "A5"
     letters: int = 5
     curriculum: tuple[int, ...] = (5,)  # letters trained on before: words of ten alone are learnt many times slower
+    terms: int = 0  # tokens of every row; with 0 a row is as long as its one word
 
     name: ClassVar[str] = "group_word"
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "the product of every prefix of a word over A5 or S5"
-    fixed_length: ClassVar[bool] = False
     prefixes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_sizes(self, letters=(3, len(elements(self.group)) - 1))  # elements refuses a group that there is not
+        most = len(elements(self.group)) - 1  # elements refuses a group that there is not
+        check_sizes(self, letters=(3, most), terms=(0, 10_000))
+
+    @property
+    def fixed_length(self) -> bool:  # type: ignore[override]  # of one size, not of the whole class
+        return self.terms > 0
+
+    @property
+    def max_depth(self) -> int | None:
+        return self.terms - 1 if self.terms else None
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -72,24 +83,36 @@ class GroupWord(Task):
 
     def sample(self, rng: np.random.Generator, depth: int, count: int) -> Batch:
         n = len(elements(self.group))
-        tokens = self._letters[rng.integers(self.letters, size=(count, depth + 1))]
-        tokens[:, 0], tokens[:, 1] = n, rng.integers(n, size=count)
+        tokens = self._letters[rng.integers(self.letters, size=(count, self.terms or depth + 1))]
+        first = rng.integers(n, size=count)
+        begins = beginnings(rng, depth, count, self.terms)
+        depths = since(begins)
+        tokens[:, 1:2] = first[:, None]
+        anew = depths[:, 2:] == 1
+        tokens[:, 2:][anew] = rng.integers(n, size=anew.sum())
+        tokens[begins] = n
         targets = np.full_like(tokens, NOT_ASKED)
         so_far = np.zeros(count, dtype=np.int64)  # the identity is element 0
-        for place in range(1, depth + 1):
-            so_far = targets[:, place] = self._product[so_far, tokens[:, place]]
-        depths = np.broadcast_to(np.arange(depth + 1), tokens.shape).copy()
+        for place in range(1, tokens.shape[1]):
+            begun = begins[:, place]
+            so_far = np.where(begun, 0, self._product[so_far, np.where(begun, 0, tokens[:, place])])
+            targets[:, place] = np.where(begun, NOT_ASKED, so_far)
         return Batch(tokens, targets, depths)
+
+    def asked_first(self, tokens: np.ndarray) -> np.ndarray:
+        return first_in_row(tokens, tokens == len(self.vocabulary) - 1)
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]
         so_far, steps = self.vocabulary[0], 0
-        targets, depths = [NOT_ASKED], [0]
-        for word in words[1:]:
-            so_far, steps = then(so_far, word), steps + 1
-            targets.append(self.vocabulary.index(so_far))
+        targets, depths = [], []
+        for word in words:
+            so_far, steps = (self.vocabulary[0], 0) if word == "^" else (then(so_far, word), steps + 1)
+            targets.append(self.vocabulary.index(so_far) if steps else NOT_ASKED)
             depths.append(steps)
         return Answers(np.array(targets), np.array(depths))
 
-    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray | None:
+        if self.terms:
+            return None
         return np.full(len(tokens), self.solve(np.concatenate([tokens[:1], tokens[1:][-steps:]])).targets[-1])

@@ -81,7 +81,7 @@ def score(
         train_max_depth=task.train_depths[-1], parameters=parameters, train_flops=0, train_seconds=0.0, steps=0,
         status="ok", versions=made_with, device="elsewhere", threads=1, git_commit=git_commit, git_dirty=git_dirty,
     )  # fmt: skip
-    return ran, audited(cells, task.version, task.sizes), notes(task, cells, odd)
+    return ran, audited(cells, task.version, task.written_sizes), notes(task, cells, odd)
 
 
 def notes(task: Task, cells: list[Cell], odd: Odd) -> list[str]:

@@ -61,6 +61,7 @@ class Task(ABC):
     fixed_length: ClassVar[bool]  # are rows of all depths equally long?
     prefixes: ClassVar[bool]  # does a row of depth d also ask depths 1 .. d - 1, at its earlier positions?
     known_shortcut: ClassVar[str] = ""  # one that the paper's definition itself allows, to be printed beside results
+    later: ClassVar[tuple[str, ...]] = ()  # fields younger than the task's first records: left out at their defaults
     question_length: ClassVar[int] = 0  # tokens of each, where questions of the same facts follow them one by one
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -158,6 +159,15 @@ class Task(ABC):
     def sizes(self) -> dict[str, object]:
         """All fields but the bands and the curriculum: what a question of a given depth depends on."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in NO_SIZES}
+
+    @property
+    def written_sizes(self) -> dict[str, object]:
+        """`sizes` as records and audits name them: without those of `later` that are at their defaults."""
+        return {name: value for name, value in self.sizes.items() if not self.left_out(name)}
+
+    def left_out(self, name: str) -> bool:
+        """Whether a record says nothing of this field, which it then has at its default, as the first records do."""
+        return name in self.later and getattr(self, name) == getattr(type(self), name)
 
     def check_depth(self, depth: int) -> None:
         """Refuse a depth that this task cannot have, naming those that it can."""

@@ -628,7 +628,7 @@ MUTANTS = (
     ),
     Mutant(
         "cells without the audit", "evaluate/run/sweep.py",
-        "audited(outcome.cells, experiment.task.version, experiment.task.sizes)", "outcome.cells",
+        "audited(outcome.cells, experiment.task.version, experiment.task.written_sizes)", "outcome.cells",
         "test_command_line.py::test_what_is_written_stands_beside_the_audit",
     ),
     Mutant(

@@ -46,7 +46,7 @@ def test_what_was_never_audited_is_not_said_to_be(tmp_path):
     assert audited.audited and "with guessing and the best audited shortcut (at most" in tables.corrected_line(audited)
     assert "no audit there" not in tables.corrected_line(audited)
     for (task, _), grid in results(ROOT / "results/reference/all").grids.items():
-        version, sizes = grid.runs[0]["task_version"], TASKS[task]().sizes
+        version, sizes = grid.runs[0]["task_version"], TASKS[task]().written_sizes
         tested = grid.depths[np.array(grid.bands) == "test"].tolist()
         since = [shortcuts()[audited_as(task, version, sizes, depth)] for depth in tested]
         assert grid.shortcut[-len(tested) :].tolist() == since, "as it is audited now"

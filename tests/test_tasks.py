@@ -446,6 +446,7 @@ def test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere(
     task = TASKS[name](terms=24, selection_depths=(11,), test_depths=(12, 23))
     assert task.fixed_length and not TASKS[name]().fixed_length and task.max_depth == 23
     check(task)
+    assert "terms" not in TASKS[name]().written_sizes and task.written_sizes == task.sizes, "old records keep their id"
     alone = {"khop_facts": range(40), "mod_chain": range(11), "group_word": [60]}[name]  # the words that begin a chain
     for depth in (1, 5, 23):
         batch = draw(task, 0, TRAIN, depth, 0, 400)
@@ -454,6 +455,8 @@ def test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere(
         ends = {int(place) for row in batch.depths for place in np.flatnonzero(row == depth)}
         assert ends == set(range(depth, 24)), "a chain of its depth ends at every place where it can"
     for tokens, targets, depths in zip(*draw(task, 0, TEST, 9, 0, 40), strict=True):
+        with pytest.raises((ValueError, KeyError, IndexError, RuntimeError, StopIteration)):
+            TASKS[name]().solve(tokens)  # a row of one chain holds no other
         begins = [*np.flatnonzero(depths == 0), len(tokens)]
         for begin, end in pairwise(begins):  # each chain is a row of its own to the task without `terms`
             chain = TASKS[name]().solve(tokens[begin:end])

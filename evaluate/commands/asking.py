@@ -123,7 +123,7 @@ def answered(known: argparse.Namespace, changes: list[tuple[str, str]]) -> list[
             if is_of_memory(error):
                 raise UserError(f"depth {depth} does not fit into memory: smaller --batch or --count might") from None
             raise
-        rows += [{**about, "sizes": task.sizes, **answer} for answer in answers]
+        rows += [{**about, "sizes": task.written_sizes, **answer} for answer in answers]
     return rows
 
 

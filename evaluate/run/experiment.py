@@ -23,12 +23,9 @@ ANSWERS = ("all", "deepest")
 LATER = {
     "architecture": ("memory", "noise", "late", "prelude_window", "head"),
     "train": ("answers",),
-    "khop_facts": ("curriculum", "terms"),
-    "mod_chain": ("terms",),
-    "group_word": ("terms",),
 }
-"""Fields of a part, or of a task, younger than its first records. At its default such a field is left out, so that a
-run keeps its id."""
+"""Fields of a part younger than its first records, as a task's `later` are. At its default such a field is left out, so
+that a run keeps its id."""
 
 WITHOUT_LOOPS = ("train.gradient_loops", "train.shortest_horizon", "train.longest_horizon")
 UNREAD_IN_TRAINING = {
@@ -158,10 +155,11 @@ class Experiment:
     def to_json(self) -> dict[str, Any]:
         """The whole experiment as plain JSON data, the task by its name, version and sizes, and a plugin's code."""
         plain = dataclasses.asdict(self)
-        for part, kind in (("architecture", "architecture"), ("train", "train"), ("task", self.task.name)):
-            for name in LATER.get(kind, ()):
+        for part, names in LATER.items():
+            for name in names:
                 if plain[part][name] == getattr(type(getattr(self, part)), name):
                     del plain[part][name]
+        plain["task"] = {name: value for name, value in plain["task"].items() if not self.task.left_out(name)}
         origin = plugin.origin(self.task)
         kept = {"name": self.task.name, "version": self.task.version, **({"plugin": origin} if origin else {})}
         plain["task"] = {**kept, **plain["task"]}

@@ -142,7 +142,7 @@ def write_down(
             heed()
             continue
         write_over(folder / "weights" / f"{experiment.run}.safetensors", outcome.weights)
-        cells = audited(outcome.cells, experiment.task.version, experiment.task.sizes)
+        cells = audited(outcome.cells, experiment.task.version, experiment.task.written_sizes)
         writer.add(outcome.run, cells, outcome.inside)
         checkpoint_of(experiment, folder).unlink(missing_ok=True)
         how = f"{outcome.run.status}, {outcome.run.steps} steps in {outcome.run.train_seconds:.0f} s"

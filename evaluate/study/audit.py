@@ -64,7 +64,7 @@ def audit(task: Task, depths: Iterable[int], count: int = 1000, seed: int = 0) -
                 {
                     "task": task.name,
                     "task_version": task.version,
-                    "sizes": task.sizes,
+                    "sizes": task.written_sizes,
                     "depth": depth,
                     "shortcut": shortcut,
                     "correct": correct,

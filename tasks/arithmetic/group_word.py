@@ -47,6 +47,7 @@ class GroupWord(Task):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "the product of every prefix of a word over A5 or S5"
     prefixes: ClassVar[bool] = True
+    later: ClassVar[tuple[str, ...]] = ("terms",)
 
     def __post_init__(self) -> None:
         most = len(elements(self.group)) - 1  # elements refuses a group that there is not
@@ -106,8 +107,9 @@ class GroupWord(Task):
         words = [self.vocabulary[t] for t in tokens.tolist()]
         so_far, steps = self.vocabulary[0], 0
         targets, depths = [], []
-        for word in words:
-            so_far, steps = (self.vocabulary[0], 0) if word == "^" else (then(so_far, word), steps + 1)
+        for place, word in enumerate(words):
+            begins = place == 0 or (self.terms and word == "^")
+            so_far, steps = (self.vocabulary[0], 0) if begins else (then(so_far, word), steps + 1)
             targets.append(self.vocabulary.index(so_far) if steps else NOT_ASKED)
             depths.append(steps)
         return Answers(np.array(targets), np.array(depths))

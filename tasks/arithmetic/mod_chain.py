@@ -45,6 +45,7 @@ class ModChain(Task):
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "a running value under + - x modulo a prime"
     prefixes: ClassVar[bool] = True
+    later: ClassVar[tuple[str, ...]] = ("terms",)
 
     def __post_init__(self) -> None:
         check_prime(self, "modulus", 3, 997)
@@ -102,8 +103,8 @@ class ModChain(Task):
         words = [self.vocabulary[t] for t in tokens.tolist()]
         value, done = 0, 0
         targets, depths = [], []
-        for word in words:
-            if word.isdigit():
+        for place, word in enumerate(words):
+            if place == 0 or (self.terms and word.isdigit()):
                 value, done = int(word), 0
             else:
                 a = int(word[1:])

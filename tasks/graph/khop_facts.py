@@ -45,6 +45,7 @@ class KhopFacts(Task):
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "follow k relations from an entity; the facts are in the weights"
     prefixes: ClassVar[bool] = True
+    later: ClassVar[tuple[str, ...]] = ("curriculum", "terms")
 
     def __post_init__(self) -> None:
         check_sizes(self, entities=(3, 10_000), relations=(1, 1_000), facts_seed=(0, 2**31), terms=(0, 10_000))
@@ -119,8 +120,8 @@ class KhopFacts(Task):
         words = [self.vocabulary[t] for t in tokens.tolist()]
         here, steps = words[0], 0
         targets, depths = [], []
-        for word in words:
-            if word.startswith("e"):
+        for place, word in enumerate(words):
+            if place == 0 or (self.terms and word.startswith("e")):
                 here, steps = word, 0
             else:
                 here = next(y for _, y, key in self._graph.out_edges(here, keys=True) if key == word)

@@ -263,6 +263,12 @@ def since(begins: np.ndarray) -> np.ndarray:
     return places - np.maximum.accumulate(np.where(begins, places, 0), axis=1)
 
 
+def deepest_chain(tokens: np.ndarray, depths: np.ndarray) -> np.ndarray:
+    """Of a row (length,) of several chains, the tokens of the deepest one, the last of these if there are several."""
+    end = len(depths) - 1 - int(depths[::-1].argmax())
+    return tokens[end - depths[end] : end + 1]
+
+
 def first_in_row(tokens: np.ndarray, begins: np.ndarray) -> np.ndarray:
     """Where rows (count, length) of several chains do not ask what an earlier chain of the same row began with."""
     new = np.empty(tokens.shape, dtype=bool)

@@ -462,6 +462,9 @@ def test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere(
             chain = TASKS[name]().solve(tokens[begin:end])
             assert chain.targets.tolist() == targets[begin:end].tolist()
             assert chain.depths.tolist() == depths[begin:end].tolist() == list(range(end - begin))
+        end = len(depths) - 1 - depths[::-1].argmax()
+        alone = TASKS[name]().recent(tokens[end - depths.max() : end + 1], 4)
+        assert task.recent(tokens, 4)[end] == alone[-1]
     batch = draw(task, 0, TEST, 10, 0, 40)
     for tokens, depths, new in zip(batch.tokens, batch.depths, task.asked_first(batch.tokens), strict=True):
         asked = [tuple(tokens[place - depth : place + 1].tolist()) for place, depth in enumerate(depths)]

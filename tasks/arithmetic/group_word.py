@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.errors import check_sizes
 from tasks.groups import elements, product_table, then
-from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, first_in_row, shallower, since
+from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, deepest_chain, first_in_row, shallower, since
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,6 @@ class GroupWord(Task):
             depths.append(steps)
         return Answers(np.array(targets), np.array(depths))
 
-    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray | None:
-        if self.terms:
-            return None
-        return np.full(len(tokens), self.solve(np.concatenate([tokens[:1], tokens[1:][-steps:]])).targets[-1])
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+        word = deepest_chain(tokens, self.solve(tokens).depths)
+        return np.full(len(tokens), self.solve(np.concatenate([word[:1], word[1:][-steps:]])).targets[-1])

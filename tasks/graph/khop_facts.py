@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from tasks.errors import check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, first_in_row, shallower, since
+from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, deepest_chain, first_in_row, shallower, since
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,7 @@ class KhopFacts(Task):
             depths.append(steps)
         return Answers(np.array(targets), np.array(depths))
 
-    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray | None:
-        if self.terms:
-            return None
-        seen = np.concatenate([tokens[:1], tokens[1:][-steps:]])  # as if it began there, at the row's own start
+    def recent(self, tokens: np.ndarray, steps: int) -> np.ndarray:
+        chain = deepest_chain(tokens, self.solve(tokens).depths)
+        seen = np.concatenate([chain[:1], chain[1:][-steps:]])  # as if it began there, at its own start
         return np.full(len(tokens), self.solve(seen).targets[-1])

@@ -210,8 +210,7 @@ def moved(e: Experiment, task: Task) -> Experiment:
 
 FURTHER = ((10, 20, 40, 80, 160, 320, 500), Evaluate(loops=(1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)))
 """Test depths, and loops enough for them, of what `reference` asks further than a task's own default, the two headline
-tasks: 100 times the deepest trained depth. To ask so far takes longer than to train: ten minutes a run on one core, or
-more."""
+tasks: 100 times the deepest trained depth. To ask so far takes longer than to train."""
 
 
 def reference() -> list[Experiment]:

@@ -601,17 +601,17 @@ MUTANTS = (
         "test_draws.py::test_rows_are_those_of_their_version[khop_facts]",
     ),
     Mutant(
-        "a chain beside the deepest may be deeper", "tasks/task.py",
+        "a chain beside the deepest may be deeper", "tasks/chains.py",
         "(run == depth)", "(run == depth + 1)",
         "test_tasks.py::test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere",
     ),
     Mutant(
-        "what a row of one length asks again counts again", "tasks/task.py",
+        "what a row of one length asks again counts again", "tasks/chains.py",
         "row[place] = key not in seen", "row[place] = True",
         "test_tasks.py::test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere",
     ),
     Mutant(
-        "the deepest chain of a row of one length stands first", "tasks/task.py",
+        "the deepest chain of a row of one length stands first", "tasks/chains.py",
         "np.arange(terms) - rng.integers(terms - depth, size=(count, 1))", "np.arange(terms) - np.zeros((count, 1))",
         "test_tasks.py::test_rows_of_one_length_hold_several_chains_and_one_of_their_depth_anywhere",
     ),

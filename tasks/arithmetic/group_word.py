@@ -8,9 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from tasks.chains import beginnings, deepest_chain, first_in_row, since
 from tasks.errors import check_sizes
 from tasks.groups import elements, product_table, then
-from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, deepest_chain, first_in_row, shallower, since
+from tasks.task import NOT_ASKED, Answers, Batch, Task, shallower
 
 
 @dataclass(frozen=True)

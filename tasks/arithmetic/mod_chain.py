@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from tasks.chains import beginnings, deepest_chain, first_in_row, since
 from tasks.errors import check_prime, check_sizes
-from tasks.task import NOT_ASKED, Answers, Batch, Task, beginnings, deepest_chain, first_in_row, since
+from tasks.task import NOT_ASKED, Answers, Batch, Task
 
 
 @dataclass(frozen=True)

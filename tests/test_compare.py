@@ -168,6 +168,7 @@ def test_two_folders_say_what_was_made_otherwise(tmp_path, capsys):
     out = " ".join(told(capsys, "compare", a, again)[1].split())
     assert "made otherwise: evaluate.count 64 against 128; evaluate.loops 1,4,16 against 1,4,16,64" in out
     assert "made otherwise" not in told(capsys, "compare", a, a)[1]
+    assert "made otherwise" not in told(capsys, "compare", *(folder(tmp_path / f"{n}", seeds=(n,)) for n in (0, 1)))[1]
     assert "made otherwise" not in told(capsys, "compare", folder(tmp_path / "d"), "--models", "deep,shallow")[1]
 
 

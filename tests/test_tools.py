@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 import run_benchmarks
+from evaluate.run.experiment import Train
 from evaluate.run.presets import PRESETS
 from evaluate.show import rows as shown_rows
 from evaluate.show.example import as_text, lines
 from evaluate.study.bench_tasks import bench_tasks
+from model import ModelConfig, build
 from tasks import NOT_ASKED, TASKS, TEST, TRAIN, draw
 
 
@@ -208,7 +210,13 @@ def test_a_question_of_the_deepest_trained_depth_is_shown_and_no_line_is_too_lon
         title, *rest = capsys.readouterr().out.splitlines()
         assert title.startswith(f"{name}, depth {task().train_depths[-1]}, seed 0: ")
         assert max(map(len, [title, *rest])) <= 80
-    assert run("show-model", "gru") == 0 and max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    for name in ("gru", "rdt"):
+        assert run("show-model", name) == 0
+        shown = capsys.readouterr().out.splitlines()
+        assert max(map(len, shown)) <= 80
+        (whole,) = (line.split() for line in shown if line.startswith("in all"))
+        net = build(name, ModelConfig(), 45, Train().mean_loops)
+        assert f"{sum(parameter.numel() for parameter in net.parameters()):,}" in whole and whole[-1] != "0"
 
 
 def test_every_size_of_a_task_is_named_and_can_be_set_as_it_is_told(capsys):

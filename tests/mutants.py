@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 166
+LEAST = 168
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -599,6 +599,16 @@ MUTANTS = (
         "other questions under the same version", "tasks/graph/khop_facts.py",
         "here = rng.integers(self.entities, size=count)", "here = rng.integers(self.entities, size=count)[::-1]",
         "test_draws.py::test_rows_are_those_of_their_version[khop_facts]",
+    ),
+    Mutant(
+        "the longer a model ponders, the less it pays", "model/rdt.py",
+        "PONDER * halting.ponder().mean()", "PONDER / halting.ponder().mean()",
+        "test_parts.py::test_training_pays_a_hundredth_of_what_is_pondered",
+    ),
+    Mutant(
+        "the audit's pairs all begin with the first token", "evaluate/study/audit.py",
+        "vocabulary * tokens[:, :-1] + tokens[:, 1:]", "vocabulary * tokens[:, :1] + tokens[:, 1:]",
+        "test_audit.py::test_a_learner_sees_what_stands_side_by_side",
     ),
     Mutant(
         "a chain beside the deepest may be deeper", "tasks/chains.py",

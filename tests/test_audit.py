@@ -53,6 +53,9 @@ class Leaky(Task):
         question = rng.integers(10, size=(count, depth))
         if self.leak == "candidates":  # the asked digit stands among the facts, before its answer
             question[:, -1] = facts[np.arange(count), rng.integers(FACTS - 1, size=count)]
+        if self.leak == "pairs":  # one 0, anywhere, and behind it the answer
+            question = 1 + question % 9
+            question[np.arange(count), rng.integers(depth - 1, size=count)] = 0
         tokens = np.concatenate([facts, question], axis=1)
         targets, depths = np.full_like(tokens, NOT_ASKED), np.zeros_like(tokens)
         targets[:, -1], depths[:, -1] = [self._answer(row) for row in tokens.tolist()], depth
@@ -68,6 +71,7 @@ class Leaky(Task):
             "facts": lambda: (facts[2] + 1) % 10,
             "shallow": lambda: facts[2] if last % 2 else (last + 1) % 10,
             "candidates": lambda: facts[facts.index(last) + 1],
+            "pairs": lambda: question[question.index(0) + 1],
             "around": lambda: facts[question[0] % FACTS],
             "ahead": lambda: facts[sum(question[:3]) % FACTS],
             "stop_trained": lambda: sum(question[:2]) % 10,
@@ -101,6 +105,11 @@ def test_each_shortcut_is_found_where_it_is(leak: str) -> None:
     best = best_shortcut(rows, 8)
     scores = {row["shortcut"]: row["score"] for row in rows}
     assert best is not None and scores[leak] > 0.6 and scores[leak] >= best["score"] - 0.1
+
+
+def test_a_learner_sees_what_stands_side_by_side() -> None:
+    scores = {row["shortcut"]: row["score"] for row in audit(Leaky(leak="pairs"), depths=(8,), count=200)}
+    assert scores["question"] > 0.8 > 0.5 > scores["facts"], "the word behind another, wherever both stand"
 
 
 def test_an_oracle_that_stops_at_once_is_found_as_well() -> None:

@@ -289,6 +289,19 @@ def test_act_is_graves_at_every_loop_count(last):
             assert torch.allclose(halting.ponder()[b, i], torch.tensor(n + r), atol=1e-5)
 
 
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_training_pays_a_hundredth_of_what_is_pondered(probability):
+    class Always(nn.Module):
+        def forward(self, h):
+            return torch.full(h.shape[:2], probability), None
+
+    model, horizons = rdt(), [9, 5, 2]
+    model.gate = Always()
+    pondered = [sum(slow_act([0.0] * n, [probability] * n)[1:]) for n in horizons]
+    penalty = model.training_outputs(some_tokens(3), horizons, gradient_loops=3).penalty
+    assert float(penalty) == pytest.approx(0.01 * sum(pondered) / 3, rel=1e-5)
+
+
 def test_what_has_halted_stays_what_it_was():
     halting = Halting.start(torch.zeros(1, 2, 3))
     halting = halting.step(torch.ones(1, 2, 3), torch.tensor([[1.0, 0.2]]))

@@ -20,7 +20,7 @@ from evaluate.show.command import command
 from evaluate.show.figures import by_loops, states
 from evaluate.show.grid import Results
 from evaluate.show.measures import suite_rows
-from evaluate.show.page import size
+from evaluate.show.page import size, table
 from evaluate.show.report import report
 from evaluate.show.upshot import upshot
 from evaluate.show.written import seed_count
@@ -541,6 +541,24 @@ def test_a_report_of_several_folders_leaves_that_of_the_first(tmp_path, capsys):
 
 
 # plots
+
+
+def test_how_far_each_goes_is_drawn_along_a_scale_with_its_ticks():
+    reach = svg.Reach(0, 8.0, 2.0, 16.0, True, False, "told", "deep")
+    texts = [
+        (one.text, float(one.get("x")))
+        for one in ElementTree.fromstring(svg.reaches([("walk", "to 5", [reach])], "label")).iter()
+        if one.tag.endswith("text")
+    ]
+    ticks = [(told, x) for told, x in texts if re.fullmatch(r"0|\d+x", told)]
+    assert [told for told, _ in ticks] == ["0", "1x", "2x", "4x", "8x", "16x"]
+    assert [x for _, x in ticks] == sorted(x for _, x in ticks) and {"walk", "to 5"} <= {told for told, _ in texts}
+
+
+def test_a_list_and_a_variants_name_may_take_several_lines_and_no_other_cell_may():
+    shown = table("models", ["model", "halts"], [["rdt@halting=none", "never"], ["rdt", "act; settled"]])
+    assert re.findall(r'<t[hd][^>]*class="list"[^>]*>([^<]*)', shown) == ["rdt", "act; settled"]
+    assert shown.count("<wbr>@") == 1
 
 
 def test_plots_are_png_and_svg_with_every_name_as_it_is(tmp_path, drawing):

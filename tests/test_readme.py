@@ -78,6 +78,7 @@ def place(tmp_path, monkeypatch):
         ("rates", "rates"),
         ("reference/ablation", "ablation"),
         ("reference/confirmation", "confirmation"),
+        ("reference/one_length", "one_length"),
         ("claims", "claims"),
         ("reference/claims", "claims"),
     ):

@@ -583,13 +583,17 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
                 right.append([f"`{task}`", name, *shares[grid.depths.tolist().index(5) :]])
     assert made == rows(" task | trained to | asked to | a loop with ordinary heads")
     assert right == rows(" task | right, in % | 5 |")
+    assert all(ends(grids[task, loop]) == "80, 80, 80" for task in IN_ONE_LENGTH)
+    assert "reaches 80 steps, all that was asked, in each, on each of three seeds, and `transformer_rope`, with" in SAID
+    for task, model in ((task, model) for task in IN_ONE_LENGTH for model in (stack[task], deep)):
+        assert set(ends(grids[task, model]).split(", ")) == {str(grids[task, model].train_max_depth)}, "each seed"
 
     far, costs, used = [], defaultdict(list), []
     for task in IN_ONE_LENGTH:
         own = grids[task, loop]
         column = own.headline("settled")
         far.append(f"{int(own.pooled[0][-1, column])} of {int(own.pooled[1][-1, column])} right at 80")
-        assert (own.pooled[0][-1, own.headline()] == own.pooled[1][-1, own.headline()]).all(), "with all loops"
+        assert own.pooled[1][-1, own.headline()] - own.pooled[0][-1, own.headline()] <= 1, "with all loops too"
         used += own.mean_loops[:, -1, column].tolist()
         for name, model in (("rope", stack[task]), ("deep", deep)):
             if (grid := grids.get((task, model))) is not None:

@@ -576,7 +576,7 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
         assert from_json(first.runs[0]["experiment"]).task.terms == 96
         made.append([f"`{task}`", str(first.train_max_depth), str(first.deepest)])
         made[-1] += [ends(grids[task, model]) if (task, model) in grids else "-" for model in names.values()]
-        for name in ("a loop", "`transformer_rope`", "`transformer_deep`"):
+        for name in ("a loop", "`transformer_rope`", "`transformer_deep`", "`gru`"):
             if (grid := grids.get((task, names[name]))) and task in HEADLINE:
                 correct, asked = (part[:, grid.headline("settled")] for part in grid.pooled)
                 shares = [f"{written.points(share)}" for share in correct / asked]
@@ -585,8 +585,16 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
     assert right == rows(" task | right, in % | 5 |")
     assert all(ends(grids[task, loop]) == "80, 80, 80" for task in IN_ONE_LENGTH)
     assert "reaches 80 steps, all that was asked, in each, on each of three seeds, and `transformer_rope`, with" in SAID
-    for task, model in ((task, model) for task in IN_ONE_LENGTH for model in (stack[task], deep)):
-        assert set(ends(grids[task, model]).split(", ")) == {str(grids[task, model].train_max_depth)}, "each seed"
+    for key in ((task, model) for task in IN_ONE_LENGTH for model in (stack[task], deep)):
+        assert set(ends(grids[key]).split(", ")) == {str(grids[key].train_max_depth)}, "each seed"
+    assert [ends(grids[task, "gru"]) for task in HEADLINE] == ["8", "8"] and "`gru` ends at 8 in both ([by" in SAID
+    assert [len(grids[task, deep].runs) for task in IN_ONE_LENGTH] == [
+        1,
+        1,
+        1,
+    ] and "one of `transformer_deep` in" in SAID
+    assert {task for task in IN_ONE_LENGTH if (task, "looped_normed") in grids} == set(HEADLINE)
+    assert [ends(grids[task, "looped_normed"]) for task in HEADLINE] == ["80", "80"]
 
     far, costs, used = [], defaultdict(list), []
     for task in IN_ONE_LENGTH:
@@ -600,10 +608,10 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
                 costs[name, "FLOPs"].append(grid.train_flops / own.train_flops)
                 costs[name, "parameters"].append(grid.runs[0]["parameters"] / own.runs[0]["parameters"])
                 costs[name, "test"].append(own.eval_flops[:, -1, column].mean() / grid.eval_flops[0, -1, 0])
-    sixth = [float(row[3]) for row in right if row[1] != "a loop"]
+    stacks = [row for row in right if "transformer" in row[1]]
+    sixth = [float(row[3]) for row in stacks]
     assert f"of 6 steps they have {min(sixth)}% to {max(sixth)}% right, and of 8 or more they guess." in SAID
-    assert all(float(share) < 5 + 100 * TASKS[row[0].strip("`")]().chance for row in right if row[1] != "a loop"
-               for share in row[4:])  # fmt: skip
+    assert all(float(x) < 5 + 100 * TASKS[row[0].strip("`")]().chance for row in stacks for x in row[4:])
     told = "which all see the whole row and all places in it, has {} steps of `khop_facts`, {} of `mod_chain`"
     told += " and {} letters"
     assert f"{told.format(*far)} of `group_word`, after {min(used):.0f} to {max(used):.0f} loops." in SAID

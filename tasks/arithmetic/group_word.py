@@ -102,7 +102,7 @@ class GroupWord(Task):
         return Batch(tokens, targets, depths)
 
     def asked_first(self, tokens: np.ndarray) -> np.ndarray:
-        return first_in_row(tokens, tokens == len(self.vocabulary) - 1)
+        return first_in_row(tokens, tokens == len(self.vocabulary) - 1) if self.terms else super().asked_first(tokens)
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]

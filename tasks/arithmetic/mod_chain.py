@@ -98,7 +98,7 @@ class ModChain(Task):
         return Batch(tokens, targets, since(begins))
 
     def asked_first(self, tokens: np.ndarray) -> np.ndarray:
-        return first_in_row(tokens, tokens < self.modulus)
+        return first_in_row(tokens, tokens < self.modulus) if self.terms else super().asked_first(tokens)
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]

@@ -115,7 +115,7 @@ class KhopFacts(Task):
         return hops
 
     def asked_first(self, tokens: np.ndarray) -> np.ndarray:
-        return first_in_row(tokens, tokens < self.entities)
+        return first_in_row(tokens, tokens < self.entities) if self.terms else super().asked_first(tokens)
 
     def solve(self, tokens: np.ndarray) -> Answers:
         words = [self.vocabulary[t] for t in tokens.tolist()]

@@ -595,6 +595,7 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
     ] and "one of `transformer_deep` in" in SAID
     assert {task for task in IN_ONE_LENGTH if (task, "looped_normed") in grids} == set(HEADLINE)
     assert [ends(grids[task, "looped_normed"]) for task in HEADLINE] == ["80", "80"]
+    assert [task for task in IN_ONE_LENGTH if (task, "rdt") in grids] == ["mod_chain"]
 
     far, costs, used = [], defaultdict(list), []
     for task in IN_ONE_LENGTH:

@@ -29,6 +29,7 @@ def test_the_record_is_what_the_records_say():
     preset = {one.run for one in PRESETS["reference"]()}
     assert set(records.runs) <= preset, "a recipe was changed after its run"
     assert f"Of the {len(preset)} runs of the preset `reference`, {len(records.runs)} are in" in SAID
+    assert f"So far, {len(records.runs)} of the {len(preset)} runs of the preset `reference` have been carried" in SAID
     assert not any(run["git_dirty"] for run in records.runs.values())
     for task, _, told in rows(f"{'task':>21} | trained to | right |"):
         depths = [int(depth) for depth in re.findall(r"at (\d+)", told)]

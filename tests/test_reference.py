@@ -597,6 +597,15 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
     assert [ends(grids[task, "looped_normed"]) for task in HEADLINE] == ["80", "80"]
     assert [task for task in IN_ONE_LENGTH if (task, "rdt") in grids] == ["mod_chain"]
 
+    growing = Results(read(ROOT / "results/reference/ablation")).grids
+    for task, model in product(IN_ONE_LENGTH, (loop, None)):
+        key = task, model or stack[task]
+        assert f"{grids[key].train_flops / growing[key].train_flops:.1f}" in ("4.0", "4.1")
+        made = [from_json(grid.runs[0]["experiment"]) for grid in (grids[key], growing[key])]
+        answers, fewer = ((training_rows(e, 0, e.task).targets != NOT_ASKED).sum() for e in made)
+        assert 3.4 <= answers / fewer < 3.5
+    assert "a step has 4 times the FLOPs, of loop and stack alike, and asks for 3.4 times the answers." in SAID
+    assert [ends(growing[task, loop]) for task in IN_ONE_LENGTH] == ["6, 6, 6", "6, 6, 6", "16, 16, 16"]
     far, costs, used = [], defaultdict(list), []
     for task in IN_ONE_LENGTH:
         own = grids[task, loop]

@@ -407,7 +407,7 @@ IN_ONE_LENGTH: dict[str, dict[str, object]] = {
 def one_length() -> list[Experiment]:
     """tasks whose rows grow, in rows of one length, several chains in each
 
-    As `reference` trains them, in rows of 96 tokens in place of 2 to 11, and 32 of these a step in place of 128. So a
+    As `reference` trains them, in rows of 96 tokens in place of 6 or 11, and 32 of these a step in place of 128. So a
     deeper question stands in no longer row, and no head sees a place that it was not trained at.
     """
     asked = Evaluate(loops=(5, 10, 20, 40, 80, 160, 320))

@@ -299,6 +299,7 @@ ABLATED = (
     "looped_normed@train.answers=deepest@train.batch=640",
     "transformer_rope@train.answers=deepest@train.batch=640",
     f"looped_normed{ORDINARY_HEADS}",  # `transformer_rope`'s, in a loop
+    f"looped_normed{ORDINARY_HEADS}@train.batch=512",  # and with as many tokens as in rows of one length
     "looped_normed@recurrent_blocks=3@train.shortest_horizon=2@train.longest_horizon=6@train.gradient_loops=2",
     "looped_normed@recurrent_blocks=6@train.shortest_horizon=1@train.longest_horizon=3@train.gradient_loops=1",
     "transformer_rope@train.blank=0",  # rows with a blank were made for models that loop
@@ -329,6 +330,7 @@ RELIEVED = (
     *((task, f"transformer_deep{ORDINARY_HEADS}") for task in RECIPES if not RECIPES[task].architecture.prelude_window),
     *((task, f"looped_normed{ORDINARY_HEADS}") for task in ("khop_context", "carry_chain")),  # in rows of one length
     *((task, f"looped_normed{ORDINARY_HEADS}") for task in ("prefix_sum", "group_word", "n_ary_addition")),
+    ("group_word", f"looped_normed{ORDINARY_HEADS}@train.batch=512"),
     *((task, f"transformer_rope@train.steps={steps}") for task, steps in AS_MANY_FLOPS.items()),
 )
 """Models without what may hold them back alone: heads that see so few tokens that so many Blocks do not reach a long

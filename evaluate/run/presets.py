@@ -413,8 +413,8 @@ def one_length() -> list[Experiment]:
     deeper question stands in no longer row, and no head sees a place that it was not trained at.
     """
     asked = Evaluate(loops=(5, 10, 20, 40, 80, 160, 320))
-    experiments = [
-        recipe(task, model, seed)
+    return [
+        in_rows(recipe(task, model, seed), IN_ONE_LENGTH[task], 32, asked)
         for seed in range(3)
         for task in IN_ONE_LENGTH
         for model in (
@@ -426,16 +426,25 @@ def one_length() -> list[Experiment]:
             "gru",
         )
     ]
+
+
+def in_rows(e: Experiment, sizes: dict[str, object], batch: int, asked: Evaluate) -> Experiment:
+    task = replace(e.task, **sizes)  # type: ignore[arg-type]
+    return as_named(replace(e, task=task, train=replace(e.train, batch=batch), evaluate=asked))
+
+
+def hundredfold() -> list[Experiment]:
+    """khop_facts and mod_chain in rows of 512 tokens, which have room for 500 steps
+
+    As `one_length`, with as many tokens a step: 6 rows. Asked 20 steps here, and 500, 100 times the trained, by `ask
+    --depths 500`: that takes minutes a run.
+    """
+    asked = Evaluate(loops=(5, 10, 20, 40), count=64)
     return [
-        as_named(
-            replace(
-                e,
-                task=replace(e.task, **IN_ONE_LENGTH[e.task.name]),  # type: ignore[arg-type]
-                train=replace(e.train, batch=32),
-                evaluate=asked,
-            )
-        )
-        for e in experiments
+        in_rows(recipe(task, model, seed), {"terms": 512, "test_depths": (10, 20)}, 6, asked)
+        for seed in range(3)
+        for task in HEADLINE
+        for model in (f"looped_normed{ORDINARY_HEADS}", f"transformer_rope@train.steps={AS_MANY_FLOPS[task]}", "rdt")
     ]
 
 
@@ -448,4 +457,5 @@ PRESETS: dict[str, Callable[[], list[Experiment]]] = {
     "rates": rates,
     "ltg": ltg,
     "one_length": one_length,
+    "hundredfold": hundredfold,
 }

@@ -606,6 +606,23 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
         assert 3.4 <= answers / fewer < 3.5
     assert "a step has 4 times the FLOPs, of loop and stack alike, and asks for 3.4 times the answers." in SAID
     assert [ends(growing[task, loop]) for task in IN_ONE_LENGTH] == ["6, 6, 6", "6, 6, 6", "16, 16, 16"]
+    as_much = [growing[task, f"{loop}@train.batch=512"] for task in IN_ONE_LENGTH]
+    shares = []
+    for task, grid, depth in zip(IN_ONE_LENGTH, as_much, ("8 steps", "8 steps", "32 letters"), strict=True):
+        assert f"{grid.train_flops / grids[task, loop].train_flops:.1f}" == "1.0"
+        made = [from_json(one.runs[0]["experiment"]) for one in (grid, grids[task, loop])]
+        more, answers = ((training_rows(e, 0, e.task).targets != NOT_ASKED).sum() for e in made)
+        assert f"{more / answers:.1f}" == "1.2"
+        of = grid.shares[:, grid.depths.tolist().index(int(depth.split()[0])), grid.headline("settled")]
+        shares.append(f"{written.points(of.mean())}% of {depth}")
+    assert {len(grid.runs) for grid in as_much} == {1}
+    told = (
+        "By as many, in 512 rows a step, and 1.2 times the answers (`train.batch=512`, `ablation`, one seed each), it "
+    )
+    assert all(1 <= x / g.train_max_depth <= 1.6 for g in as_much for x in g.depth95s(g.headline("settled")))
+    assert "such a loop ends at 1 to 1.6 times the trained depth, in these three by 4 times the FLOPs too." in SAID
+    told += f"ends at {ends(as_much[0])}, {ends(as_much[1])} and {ends(as_much[2])}, with {shares[0]}, {shares[1]} and "
+    assert f"{told}{shares[2]} right." in SAID
     far, costs, used = [], defaultdict(list), []
     for task in IN_ONE_LENGTH:
         own = grids[task, loop]

@@ -187,7 +187,14 @@ def test_what_was_asked_anew_is_what_the_records_say():
     found = {path.name.partition("-")[0]: lines_of("asked", path.name) for path in files}
     walks, loop, longer, *_ = (
         found.pop(name)
-        for name in ("khop_context", "ordinary_heads", "one_length", "variable_assignment", "last_answers")
+        for name in (
+            "khop_context",
+            "ordinary_heads",
+            "one_length",
+            "variable_assignment",
+            "last_answers",
+            "hundredfold",
+        )
     )
     for task, told in found.items():
         seeds = (0, 1, 2) if task == "prefix_sum" else (0,)
@@ -620,7 +627,7 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
         "By as many, in 512 rows a step, and 1.2 times the answers (`train.batch=512`, `ablation`, one seed each), it "
     )
     assert all(1 <= x / g.train_max_depth <= 1.6 for g in as_much for x in g.depth95s(g.headline("settled")))
-    assert "such a loop ends at 1 to 1.6 times the trained depth, in these three by 4 times the FLOPs too." in SAID
+    assert "the three above among them, and in these three by 4 times the FLOPs too." in SAID
     told += f"ends at {ends(as_much[0])}, {ends(as_much[1])} and {ends(as_much[2])}, with {shares[0]}, {shares[1]} and "
     assert f"{told}{shares[2]} right." in SAID
     far, costs, used = [], defaultdict(list), []
@@ -656,6 +663,31 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
         for depth in grids[task, loop].depths[-(2 if "word" in task else 4) :]
     }
     assert f"No audited shortcut is more than {100 * best:.1f} points above a guess" in SAID
+
+
+def test_what_is_said_of_a_hundredfold_is_what_the_records_say():
+    records = read(ROOT / "results/reference/hundredfold")
+    assert set(records.runs) <= {one.run for one in PRESETS["hundredfold"]()}
+    assert not any(run["git_dirty"] or run["status"] != "ok" for run in records.runs.values())
+    grids, loop = Results(records).grids, f"looped_normed{ORDINARY_HEADS}"
+    told = []
+    for task in HEADLINE:
+        (run,) = grids[task, loop].runs
+        far = {row["rule"]: row for row in lines_of("asked", f"hundredfold-{task}.jsonl")}
+        assert {row["run"] for row in far.values()} == {run["run"]} and far["fixed"]["loops"] == 800
+        assert {(row["depth"], row["length"]) for row in far.values()} == {(100 * run["train_max_depth"], 512)}
+        assert far["fixed"]["correct"] == far["settled"]["correct"], "with all loops too"
+        told.append((f"{far['settled']['correct']} of {far['settled']['count']}", f"{far['settled']['loops']:.0f}"))
+    (facts, first), (chain, second) = told
+    said = (
+        f"has {facts} right of `khop_facts` and {chain} of `mod_chain`, by `settled` after {first} and {second} loops."
+    )
+    assert said in SAID, said
+    wrong = [f"{row['correct']}" for task in HEADLINE for row in lines_of("asked", f"hundredfold-{task}.jsonl")
+             if row["rule"] == "converged"]  # fmt: skip
+    assert f"misleads, {wrong[0]} and {wrong[1]} are right.)" in SAID
+    assert "the loop has 128 of 128 right at 500 steps of `khop_facts` and of `mod_chain`, 100 times as deep as" in SAID
+    assert {facts, chain} == {"128 of 128"}
 
 
 def test_what_is_said_of_last_answers_alone_is_what_the_records_say():

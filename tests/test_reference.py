@@ -688,6 +688,11 @@ def test_what_is_said_of_a_hundredfold_is_what_the_records_say():
     assert f"misleads, {wrong[0]} and {wrong[1]} are right.)" in SAID
     assert "the loop has 128 of 128 right at 500 steps of `khop_facts` and of `mod_chain`, 100 times as deep as" in SAID
     assert {facts, chain} == {"128 of 128"}
+    (stack,) = [grid for grid in grids.values() if grid.model.startswith("transformer_rope")]
+    assert f"{stack.train_flops / grids['mod_chain', loop].train_flops:.1f}" == "1.2" and stack.task == "mod_chain"
+    share = {d: written.points(of) for d, of in zip(stack.depths.tolist(), stack.shares[0, :, 0], strict=True)}
+    assert f"has all of 5 steps right in such rows, {share[6]}% of 6 and {share[10]}% of 10." in SAID
+    assert share[5] == "100"
 
 
 def test_what_is_said_of_last_answers_alone_is_what_the_records_say():

@@ -682,9 +682,10 @@ def test_what_is_said_of_a_hundredfold_is_what_the_records_say():
         f"has {facts} right of `khop_facts` and {chain} of `mod_chain`, by `settled` after {first} and {second} loops."
     )
     assert said in SAID, said
-    wrong = [f"{row['correct']}" for task in HEADLINE for row in lines_of("asked", f"hundredfold-{task}.jsonl")
+    early = [row for task in HEADLINE for row in lines_of("asked", f"hundredfold-{task}.jsonl")
              if row["rule"] == "converged"]  # fmt: skip
-    assert f"misleads, {wrong[0]} and {wrong[1]} are right.)" in SAID
+    used, right = ([f"{row[what]:.0f}" for row in early] for what in ("loops", "correct"))
+    assert f"(`converged` stops after {used[0]} and {used[1]}, with {right[0]} and {right[1]} right.)" in SAID
     assert "the loop has 128 of 128 right at 500 steps of `khop_facts` and of `mod_chain`, 100 times as deep as" in SAID
     assert {facts, chain} == {"128 of 128"}
     (stack,) = [grid for grid in grids.values() if grid.model.startswith("transformer_rope")]

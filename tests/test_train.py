@@ -13,7 +13,7 @@ from torch.profiler import profile
 
 from evaluate.run import carry, checkpoint
 from evaluate.run.carry import Means, carry_out
-from evaluate.run.experiment import Experiment, as_named, from_json, override, unread
+from evaluate.run.experiment import Experiment, RunFailed, as_named, from_json, override, unread
 from evaluate.run.presets import PRESETS, smoke
 from evaluate.run.ranks import Alone
 from evaluate.run.train import horizons, loss_of, optimizers, rate, step_flops, train, training_rows
@@ -447,6 +447,18 @@ def test_compiled_blocks_train_as_plain_ones(tmp_path, monkeypatch):
     assert ours["CompiledFunctionBackward"] == 4  # the Prelude's Block, two loops of the recurrent one, the Coda's
     for name, weight in weights[0].items():
         assert (weight - weights[1][name]).abs().mean() < 1e-5, name
+
+
+def test_blocks_that_cannot_be_compiled_are_a_run_that_failed(tmp_path, monkeypatch):
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    def fails(*of):
+        raise BackendCompilerFailed(None, RuntimeError("no C++ compiler\nat all"), None)
+
+    monkeypatch.setattr(carry, "train", fails)
+    means = Means("cpu", 1, 64, 1e9, (None, None), compile=True)
+    with pytest.raises(RunFailed, match=r"rdt seed 0: cannot be compiled here: no C\+\+ compiler; without"):
+        carry_out(smoke()[0], tmp_path, means)
 
 
 def test_ranks_that_find_different_checkpoints_are_refused():

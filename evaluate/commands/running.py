@@ -91,7 +91,9 @@ def run_parser() -> Parser:
     parser.add_argument("--batch", type=int, default=32, help="most rows evaluated at a time (default 32)")
     parser.add_argument("--save-every", type=float, default=30.0, help="seconds between checkpoints (default 30)")
     parser.add_argument("--engine", default="local", help=f"{' or '.join(ENGINES)} (default local)")
-    parser.add_argument("--compile", action="store_true", help="compile the Blocks: for GPUs, slower on CPUs")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the Blocks: a minute or more, then faster steps"
+    )
     parser.add_argument("--precision", help="of training: float32 or bfloat16; short for --train.precision")
     parser.add_argument("--tensorboard", action="store_true", help="log training to the folder's tensorboard/")
     add_plugins(parser)

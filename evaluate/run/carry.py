@@ -89,6 +89,11 @@ def carry_out(experiment: Experiment, folder: Path, means: Means, ranks: Alone =
             raise RunFailed(
                 f"{label(experiment)} does not fit into memory: smaller --batch, train.batch or architecture might"
             ) from None
+        if means.compile and isinstance(error, torch._dynamo.exc.BackendCompilerFailed):
+            why = str(error.inner_exception).split("\n")[0]
+            raise RunFailed(
+                f"{label(experiment)}: cannot be compiled here: {why}; without --compile it runs"
+            ) from error
         ours = isinstance(error, (UserError, OSError)) and not through_plugin(error)
         if model_origin(experiment.base) and not ours:
             raise RunFailed(in_a_line(label(experiment), error)) from error

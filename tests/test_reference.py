@@ -555,9 +555,9 @@ def ends(grid: Grid) -> str:
     return ", ".join(map(str, grid.depth95s(grid.headline("settled")).tolist()))
 
 
-def span(values: list[float]) -> str:
+def span(values: list[float], form: str = ".2g") -> str:
     """The least and the most of some ratios, told once where both are told alike."""
-    ends = [f"{value:.2g}" for value in (min(values), max(values))]
+    ends = [f"{value:{form}}" for value in (min(values), max(values))]
     return " to ".join(dict.fromkeys(ends))
 
 
@@ -669,25 +669,29 @@ def test_what_is_said_of_a_hundredfold_is_what_the_records_say():
     assert set(records.runs) <= {one.run for one in PRESETS["hundredfold"]()}
     assert not any(run["git_dirty"] or run["status"] != "ok" for run in records.runs.values())
     grids, loop = Results(records).grids, f"looped_normed{ORDINARY_HEADS}"
-    told = []
+    rules = ("fixed", "settled", "converged")
+    took: dict[tuple[str, str], list[float]] = {}
     for task in HEADLINE:
-        (run,) = grids[task, loop].runs
-        far = {row["rule"]: row for row in lines_of("asked", f"hundredfold-{task}.jsonl")}
-        assert {row["run"] for row in far.values()} == {run["run"]} and far["fixed"]["loops"] == 800
-        assert {(row["depth"], row["length"]) for row in far.values()} == {(100 * run["train_max_depth"], 512)}
-        assert far["fixed"]["correct"] == far["settled"]["correct"], "with all loops too"
-        told.append((f"{far['settled']['correct']} of {far['settled']['count']}", f"{far['settled']['loops']:.0f}"))
-    (facts, first), (chain, second) = told
-    said = (
-        f"has {facts} right of `khop_facts` and {chain} of `mod_chain`, by `settled` after {first} and {second} loops."
+        seeds = {run["run"]: run["seed"] for run in grids[task, loop].runs}
+        assert sorted(seeds.values()) == [0, 1]
+        far = [row for row in lines_of("asked", f"hundredfold-{task}.jsonl") if row["model"] == loop]
+        assert sorted((row["run"], row["rule"]) for row in far) == sorted(product(seeds, rules))
+        deepest = 100 * grids[task, loop].train_max_depth
+        assert {(row["depth"], row["length"], row["count"]) for row in far} == {(deepest, 512, 128)}
+        assert {row["loops"] for row in far if row["rule"] == "fixed"} == {800}
+        assert {row["correct"] for row in far if row["rule"] != "converged"} == {128}
+        for rule, what in (("settled", "loops"), ("converged", "loops"), ("converged", "correct")):
+            took[task, f"{rule} {what}"] = [row[what] for row in far if row["rule"] == rule]
+    settled = " and ".join(f"{span(took[task, 'settled loops'], '.0f')} loops of `{task}`" for task in HEADLINE)
+    many = WORDS[len(seeds)]
+    assert f"has 128 of 128 right of both tasks on each of {many} seeds, by `settled` after {settled}." in SAID
+    early, right = (
+        span([of for task in HEADLINE for of in took[task, f"converged {what}"]], ".0f")
+        for what in ("loops", "correct")
     )
-    assert said in SAID, said
-    early = [row for task in HEADLINE for row in lines_of("asked", f"hundredfold-{task}.jsonl")
-             if row["rule"] == "converged"]  # fmt: skip
-    used, right = ([f"{row[what]:.0f}" for row in early] for what in ("loops", "correct"))
-    assert f"(`converged` stops after {used[0]} and {used[1]}, with {right[0]} and {right[1]} right.)" in SAID
+    assert f"(`converged` stops after {early} loops, with {right} right.)" in SAID
     assert "the loop has 128 of 128 right at 500 steps of `khop_facts` and of `mod_chain`, 100 times as deep as" in SAID
-    assert {facts, chain} == {"128 of 128"}
+    assert f"as deep as trained ({many} seeds each)" in SAID and f"other model, {many} seeds in each)" in SAID
     (stack,) = [grid for grid in grids.values() if grid.model.startswith("transformer_rope")]
     assert f"{stack.train_flops / grids['mod_chain', loop].train_flops:.1f}" == "1.2" and stack.task == "mod_chain"
     share = {d: written.points(of) for d, of in zip(stack.depths.tolist(), stack.shares[0, :, 0], strict=True)}

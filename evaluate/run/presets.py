@@ -413,13 +413,15 @@ def one_length() -> list[Experiment]:
     deeper question stands in no longer row, and no head sees a place that it was not trained at.
     """
     asked = Evaluate(loops=(5, 10, 20, 40, 80, 160, 320))
+    stack = {task: f"transformer_rope@train.steps={AS_MANY_FLOPS[task]}" for task in IN_ONE_LENGTH}
     return [
         in_rows(recipe(task, model, seed), IN_ONE_LENGTH[task], 32, asked)
         for seed in range(3)
         for task in IN_ONE_LENGTH
         for model in (
             f"looped_normed{ORDINARY_HEADS}",
-            f"transformer_rope@train.steps={AS_MANY_FLOPS[task]}",
+            stack[task],
+            *([at_rates(stack[task], *DEFAULT)] if task in HEADLINE else []),  # the loop's rates there
             f"transformer_deep{ORDINARY_HEADS}",
             "looped_normed",
             "rdt",

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAST = 169
+LEAST = 170
 SECONDS = 300  # a fault after which the tests do not end is caught
 LIBRARIES = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "scipy.stats", "networkx", "pytest", "pandas",
@@ -69,6 +69,11 @@ MUTANTS = (
         "what one run cannot do ends the others", "evaluate/run/carry.py",
         "        why = str(failure)\n", "        raise\n",
         "test_own_models.py::test_a_model_that_fails_when_it_is_asked_is_told_and_does_not_end_the_others",
+    ),
+    Mutant(
+        "Blocks that cannot be compiled end the others", "evaluate/run/carry.py",
+        "if means.compile and isinstance(", "if not means.compile and isinstance(",
+        "test_train.py::test_blocks_that_cannot_be_compiled_are_a_run_that_failed",
     ),
     Mutant(
         "a run that failed keeps its memory", "evaluate/run/carry.py",

@@ -110,15 +110,17 @@ SUMMARIES = {
 
 ADAPTERS = ("adapters", "adapter_rank", "adapter_loops")
 OF_LOOPS = ("loop_signal", "memory", "noise", "late", "adapter_past")
+OF_STACKS = ("stack_injection",)
 OF_BLOCKS = ("window", "prelude_window", "active_experts", "global_drop", "balance_rate")
 OF_THE_RDT = ("injection", "memory", "halting", "feed_forward", "experts", "balance_rate", "adapter_past", *ADAPTERS)
 UNREAD: dict[str, tuple[str, ...]] = {
-    "looped": OF_THE_RDT,
-    "looped_normed": OF_THE_RDT,
+    "rdt": OF_STACKS,
+    "looped": (*OF_THE_RDT, *OF_STACKS),
+    "looped_normed": (*OF_THE_RDT, *OF_STACKS),
     "transformer": OF_LOOPS,
     "transformer_deep": ("injection", "halting", *OF_LOOPS, *ADAPTERS),
     "transformer_rope": (*OF_LOOPS, "window", "prelude_window", "global_drop", "balance_rate"),
-    "gru": (*OF_LOOPS, *OF_BLOCKS),
+    "gru": (*OF_LOOPS, *OF_BLOCKS, *OF_STACKS),
 }
 """Fields of a ModelConfig without which a model is the same, as it is what it is by another choice of them or has no
 use for them: a variant that says it changed one would be no other model. What has as many parameters as the RDT depends

@@ -7,13 +7,18 @@ from torch import Tensor, nn
 from model.block import Block, Blocks
 from model.config import ConfigError, ModelConfig
 from model.draws import uniform
+from model.injection import INJECTION
 from model.moe import Router
 from model.norm import RMSNorm
 from model.rdt import Outputs, check_tokens, head_for
 
 
 class Transformer(nn.Module):
-    """`blocks` Blocks with weights of their own, between an embedding and a head."""
+    """`blocks` Blocks with weights of their own, between an embedding and a head.
+
+    With a `stack_injection` it is a loop of `looped_normed`, unrolled, each pass by weights of its own: before it the
+    norm of what the last one made, and the input once more.
+    """
 
     looped = False
 
@@ -25,6 +30,11 @@ class Transformer(nn.Module):
         early = min(config.prelude_blocks, blocks)  # as far as those see that stand before the RDT's loop
         configs = [config.before_loop] * early + [config] * (blocks - early)
         self.blocks = Blocks(Block(c) for c in configs)
+        self.again = range(0)
+        if config.stack_injection != "none":
+            self.again = range(early, blocks - config.coda_blocks, config.recurrent_blocks)
+            self.input_norm = RMSNorm(config.width)
+            self.inject = INJECTION[config.stack_injection](config)
         self.output_norm = RMSNorm(config.width)
         self.head = head_for(self.embed, config)
         self.routers = [m for m in self.modules() if isinstance(m, Router)]
@@ -32,8 +42,13 @@ class Transformer(nn.Module):
     def read(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
         """Logits (batch, length, vocabulary) for tokens (batch, length)."""
         check_tokens(tokens, self.embed.num_embeddings)
-        x = self.embed(tokens)
-        for block in self.blocks:
+        x = e = self.embed(tokens)
+        for at, block in enumerate(self.blocks):
+            if at in self.again:
+                if at == self.again.start:
+                    x = e = self.input_norm(x)
+                else:
+                    x = self.inject(x, e)
             x = block(x, None, keep)
         logits: Tensor = self.head(self.output_norm(x))
         return logits

@@ -48,6 +48,7 @@ class ModelConfig:
     adapters: str = "lora"
     halting: str = "act"
     head: str = "own"  # "tied": the embedding's weights, so that an answer is known again as the word that it is
+    stack_injection: str = "none"  # of a stack, between Blocks: "normed_additive", as `looped_normed` between its loops
     loop_signal: str = "none"  # "sinusoidal": which loop it is, as Universal Transformers tell it
     # settings of parts
     adapter_rank: int = 2
@@ -66,6 +67,7 @@ class ModelConfig:
         "adapters": ("lora", "none"),
         "halting": ("act", "graves", "none"),
         "head": ("own", "tied"),
+        "stack_injection": ("none", "normed_additive"),
         "loop_signal": ("none", "sinusoidal"),
         "adapter_past": ("hold", "cycle", "off"),
     }

@@ -43,6 +43,23 @@ def test_looped_is_the_plain_looped_transformer_and_may_have_a_norm_on_its_state
     assert parameters(model) == parameters(build("looped", SMALL, VOCABULARY, 10))
 
 
+def test_a_stack_that_reads_its_input_again_is_a_loop_whose_passes_have_weights_of_their_own():
+    """With the loop's weights in each pass it answers as the loop does, and without the injection otherwise."""
+    small = replace(SMALL, recurrent_blocks=2)
+    loop = shaken(build("looped_normed", small, VOCABULARY, 5)).eval()
+    plain, tokens = replace(small, feed_forward="dense"), some_tokens()
+    for injection in ("normed_additive", "none"):
+        stack = build("transformer_deep", replace(plain, stack_injection=injection), VOCABULARY, 5).eval()
+        passes = [*loop.prelude, *(list(loop.recurrent) * 5), *loop.coda]
+        for block, own in zip(stack.blocks, passes, strict=True):
+            block.load_state_dict(own.state_dict())
+        for part in ("embed", "input_norm", "output_norm", "head"):
+            if hasattr(stack, part):
+                getattr(stack, part).load_state_dict(getattr(loop, part).state_dict())
+        answers = stack(tokens)[0], loop(tokens, (5,))[0]
+        assert torch.allclose(*answers, atol=1e-5) == (injection == "normed_additive")
+
+
 def test_ordinary_heads_see_the_whole_row_and_where_it_stands():
     """One Block, whose last place tells which tokens stand before it, and in which order; with the RDT's global heads
     it does not tell their order, and with its local ones not the tokens."""

@@ -21,7 +21,7 @@ PRECISIONS = ("float32", "bfloat16")
 ANSWERS = ("all", "deepest")
 
 LATER = {
-    "architecture": ("memory", "noise", "late", "prelude_window", "head"),
+    "architecture": ("memory", "noise", "late", "prelude_window", "head", "stack_injection"),
     "train": ("answers",),
 }
 """Fields of a part younger than its first records, as a task's `later` are. At its default such a field is left out, so

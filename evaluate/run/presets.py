@@ -406,6 +406,10 @@ IN_ONE_LENGTH: dict[str, dict[str, object]] = {
 """Tasks whose rows grow with depth, and can be had in rows of one length."""
 
 
+UNROLLED = f"transformer_deep{ORDINARY_HEADS}@feed_forward=dense@stack_injection=normed_additive"
+"""The passes that the loop with ordinary heads takes in the mean of training, each by weights of its own."""
+
+
 def one_length() -> list[Experiment]:
     """tasks whose rows grow, in rows of one length, several chains in each
 
@@ -423,6 +427,7 @@ def one_length() -> list[Experiment]:
             stack[task],
             *([at_rates(stack[task], *DEFAULT)] if task in HEADLINE else []),  # the loop's rates there
             f"transformer_deep{ORDINARY_HEADS}",
+            UNROLLED,
             "looped_normed",
             "rdt",
             "gru",

@@ -323,6 +323,9 @@ def test_the_answer_so_far_is_what_the_records_say():
     assert recipe("mod_chain", "rdt").train.longest_horizon == 18
     commits = len({run["git_commit"] for run in runs_of_all()})
     assert f"as recipes were found, from {commits} commits, so" in said
+    compiled = [(run["model"], run["task"]) for run in runs_of_all() if "compiled" in run["versions"]]
+    assert compiled == [("looped", "khop_context")] * 2
+    assert "; two (`looped` in `khop_context`) trained with compiled Blocks." in said
     assert f"have been carried out, from {commits} commits; each record" in said
     for task in prompt:
         architecture = recipe(task, "rdt").architecture

@@ -16,6 +16,7 @@ from evaluate.run.experiment import from_json
 from evaluate.run.extrapolation import questions
 from evaluate.run.presets import (
     AS_MANY_FLOPS,
+    DEFAULT,
     HEADLINE,
     IN_ONE_LENGTH,
     ORDINARY_HEADS,
@@ -23,6 +24,7 @@ from evaluate.run.presets import (
     RATED,
     RECIPES,
     UNSEEN,
+    at_rates,
     recipe,
 )
 from evaluate.run.train import training_rows
@@ -644,6 +646,19 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
                 costs[name, "FLOPs"].append(grid.train_flops / own.train_flops)
                 costs[name, "parameters"].append(grid.runs[0]["parameters"] / own.runs[0]["parameters"])
                 costs[name, "test"].append(own.eval_flops[:, -1, column].mean() / grid.eval_flops[0, -1, 0])
+    at_its_rates = grids["mod_chain", at_rates(stack["mod_chain"], *DEFAULT)]
+    own_rates = [
+        grids["mod_chain", of].runs[0]["experiment"]["train"] for of in (at_its_rates.model, loop, stack["mod_chain"])
+    ]
+    assert (
+        own_rates[0]["learning_rate"]
+        == own_rates[1]["learning_rate"]
+        == pytest.approx(10 * own_rates[2]["learning_rate"])
+    )
+    assert own_rates[0]["matrix_learning_rate"] == own_rates[1]["matrix_learning_rate"]
+    share = written.points(at_its_rates.shares[0, at_its_rates.depths.tolist().index(6), 0])
+    told = f"ten times as high, `transformer_rope` ends at 5 of `mod_chain` too, with {share}% of 6 right (one seed)."
+    assert told in SAID and ends(at_its_rates) == "5"
     by_loops = [
         [str(number), *(", ".join(map(str, grids[task, loop].depth95s(at).tolist())) for task in IN_ONE_LENGTH)]
         for at, number in enumerate((5, 10, 20, 40, 80, 160))

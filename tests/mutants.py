@@ -57,7 +57,7 @@ MUTANTS = (
     ),
     Mutant(
         "a variant of looped that is none is taken", "model/__init__.py",
-        '"looped": OF_THE_RDT,', '"looped": OF_THE_RDT[2:],',
+        '"looped": (*OF_THE_RDT, *OF_STACKS),', '"looped": (*OF_THE_RDT[2:], *OF_STACKS),',
         "test_baselines.py::test_a_model_reads_all_but_what_is_said[looped]",
     ),
     Mutant(

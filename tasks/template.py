@@ -2,8 +2,9 @@
 
     python run_benchmarks.py show new_task --depth 3 --plugin new_task.py
     python run_benchmarks.py audit new_task --plugin new_task.py
-    python run_benchmarks.py run --preset smoke --plugin new_task.py
+    python run_benchmarks.py run --preset smoke --plugin new_task.py --out results/new_task
 
+Records keep to one version of this file: once edited, it wants another --out.
 Each of these checks the whole task first and names the first promise that it breaks.
 """
 

@@ -202,7 +202,7 @@ SAYS = {
     "no oracle": "task class Walk lacks the method 'solve'",
     "raises at import": "walk.py: importing it raised ZeroDivisionError: division by zero (walk.py, line ",
     "leaves at import": "importing it raised SystemExit: 0 (walk.py, line ",
-    "bad syntax": "importing it raised SyntaxError: invalid syntax (walk.py, line 22)",
+    "bad syntax": "importing it raised SyntaxError: invalid syntax (walk.py, line 23)",
     "raises when made": "Walk() raised AttributeError: 'Walk' object has no attribute 'nothing' (walk.py, line ",
     "raises in sample": r"walk: sample at depth 1 raised KeyError: 'two\nlines' (walk.py, line ",
     "raises in solve": "walk: solve of 'p0 turn' raised IndexError: list index out of range (walk.py, line ",

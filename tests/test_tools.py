@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -132,7 +133,8 @@ def test_audit_prints_a_table_and_writes_its_rows(audited, tmp_path, capsys):
     text = capsys.readouterr().out
     assert text.splitlines()[0].split() == ["task", "depth", "shortcut", "score", "chance"]
     assert text.count("the commonest answer") == 1 and "facts         a learner that sees the facts" in text
-    assert "1 of 4 rows is more than 5 points above chance; the furthest: facts on mod_chain at depth 12, +20" in text
+    told = "1 of 4 rows is more than 5 points above chance; the furthest: facts on mod_chain at depth 12, "
+    assert re.search(re.escape(told) + r"\+20\.\d points", " ".join(text.split()))
     written = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(written) == 4 and written[0]["count"] == 50
     assert run("audit", "mod_chain", "--depths", "10", "--format", "json") == 0

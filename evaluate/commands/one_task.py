@@ -54,8 +54,13 @@ def new_task(arguments: Sequence[str]) -> None:
     check_ending("out", out, ".py")
     plugin.write_skeleton(known.name, out)
     print(f"{out} holds a task that works; what to try:")
-    for line in (f"show {known.name} --depth 3", f"audit {known.name}", "run --preset smoke"):
+    for line in (
+        f"show {known.name} --depth 3",
+        f"audit {known.name}",
+        f"run --preset smoke --out results/{known.name}",
+    ):
         print(f"  python run_benchmarks.py {line} --plugin {quote(str(out))}")
+    print("Records keep to one version of the file: once edited, it wants another --out.")
 
 
 def show(arguments: Sequence[str]) -> None:

@@ -97,7 +97,8 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
         return "no shortcut was audited"
     worst = max(rows, key=lambda row: row["score"] - row["chance"])
-    found = f"{worst['shortcut']} on {worst['task']} at depth {worst['depth']}, {worst['score'] - worst['chance']:+.1%}"
+    more = 100 * (worst["score"] - worst["chance"])
+    found = f"{worst['shortcut']} on {worst['task']} at depth {worst['depth']}, {more:+.1f} points"
     over = sum(row["score"] - row["chance"] > ALLOWED for row in rows)
     few = f"{over} of {len(rows)} rows {'is' if over == 1 else 'are'}" if over else "no shortcut is"
     return f"{few} more than 5 points above chance; the furthest: {found}"

@@ -693,7 +693,7 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
     assert by_loops[0][1:] == ["4, 4, 4", "4, 4, 4", "5, 5, 0"] and by_loops[1][1:] == ["8, 8, 8"] * 3
     has = [
         [len(build(e.base, e.architecture, e.vocabulary, e.train.mean_loops).blocks) for e in of]
-        for of in ([recipe(task, model) for task in IN_ONE_LENGTH] for model in (stack[task], deep))
+        for of in ([recipe(task, model or stack[task]) for task in IN_ONE_LENGTH] for model in (None, deep))
     ]
     assert has == [[5, 5, 5], [14, 14, 23]] and "By 10, fewer than the 14, 14 and 23 Blocks of `transformer_dee" in SAID
     at_six = [grids[task, model].shares[:, 5, 0] for task in HEADLINE for model in (stack[task], deep)]
@@ -726,13 +726,13 @@ def test_what_is_said_of_rows_of_one_length_is_what_the_records_say():
 def test_chains_of_rows_of_one_length_that_training_shows_are_told():
     """Rows are held out, not chains: of what depth some were seen, and that none is deeper."""
     told = []
-    for task, sizes in IN_ONE_LENGTH.items():
+    for task in IN_ONE_LENGTH:
         (e, *_) = [one for one in PRESETS["one_length"]() if one.task.name == task]
         trained = max(e.task.train_depths)
         seen: set[bytes] = set()
         for step in range(200):
             rows_shown = training_rows(e, step, e.task)
-            assert rows_shown.depths.max() == trained and sizes
+            assert rows_shown.depths.max() == trained
             seen |= {*chains_of(rows_shown, trained)}
         asked = [*chains_of(draw(e.task, 0, TEST, trained, 0, 64), trained)]
         told.append(f"{100 * sum(one in seen for one in asked) // len(asked)}% in `{task}`")
